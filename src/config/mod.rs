@@ -1,0 +1,3 @@
+//! What people write in files: the process's settings and each repository's `.github/lockkeeper.toml`.
+
+pub mod repo;

@@ -1,0 +1,177 @@
+//! `.github/lockkeeper.toml` as types: what a repository asks for, complete and validated.
+//!
+//! Invariants: a [`RepoConfig`] that exists has no dangling names (every environment's target exists, every `after` names
+//! an environment) and all its patterns and expressions parse. A feature that this version cannot enforce is kept in
+//! [`Environment::unsupported`], so that a plan refuses it instead of ignoring it (fail closed).
+
+use crate::domain::EnvName;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// The whole file; [`RepoConfig::default`] is what a repository without the file gets.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RepoConfig {
+    pub release: ReleaseConfig,
+    /// `[[component]]`, for repositories that release several things; empty means one component, the repository.
+    pub components: Vec<Component>,
+    /// In the order of the file.
+    pub environments: Vec<Environment>,
+    pub targets: BTreeMap<String, Target>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReleaseConfig {
+    /// `tag = "v{version}"`; `None` accepts every tag that the tag grammar reads as a version.
+    pub tag: Option<String>,
+    /// Globs of tags that are none of our business, for example `v1` or `nightly*`.
+    pub ignore: Vec<String>,
+    /// Globs of branches that a released commit must be on; empty means the default branch.
+    pub branches: Vec<String>,
+    /// Path of a git-cliff configuration at the default branch; `None` looks in the usual places.
+    pub notes: Option<String>,
+    pub gates: Vec<GatePolicy>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Component {
+    pub name: String,
+    /// Directory of the component, `.` for the root.
+    pub path: String,
+    /// Its tag pattern, for example `api-v{version}`.
+    pub tag: String,
+}
+
+/// What starts a deployment to an environment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Trigger {
+    /// A merge to the default branch.
+    Merge,
+    /// A stable release tag.
+    Tag,
+    /// A prerelease tag.
+    Prerelease,
+    /// Only when somebody asks.
+    Manual,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Environment {
+    pub name: EnvName,
+    pub on: Vec<Trigger>,
+    /// Key of [`RepoConfig::targets`].
+    pub target: String,
+    pub url: Option<String>,
+    /// Shown by GitHub as production; `None` means: when its name is `production`.
+    pub production: Option<bool>,
+    /// `None`: the file does not say; the default gates apply. An empty list asks for none.
+    pub gates: Option<Vec<GatePolicy>>,
+    pub health: Vec<HealthCheck>,
+    /// Keys that are valid but that this version cannot enforce, for example `approvals`.
+    pub unsupported: Vec<String>,
+}
+
+/// One gate with its settings; each kind has one file in `gates`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum GatePolicy {
+    /// The tag is a version, stands where it may stand and has not moved.
+    Tag,
+    /// Check runs and commit statuses of the commit.
+    Checks(ChecksPolicy),
+    /// Every commit of the range can be classified.
+    Commits,
+    /// A kind that this version knows by name and cannot judge.
+    Unsupported { name: String },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChecksPolicy {
+    /// Names that must be there and pass; empty: all that appear.
+    pub names: Vec<String>,
+    /// How long a commit without any check waits before it passes.
+    pub wait: Duration,
+    /// How long checks may stay pending, from when the run was asked for.
+    pub deadline: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum HealthCheck {
+    Http(HttpCheck),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HttpCheck {
+    /// May hold `{{ environment_url }}`, `{{ version }}`, `{{ sha }}`, `{{ environment }}`.
+    pub url: String,
+    /// CEL over `status`, `body` (JSON or text), `headers`, `latency_ms`, `version`, `sha`, `environment`.
+    pub expect: String,
+    /// For one request.
+    pub timeout: Duration,
+    /// How long to go on trying until the expectation holds.
+    pub within: Duration,
+    pub interval: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Target {
+    Workflow(WorkflowTarget),
+    Deployment(DeploymentTarget),
+}
+
+/// `workflow_dispatch` of a workflow in the same repository.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WorkflowTarget {
+    /// File name in `.github/workflows`.
+    pub workflow: String,
+    /// Extra inputs; values may hold the same placeholders as a health check's URL.
+    pub inputs: BTreeMap<String, String>,
+    pub timeout: Duration,
+}
+
+/// Somebody else acts on the GitHub deployment and reports its status.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeploymentTarget {
+    /// Whose status counts: logins, App slugs as `name[bot]`, `team:<slug>`.
+    pub reporters: Vec<String>,
+    pub timeout: Duration,
+}
+
+impl Default for ReleaseConfig {
+    fn default() -> Self {
+        Self { tag: None, ignore: Vec::new(), branches: Vec::new(), notes: None, gates: default_gates() }
+    }
+}
+
+impl Default for RepoConfig {
+    fn default() -> Self {
+        Self { release: ReleaseConfig::default(), components: Vec::new(), environments: Vec::new(), targets: BTreeMap::new() }
+    }
+}
+
+impl Default for ChecksPolicy {
+    fn default() -> Self {
+        Self { names: Vec::new(), wait: Duration::from_secs(60), deadline: Duration::from_secs(6 * 3600) }
+    }
+}
+
+/// What is asked of a release or an environment that does not list gates.
+pub fn default_gates() -> Vec<GatePolicy> {
+    vec![GatePolicy::Tag, GatePolicy::Checks(ChecksPolicy::default())]
+}
+
+impl RepoConfig {
+    pub fn environment(&self, name: &EnvName) -> Option<&Environment> {
+        self.environments.iter().find(|e| &e.name == name)
+    }
+}
+
+impl Environment {
+    pub fn is_production(&self) -> bool {
+        self.production.unwrap_or(self.name.as_str() == "production")
+    }
+}

@@ -1,0 +1,31 @@
+//! Who asks.
+
+use super::UserId;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ActorKind {
+    User,
+    /// A GitHub App or another automation.
+    Bot,
+    /// An AI agent on behalf of a user.
+    Agent,
+    /// Lockkeeper's own timers and reconciler.
+    Schedule,
+}
+
+/// Authorization goes by `id`; the login is for people and may change hands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Actor {
+    pub kind: ActorKind,
+    pub id: UserId,
+    pub login: String,
+}
+
+impl Actor {
+    pub fn schedule() -> Self {
+        Self { kind: ActorKind::Schedule, id: UserId(0), login: "lockkeeper".into() }
+    }
+}

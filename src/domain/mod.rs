@@ -1,0 +1,26 @@
+//! The words of the product as types: ids, references, actors, refusals and what GitHub told us.
+//!
+//! Invariants: every newtype is validated when it is made, also when it is deserialized, so that a value that exists is a
+//! value that may be used. Nothing here reads a clock, a file or the network: time comes in as [`Millis`].
+
+mod actor;
+mod facts;
+mod ids;
+mod names;
+mod refusal;
+mod time;
+mod world;
+
+pub use actor::{Actor, ActorKind};
+pub use facts::{CommitFacts, DeploymentInfo, DeploymentStatusInfo, Recheck, TagName, WorkflowRunInfo};
+pub use ids::{DeliveryId, InstallationId, RepoId, RunId, UserId};
+pub use names::{EnvName, NameError, RepoName, Sha, Tag};
+pub use refusal::{Blame, Refusal};
+pub use time::Millis;
+pub use world::{
+    Ancestry, BranchRef, CheckItem, CheckSource, CheckState, Commit, FileAt, PullRequest, Range, ReleaseInfo, RepoRef, TagRef,
+    Unreadable,
+};
+
+/// A semantic version; parsed strictly (no leading zeros, no fourth number, no `v`).
+pub use semver::Version;

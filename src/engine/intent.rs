@@ -1,0 +1,81 @@
+//! What an event asks of the engine. Events only wake: an intent names what to look at, never what is true.
+
+use crate::domain::{Actor, CheckState, InstallationId, RepoRef, Sha, Tag};
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "intent", rename_all = "snake_case")]
+pub enum Intent {
+    /// A tag was pushed (`sha` is the commit or tag object that the payload names) or created (`sha` unknown).
+    TagPushed {
+        repo: RepoRef,
+        tag: Tag,
+        sha: Option<Sha>,
+        actor: Actor,
+    },
+    TagDeleted {
+        repo: RepoRef,
+        tag: Tag,
+    },
+    /// The default branch has a new head, by push or by a merged pull request.
+    Merged {
+        repo: RepoRef,
+        sha: Sha,
+        actor: Actor,
+    },
+    /// A pull request was opened, reopened, edited or has a new head; it is open.
+    PullRequestChanged {
+        repo: RepoRef,
+        number: u64,
+        head: Sha,
+        base_branch: String,
+        from_fork: bool,
+        actor: Actor,
+    },
+    /// A check run, check suite, workflow run or status of this commit changed.
+    ChecksChanged {
+        repo: RepoRef,
+        sha: Sha,
+        check: Option<CheckChange>,
+    },
+    /// Somebody pressed re-run on one of our own check runs.
+    CheckRerequested {
+        repo: RepoRef,
+        sha: Sha,
+        check_run: u64,
+        external_id: String,
+        actor: Actor,
+    },
+    /// Somebody reported on a deployment.
+    DeploymentReported {
+        repo: RepoRef,
+        deployment: u64,
+        status: u64,
+        state: String,
+        actor: Actor,
+        description: String,
+    },
+    /// A workflow run that may be one of ours changed.
+    WorkflowRunChanged {
+        repo: RepoRef,
+        workflow_run: u64,
+    },
+    /// Repositories came under our care, or an installation changed.
+    InstallationChanged {
+        installation: InstallationId,
+        repositories: Vec<RepoRef>,
+    },
+    RepositoryGone {
+        installation: InstallationId,
+        repositories: Vec<RepoRef>,
+    },
+}
+
+/// The check that changed, so that a rerun of a failed one can start its gates again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckChange {
+    pub name: String,
+    /// The check run's id; nothing for a status.
+    pub check_run: Option<u64>,
+    pub state: CheckState,
+}

@@ -1,0 +1,3 @@
+//! Runs, their steps, and the one door to them.
+
+pub mod intent;

@@ -1,0 +1,5 @@
+//! `lockkeeper check`.
+
+/// (being built)
+#[derive(clap::Args, Debug)]
+pub struct Args {}

@@ -1,0 +1,5 @@
+//! `lockkeeper deliveries`.
+
+/// (being built)
+#[derive(clap::Args, Debug)]
+pub struct Args {}

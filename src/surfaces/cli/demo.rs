@@ -1,0 +1,5 @@
+//! `lockkeeper demo`.
+
+/// (being built)
+#[derive(clap::Args, Debug)]
+pub struct Args {}

@@ -1,0 +1,5 @@
+//! `lockkeeper doctor`.
+
+/// (being built)
+#[derive(clap::Args, Debug)]
+pub struct Args {}

@@ -1,0 +1,5 @@
+//! `lockkeeper notes`.
+
+/// (being built)
+#[derive(clap::Args, Debug)]
+pub struct Args {}

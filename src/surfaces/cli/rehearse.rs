@@ -1,0 +1,5 @@
+//! `lockkeeper rehearse`.
+
+/// (being built)
+#[derive(clap::Args, Debug)]
+pub struct Args {}

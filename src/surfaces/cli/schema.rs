@@ -1,0 +1,5 @@
+//! `lockkeeper schema`.
+
+/// (being built)
+#[derive(clap::Args, Debug)]
+pub struct Args {}

@@ -1,0 +1,5 @@
+//! `lockkeeper serve`.
+
+/// (being built)
+#[derive(clap::Args, Debug)]
+pub struct Args {}

@@ -1,0 +1,5 @@
+//! `lockkeeper tags`.
+
+/// (being built)
+#[derive(clap::Args, Debug)]
+pub struct Args {}
