@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The whole file; [`RepoConfig::default`] is what a repository without the file gets.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RepoConfig {
     pub release: ReleaseConfig,
     /// `[[component]]`, for repositories that release several things; empty means one component, the repository.
@@ -144,12 +144,6 @@ pub struct DeploymentTarget {
 impl Default for ReleaseConfig {
     fn default() -> Self {
         Self { tag: None, ignore: Vec::new(), branches: Vec::new(), notes: None, gates: default_gates() }
-    }
-}
-
-impl Default for RepoConfig {
-    fn default() -> Self {
-        Self { release: ReleaseConfig::default(), components: Vec::new(), environments: Vec::new(), targets: BTreeMap::new() }
     }
 }
 
