@@ -43,7 +43,15 @@ pub enum Intent {
         repo: RepoRef,
         sha: Sha,
         check_run: u64,
+        name: String,
+        /// What we gave the check run when we made it; empty if nothing.
         external_id: String,
+        actor: Actor,
+    },
+    /// Somebody pressed "re-run all checks" for this commit.
+    ChecksRerequested {
+        repo: RepoRef,
+        sha: Sha,
         actor: Actor,
     },
     /// Somebody reported on a deployment.
