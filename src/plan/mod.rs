@@ -1,1 +1,17 @@
-//! (being built)
+//! What a run will do, as data: the calls that touch the world, and the stored, printable plan with its digest.
+//!
+//! Invariants: a [`Call`] is complete (its executor reads nothing but the call, the world and earlier results of the same
+//! run) and serializable, so that it survives a restart; a [`Plan`]'s digest covers everything that decides what happens.
+
+mod call;
+mod digest;
+mod results;
+mod stored;
+
+pub use call::{
+    Annotation, Base, Call, CheckOutcome, CheckRunCall, DeploymentCall, DraftCall, NotesCall, ProbeCall, PublishCall,
+    StatusCall,
+};
+pub use digest::{Digest, canonical};
+pub use results::{CheckRunMade, DeploymentMade, DispatchMade, DraftMade, NotesMade, PublishMade};
+pub use stored::{Pin, Plan, PlannedStep, Work};

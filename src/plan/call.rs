@@ -1,0 +1,191 @@
+//! One request to the world for each variant. The executor of each lives in `engine::steps`, one file for each area.
+
+use crate::config::repo::HttpCheck;
+use crate::domain::{Millis, RepoRef, RunId, Sha, Tag};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "call", rename_all = "snake_case")]
+pub enum Call {
+    /// Everything about a commit, by tag or by sha; answers `CommitFacts`.
+    ReadCommit {
+        repo: RepoRef,
+        tag: Option<Tag>,
+        sha: Option<Sha>,
+    },
+    /// What may have changed since; answers `Recheck`.
+    Recheck {
+        repo: RepoRef,
+        tag: Option<Tag>,
+        sha: Sha,
+        base: Option<Sha>,
+        authors: Vec<String>,
+    },
+    /// The commits after the first candidate that the head contains; answers `Range`.
+    ReadRange {
+        repo: RepoRef,
+        candidates: Vec<Base>,
+        head: Sha,
+    },
+    /// Release notes, written in a child process; answers `NotesMade`.
+    RenderNotes(NotesCall),
+    /// Makes or updates our check run; answers `CheckRunMade`.
+    CheckRun(CheckRunCall),
+    CreateDraft(DraftCall),
+    Publish(PublishCall),
+    /// Undo of a draft: deletes it if it is still a draft.
+    DeleteDraft {
+        repo: RepoRef,
+        release: u64,
+    },
+    CreateDeployment(DeploymentCall),
+    DeploymentStatus(StatusCall),
+    /// Every report on a deployment; answers a list of `DeploymentStatusInfo`.
+    ReadStatuses {
+        repo: RepoRef,
+        deployment: u64,
+    },
+    /// Whether this account belongs to a team of the repository's owner; answers a boolean.
+    IsTeamMember {
+        repo: RepoRef,
+        team: String,
+        login: String,
+    },
+    Dispatch {
+        repo: RepoRef,
+        workflow: String,
+        git_ref: String,
+        inputs: BTreeMap<String, String>,
+        run: RunId,
+    },
+    /// Answers `WorkflowRunInfo`.
+    ReadWorkflowRun {
+        repo: RepoRef,
+        workflow_run: u64,
+    },
+    /// One health probe; answers `ProbeReport`.
+    Probe(ProbeCall),
+}
+
+/// A tag that may be the previous release, with its commit where it is known.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Base {
+    pub tag: Tag,
+    pub commit: Option<Sha>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NotesCall {
+    pub repo: RepoRef,
+    pub tag: Tag,
+    pub head: Sha,
+    pub base: Option<Base>,
+    /// The range was read by the step `range`; otherwise it is computed from the history in the step `facts`.
+    pub fetched: bool,
+    /// Accounts whose first contribution this is.
+    pub first_time: Vec<String>,
+    /// Path of the repository's own git-cliff configuration, if its settings name one.
+    pub config: Option<String>,
+    /// When the release is dated.
+    pub at: Millis,
+}
+
+/// How a check run ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckOutcome {
+    Success,
+    Neutral,
+    Failure,
+    ActionRequired,
+    Cancelled,
+    TimedOut,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CheckRunCall {
+    pub repo: RepoRef,
+    pub run: RunId,
+    /// `lockkeeper/release`, `lockkeeper/<environment>`, …
+    pub name: String,
+    pub sha: Sha,
+    /// Our check run from an earlier step of this run, to be updated.
+    pub update: Option<u64>,
+    /// `None` while it is in progress.
+    pub outcome: Option<CheckOutcome>,
+    pub title: String,
+    /// Markdown, within GitHub's 65,535 characters.
+    pub summary: String,
+    pub details_url: Option<String>,
+    pub annotations: Vec<Annotation>,
+}
+
+/// A remark on a line of a file; at most 50 are sent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Annotation {
+    pub path: String,
+    pub line: u32,
+    pub column: u32,
+    pub title: String,
+    pub message: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DraftCall {
+    pub repo: RepoRef,
+    pub run: RunId,
+    pub tag: Tag,
+    pub sha: Sha,
+    pub name: String,
+    pub body: String,
+    pub prerelease: bool,
+    /// A draft that an earlier run of ours left behind, to be taken over.
+    pub adopt: Option<u64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PublishCall {
+    pub repo: RepoRef,
+    pub release: u64,
+    pub tag: Tag,
+    pub sha: Sha,
+    pub make_latest: bool,
+    pub prerelease: bool,
+    /// When the tag was last seen to stand at `sha`; an older sight is renewed before publishing.
+    pub verified_at: Millis,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeploymentCall {
+    pub repo: RepoRef,
+    pub run: RunId,
+    pub sha: Sha,
+    /// The tag, if a tag is what is deployed; for people, in the payload.
+    pub tag: Option<Tag>,
+    pub environment: String,
+    pub production: bool,
+    pub description: String,
+    pub plan: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StatusCall {
+    pub repo: RepoRef,
+    pub deployment: u64,
+    /// `pending`, `queued`, `in_progress`, `success`, `failure`, `error`, `inactive`.
+    pub state: String,
+    /// Cut to GitHub's 140 characters.
+    pub description: String,
+    pub environment_url: Option<String>,
+    pub log_url: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProbeCall {
+    /// With every placeholder filled in.
+    pub check: HttpCheck,
+    pub version: Option<String>,
+    pub sha: Sha,
+    pub environment: String,
+}

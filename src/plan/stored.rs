@@ -1,0 +1,59 @@
+//! The plan of a run: pure, printable, stored, with a digest that a person or an agent can name.
+
+use super::Digest;
+use crate::config::repo::GatePolicy;
+use crate::domain::{Actor, RepoRef, Sha, Tag};
+use serde::{Deserialize, Serialize};
+
+/// What a run will release or deploy, fixed when it was asked for; it never changes afterwards.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pin {
+    pub sha: Sha,
+    pub tag: Option<Tag>,
+    pub version: Option<String>,
+    pub component: Option<String>,
+    /// Digest of the repository's configuration that the plan was made from.
+    pub config: Digest,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlannedStep {
+    /// The step's name in the run.
+    pub name: String,
+    /// What it does, for people.
+    pub what: String,
+    /// Whether it changes something that others see.
+    pub effect: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// `publish`, `deploy`, …
+    pub action: String,
+    pub repo: RepoRef,
+    pub actor: Actor,
+    pub pin: Pin,
+    pub environment: Option<String>,
+    pub gates: Vec<GatePolicy>,
+    pub steps: Vec<PlannedStep>,
+    /// Over everything above but the actor: who asks does not change what would happen.
+    pub digest: Digest,
+}
+
+impl Plan {
+    /// Makes the plan and its digest.
+    pub fn new(action: &str, repo: RepoRef, actor: Actor, pin: Pin, environment: Option<String>, work: Work) -> Self {
+        let decides = serde_json::json!({
+            "action": action, "repo": repo, "pin": pin, "environment": environment, "gates": work.gates, "steps": work.steps,
+        });
+        let Work { gates, steps } = work;
+        Self { action: action.to_owned(), repo, actor, pin, environment, gates, steps, digest: Digest::of(&decides) }
+    }
+}
+
+/// What has to hold and what is then done.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Work {
+    pub gates: Vec<GatePolicy>,
+    pub steps: Vec<PlannedStep>,
+}

@@ -1,0 +1,48 @@
+//! Target `workflow`: a `workflow_dispatch` of the repository's own workflow, followed until it completes.
+
+use super::{Progress, Values, fill};
+use crate::config::repo::WorkflowTarget;
+use crate::domain::WorkflowRunInfo;
+use std::collections::BTreeMap;
+
+/// Inputs of the dispatch. Only those that the configuration names are sent: GitHub refuses an input that the workflow
+/// does not declare.
+pub fn inputs(target: &WorkflowTarget, values: &Values) -> Result<BTreeMap<String, String>, String> {
+    target.inputs.iter().map(|(name, template)| Ok((name.clone(), fill(template, values)?))).collect()
+}
+
+pub fn progress(run: &WorkflowRunInfo) -> Progress {
+    if run.status != "completed" {
+        return Progress::Working;
+    }
+    match run.conclusion.as_deref() {
+        Some("success") => Progress::Done { url: None },
+        Some(other) => Progress::Failed { reason: format!("the workflow run ended with {other}: {}", run.url) },
+        None => Progress::Failed { reason: format!("the workflow run ended without a conclusion: {}", run.url) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Millis, Sha};
+
+    #[test]
+    fn only_a_success_is_one() {
+        let mut run = WorkflowRunInfo {
+            id: 1,
+            status: "in_progress".into(),
+            conclusion: None,
+            head_sha: Sha::parse(&"a".repeat(40)).unwrap(),
+            url: "u".into(),
+            created_at: Millis(0),
+        };
+        assert_eq!(progress(&run), Progress::Working);
+        run.status = "completed".into();
+        assert!(matches!(progress(&run), Progress::Failed { .. }));
+        for (conclusion, good) in [("success", true), ("skipped", false), ("cancelled", false), ("neutral", false)] {
+            run.conclusion = Some(conclusion.into());
+            assert_eq!(matches!(progress(&run), Progress::Done { .. }), good, "{conclusion}");
+        }
+    }
+}
