@@ -19,6 +19,7 @@ pub mod targets;
 pub mod actions;
 
 pub mod render;
+
 pub mod workflow;
 
 pub mod engine;

@@ -1,0 +1,254 @@
+//! Check runs: a title of one line and a summary in Markdown.
+
+use super::{fit_summary, line};
+use crate::domain::Refusal;
+use crate::gates::{Status, Verdict};
+use askama::Template;
+
+/// A check run's two texts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text {
+    pub title: String,
+    pub summary: String,
+}
+
+/// What the check run of a release shows.
+#[derive(Template)]
+#[template(path = "check/release.md", config = "templates/askama.toml")]
+pub struct Release<'a> {
+    pub tag: &'a str,
+    pub sha: &'a str,
+    pub refusal: Option<&'a Refusal>,
+    pub url: Option<&'a str>,
+    pub previous: Option<&'a str>,
+    pub gates: &'a [Verdict],
+    pub remarks: &'a [String],
+    /// Markdown of the notes; already harmless.
+    pub notes: Option<&'a str>,
+}
+
+/// What the check run of a deployment shows.
+#[derive(Template)]
+#[template(path = "check/deploy.md", config = "templates/askama.toml")]
+pub struct Deploy<'a> {
+    /// The tag, or words for the commit.
+    pub what: &'a str,
+    pub sha: &'a str,
+    pub environment: &'a str,
+    pub refusal: Option<&'a Refusal>,
+    pub done: bool,
+    pub url: Option<&'a str>,
+    pub gates: &'a [Verdict],
+    pub progress: &'a [String],
+}
+
+/// What an open pull request would do.
+#[derive(Template)]
+#[template(path = "check/preview.md", config = "templates/askama.toml")]
+pub struct Preview<'a> {
+    pub current: Option<&'a str>,
+    pub next: Option<&'a str>,
+    pub bump: &'a str,
+    pub unclassified: &'a [String],
+    pub trouble: Option<&'a str>,
+    /// Markdown of the notes; already harmless.
+    pub notes: Option<&'a str>,
+}
+
+/// Trouble in the repository's configuration.
+#[derive(Template)]
+#[template(path = "check/config.md", config = "templates/askama.toml")]
+pub struct Config<'a> {
+    pub path: &'a str,
+    pub problems: &'a [ProblemLine],
+    pub warnings: &'a [String],
+}
+
+#[derive(Clone, Debug)]
+pub struct ProblemLine {
+    pub line: u32,
+    pub column: u32,
+    pub code: String,
+    pub message: String,
+    pub fix: String,
+}
+
+fn mark(status: &Status) -> &'static str {
+    match status {
+        Status::Pass => "✅ passed",
+        Status::Fail => "❌ refused",
+        Status::Pending => "⏳ waiting",
+        Status::Inconclusive => "❔ undecided",
+        Status::Unavailable => "⚠️ unreadable",
+    }
+}
+
+fn passed(status: &Status) -> bool {
+    matches!(status, Status::Pass)
+}
+
+impl Release<'_> {
+    pub fn text(&self) -> Text {
+        let title = match (self.refusal, self.url) {
+            (Some(refusal), _) => refusal.message.clone(),
+            (None, Some(_)) => format!("Released {}", self.tag),
+            (None, None) => waiting(self.gates),
+        };
+        finish(&title, self.render())
+    }
+}
+
+impl Deploy<'_> {
+    pub fn text(&self) -> Text {
+        let title = match (self.refusal, self.done) {
+            (Some(refusal), _) => refusal.message.clone(),
+            (None, true) => format!("{} is live in {}", self.what, self.environment),
+            (None, false) if self.gates.iter().all(|g| g.status == Status::Pass) => format!("Deploying {}", self.what),
+            (None, false) => waiting(self.gates),
+        };
+        finish(&title, self.render())
+    }
+}
+
+impl Preview<'_> {
+    pub fn text(&self) -> Text {
+        let title = match (self.next, self.current) {
+            (Some(next), _) => format!("Next version: {next} ({})", self.bump),
+            (None, Some(current)) => format!("Nothing to release after {current}"),
+            (None, None) => "Nothing to release".to_owned(),
+        };
+        finish(&title, self.render())
+    }
+}
+
+impl Config<'_> {
+    pub fn text(&self) -> Text {
+        let title = match self.problems.len() {
+            0 => "The configuration is in order".to_owned(),
+            1 => "1 problem in the configuration".to_owned(),
+            n => format!("{n} problems in the configuration"),
+        };
+        finish(&title, self.render())
+    }
+}
+
+/// "Waits for …", for a title or a deployment status.
+pub fn waiting(gates: &[Verdict]) -> String {
+    let open: Vec<&str> = gates.iter().filter(|g| g.status != Status::Pass).map(|g| g.reason.as_str()).collect();
+    match open.as_slice() {
+        [] => "Going ahead".to_owned(),
+        [one] => (*one).to_owned(),
+        [first, rest @ ..] => format!("{first} (and {} more)", rest.len()),
+    }
+}
+
+fn finish(title: &str, body: askama::Result<String>) -> Text {
+    // A template that compiled can only fail on a broken formatter; the title still says what matters.
+    let summary = body.unwrap_or_else(|_| title.to_owned());
+    Text { title: line(title, 250), summary: fit_summary(summary.trim().to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(gate: &str, status: Status, reason: &str, fix: &str) -> Verdict {
+        Verdict {
+            gate: gate.into(),
+            status,
+            code: "x".into(),
+            reason: reason.into(),
+            fix: fix.into(),
+            names: Vec::new(),
+            ask_again: None,
+        }
+    }
+
+    #[test]
+    fn a_refused_release() {
+        let gates = [
+            verdict("tag", Status::Pass, "v1.2.3 is a version on main.", ""),
+            verdict("checks", Status::Fail, "Check `build | <x>` failed.", "Mend it and run it again."),
+        ];
+        let refusal = Refusal::user("check_failed", "Check build failed.", "Mend it and run it again.");
+        let sheet = Release {
+            tag: "v1.2.3",
+            sha: "abc1234",
+            refusal: Some(&refusal),
+            url: None,
+            previous: None,
+            gates: &gates,
+            remarks: &[],
+            notes: None,
+        };
+        insta::assert_snapshot!(sheet.text().summary);
+        assert_eq!(sheet.text().title, "Check build failed.");
+    }
+
+    #[test]
+    fn a_published_release() {
+        let remarks = ["The computed next version is 1.3.0.".to_owned()];
+        let sheet = Release {
+            tag: "v1.2.3",
+            sha: "abc1234",
+            refusal: None,
+            url: Some("https://github.com/o/r/releases/tag/v1.2.3"),
+            previous: Some("v1.2.2"),
+            gates: &[verdict("tag", Status::Pass, "v1.2.3 is a version on main.", "")],
+            remarks: &remarks,
+            notes: Some("### Features\n\n- a"),
+        };
+        insta::assert_snapshot!(sheet.text().summary);
+    }
+
+    #[test]
+    fn a_waiting_release_and_a_live_deployment() {
+        let gates = [verdict("checks", Status::Pending, "Waits for build.", "")];
+        let sheet = Release {
+            tag: "v1",
+            sha: "abc1234",
+            refusal: None,
+            url: None,
+            previous: None,
+            gates: &gates,
+            remarks: &[],
+            notes: None,
+        };
+        assert_eq!(sheet.text().title, "Waits for build.");
+        insta::assert_snapshot!(sheet.text().summary);
+        let live = Deploy {
+            what: "v1.2.3",
+            sha: "abc1234",
+            environment: "production",
+            refusal: None,
+            done: true,
+            url: Some("https://example.com"),
+            gates: &[],
+            progress: &["Health: passed".to_owned()],
+        };
+        insta::assert_snapshot!(live.text().summary);
+    }
+
+    #[test]
+    fn a_preview_and_a_broken_configuration() {
+        let unclassified = ["abc1234 Update stuff @all".to_owned()];
+        let preview = Preview {
+            current: Some("1.2.3"),
+            next: Some("1.3.0"),
+            bump: "minor",
+            unclassified: &unclassified,
+            trouble: None,
+            notes: Some("### Features\n\n- a"),
+        };
+        insta::assert_snapshot!(preview.text().summary);
+        let problem = ProblemLine {
+            line: 3,
+            column: 5,
+            code: "unknown_key".into(),
+            message: "`tagg` is not a key of [release].".into(),
+            fix: "Did you mean `tag`?".into(),
+        };
+        let config = Config { path: ".github/lockkeeper.toml", problems: &[problem], warnings: &[] };
+        insta::assert_snapshot!(config.text().summary);
+    }
+}

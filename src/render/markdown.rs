@@ -1,0 +1,65 @@
+//! Makes any text harmless inside Markdown: one line, no markup, no mention, no HTML, nothing invisible.
+//!
+//! Used by every template ending in `.md`; only text that we or the sandboxed renderer wrote is passed around it.
+
+use std::fmt;
+
+/// The escaper of `templates/*.md`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Markdown;
+
+impl askama::filters::Escaper for Markdown {
+    fn write_escaped_str<W: fmt::Write>(&self, mut out: W, text: &str) -> fmt::Result {
+        let mut previous = ' ';
+        for c in text.chars() {
+            write_char(&mut out, previous, c)?;
+            previous = c;
+        }
+        Ok(())
+    }
+}
+
+/// The same for text that is put together outside a template.
+pub fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 8);
+    // Writing to a string cannot fail.
+    let _ = askama::filters::Escaper::write_escaped_str(&Markdown, &mut out, text);
+    out
+}
+
+fn write_char(out: &mut impl fmt::Write, previous: char, c: char) -> fmt::Result {
+    match c {
+        '\n' | '\t' => out.write_char(' '),
+        c if c.is_control() || is_invisible(c) => Ok(()),
+        '<' => out.write_str("&lt;"),
+        '>' => out.write_str("&gt;"),
+        '&' => out.write_str("&amp;"),
+        // A zero-width joiner keeps the name readable and is no mention for GitHub.
+        '@' if !previous.is_alphanumeric() => out.write_str("@\u{200d}"),
+        '#' if previous.is_whitespace() || previous == '(' => out.write_str("#\u{200d}"),
+        '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '!' => {
+            out.write_char('\\')?;
+            out.write_char(c)
+        }
+        c => out.write_char(c),
+    }
+}
+
+/// Characters that change how a line reads without being seen: bidirectional controls, zero-width ones, tags.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}' | '\u{ad}' | '\u{61c}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_hostile_gets_through() {
+        assert_eq!(escape("build | <b>x</b>\n# h"), "build \\| &lt;b&gt;x&lt;/b&gt; #\u{200d} h");
+        assert_eq!(escape("@octocat a@b.c"), "@\u{200d}octocat a@b.c");
+        assert_eq!(escape("![x](http://t/)"), "\\!\\[x\\](http://t/)");
+        assert_eq!(escape("a\u{202e}b\u{7}c"), "abc");
+        assert_eq!(escape("plain 1.2.3 - ok"), "plain 1.2.3 - ok");
+    }
+}
