@@ -27,6 +27,9 @@ pub struct TagRef {
     pub name: Tag,
     /// The commit, after peeling annotated tags.
     pub commit: Sha,
+    /// What the reference itself names, as a push event does: the tag object or the commit. `None` where it was not read.
+    #[serde(default)]
+    pub object: Option<Sha>,
     pub annotated: bool,
     /// The annotation's message or nothing.
     pub message: Option<String>,

@@ -1,6 +1,44 @@
 //! Questions that must be answered before traffic moves: pure functions from facts and policy to a [`Verdict`].
 //! One file for each kind of gate.
+//!
+//! Invariants: only what was read and understood passes; unreadable is [`Status::Unavailable`], never "nothing to say".
+//! The same view and time give the same verdict, whatever the order of the facts.
 
+mod checks;
+mod commits;
+mod manifest;
+mod tag;
+mod text;
 mod verdict;
+mod view;
 
-pub use verdict::{Status, Verdict};
+pub use verdict::{Link, Overall, Status, Verdict, overall};
+pub use view::{BranchStanding, GateView, TagView, Unclassified};
+
+use crate::config::repo::GatePolicy;
+use crate::domain::Millis;
+
+/// One gate's answer at `now`.
+pub fn judge(policy: &GatePolicy, view: &GateView<'_>, now: Millis) -> Verdict {
+    match policy {
+        GatePolicy::Tag => tag::judge(view),
+        GatePolicy::Checks(policy) => checks::judge(policy, view, now),
+        GatePolicy::Commits => commits::judge(view),
+        GatePolicy::Unsupported { name } => not_available(name),
+    }
+}
+
+/// Answers for all policies, in their order.
+pub fn judge_all(policies: &[GatePolicy], view: &GateView<'_>, now: Millis) -> Vec<Verdict> {
+    policies.iter().map(|policy| judge(policy, view, now)).collect()
+}
+
+fn not_available(name: &str) -> Verdict {
+    let name = text::plain(name);
+    Verdict::unavailable(
+        &name,
+        "gate_not_available",
+        format!("The gate \"{name}\" is asked for, and this version of Lockkeeper cannot judge it."),
+        format!("Update Lockkeeper, or remove the gate \"{name}\" from .github/lockkeeper.toml."),
+    )
+}

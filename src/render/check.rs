@@ -160,6 +160,7 @@ mod tests {
             reason: reason.into(),
             fix: fix.into(),
             names: Vec::new(),
+            links: Vec::new(),
             ask_again: None,
         }
     }

@@ -1,0 +1,34 @@
+//! The gate `commits`: every commit of the range can be classified, so that the notes and the version miss nothing.
+
+use super::text::plain;
+use super::{GateView, Verdict};
+
+const GATE: &str = "commits";
+/// So many commits are listed; the count tells of the rest.
+const LISTED: usize = 10;
+
+pub(super) fn judge(view: &GateView<'_>) -> Verdict {
+    let Some(commits) = view.unclassified else {
+        return Verdict::unavailable(
+            GATE,
+            "commits_unreadable",
+            "The commits of this release could not all be read, so whether each has a type is unknown.",
+            "Re-run this check; if it stays so, see whether the previous tag still exists.",
+        );
+    };
+    if commits.is_empty() {
+        return Verdict::pass(GATE, "commits_classified", "Every commit of this release has a type.");
+    }
+    let names: Vec<String> = commits.iter().take(LISTED).map(|c| format!("{} {}", c.sha.short(), plain(&c.subject))).collect();
+    let (count, are) = if commits.len() == 1 { ("1 commit has", "it") } else { ("", "them") };
+    let count = if count.is_empty() { format!("{} commits have", commits.len()) } else { count.to_owned() };
+    let more = commits.len().saturating_sub(LISTED);
+    let rest = if more == 0 { String::new() } else { format!(" and {more} more") };
+    Verdict::fail(
+        GATE,
+        "commits_unclassified",
+        format!("{count} no type such as feat or fix: {}{rest}.", names.join("; ")),
+        format!("Release a commit range in which {are} is reworded as `type: subject`, or remove the gate `commits`."),
+    )
+    .names(names)
+}

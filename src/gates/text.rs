@@ -1,0 +1,47 @@
+//! Foreign words inside our sentences: names, subjects and links come from outside and are made harmless to read.
+//! Escaping for Markdown or HTML is the renderer's work.
+
+use super::Link;
+
+/// Longest foreign word in a sentence, in characters.
+const LONGEST: usize = 100;
+/// Longest link; longer ones are dropped, not cut.
+const LONGEST_LINK: usize = 2_000;
+
+/// One line without control or direction characters, cut at 100 characters.
+pub(super) fn plain(text: &str) -> String {
+    let clean: String = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| !hidden(*c)).collect();
+    let clean = clean.split(' ').filter(|w| !w.is_empty()).collect::<Vec<_>>().join(" ");
+    if clean.chars().count() <= LONGEST {
+        return clean;
+    }
+    clean.chars().take(LONGEST - 1).chain(['…']).collect()
+}
+
+/// A link that a reader may follow: http or https, without blanks or hidden characters.
+pub(super) fn link(name: &str, url: Option<&str>) -> Option<Link> {
+    let url = url?;
+    let fits = (url.starts_with("https://") || url.starts_with("http://")) && url.len() <= LONGEST_LINK;
+    let clean = !url.chars().any(|c| c.is_whitespace() || hidden(c) || "<>\"'`\\".contains(c));
+    (fits && clean).then(|| Link { name: name.to_owned(), url: url.to_owned() })
+}
+
+/// `"a"`, `"a" and "b"`, `"a", "b" and 3 more`.
+pub(super) fn list(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let quoted: Vec<String> = names.iter().take(SHOWN).map(|n| format!("\"{n}\"")).collect();
+    let more = names.len().saturating_sub(SHOWN);
+    match quoted.split_last() {
+        None => String::new(),
+        Some(_) if more > 0 => format!("{} and {more} more", quoted.join(", ")),
+        Some((last, [])) => last.clone(),
+        Some((last, first)) => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+/// Control characters, and those that turn or hide text (Unicode's default-ignorable format characters).
+fn hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
