@@ -1,1 +1,59 @@
-//! (being built)
+//! What Lockkeeper can do: one file for each action with its request and its pure `plan()`; the catalog lists them.
+//!
+//! Invariant: every door builds one of these requests; what an action may do follows from its [`Traits`], never from the
+//! door that it came through.
+
+pub mod deploy;
+pub mod health;
+pub mod notes;
+pub mod publish;
+pub mod status;
+pub mod validate;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// One request to Lockkeeper.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "action", rename_all = "snake_case")]
+pub enum Action {
+    Publish(publish::Publish),
+    Deploy(deploy::Deploy),
+    Validate(validate::Validate),
+    Health(health::Health),
+    Notes(notes::Notes),
+    Status(status::Status),
+}
+
+/// What an action may do to the world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Traits {
+    /// Nothing that others see changes.
+    pub read_only: bool,
+    /// It can replace what users of an environment see.
+    pub destructive: bool,
+}
+
+impl Action {
+    /// Stable name, used in runs, plans, audit and metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Publish(_) => "publish",
+            Self::Deploy(_) => "deploy",
+            Self::Validate(_) => "validate",
+            Self::Health(_) => "health",
+            Self::Notes(_) => "notes",
+            Self::Status(_) => "status",
+        }
+    }
+
+    pub fn traits(&self) -> Traits {
+        match self {
+            Self::Publish(_) => Traits { read_only: false, destructive: false },
+            Self::Deploy(_) => Traits { read_only: false, destructive: true },
+            Self::Validate(_) | Self::Health(_) | Self::Notes(_) | Self::Status(_) => {
+                Traits { read_only: true, destructive: false }
+            }
+        }
+    }
+}

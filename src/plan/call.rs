@@ -1,7 +1,7 @@
 //! One request to the world for each variant. The executor of each lives in `engine::steps`, one file for each area.
 
 use crate::config::repo::HttpCheck;
-use crate::domain::{Millis, RepoRef, RunId, Sha, Tag};
+use crate::domain::{Millis, RepoRef, Sha, Tag};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -52,12 +52,13 @@ pub enum Call {
         team: String,
         login: String,
     },
+    /// `workflow_dispatch`; answers `DispatchMade`. With `offered`, inputs that the workflow does not declare are left out.
     Dispatch {
         repo: RepoRef,
         workflow: String,
         git_ref: String,
         inputs: BTreeMap<String, String>,
-        run: RunId,
+        offered: bool,
     },
     /// Answers `WorkflowRunInfo`.
     ReadWorkflowRun {
@@ -106,7 +107,6 @@ pub enum CheckOutcome {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CheckRunCall {
     pub repo: RepoRef,
-    pub run: RunId,
     /// `lockkeeper/release`, `lockkeeper/<environment>`, …
     pub name: String,
     pub sha: Sha,
@@ -134,7 +134,6 @@ pub struct Annotation {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DraftCall {
     pub repo: RepoRef,
-    pub run: RunId,
     pub tag: Tag,
     pub sha: Sha,
     pub name: String,
@@ -159,7 +158,6 @@ pub struct PublishCall {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DeploymentCall {
     pub repo: RepoRef,
-    pub run: RunId,
     pub sha: Sha,
     /// The tag, if a tag is what is deployed; for people, in the payload.
     pub tag: Option<Tag>,

@@ -41,4 +41,6 @@ pub struct DeploymentMade {
 pub struct DispatchMade {
     pub workflow_run: u64,
     pub url: Option<String>,
+    /// The workflow took the input `sha`, so it knows which commit to deploy whatever its ref points to.
+    pub told_sha: bool,
 }
