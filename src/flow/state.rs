@@ -1,0 +1,148 @@
+//! A run as the kernel sees it: named entries in the order in which they were first asked for, queued signals, and the end.
+
+use super::StepFailure;
+use crate::domain::{Millis, Refusal};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    Finished(Value),
+    Failed(Refusal),
+}
+
+/// How a wait for a signal ended; its signals stay in [`State::signals`] with the wait's name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitEnd {
+    Signalled,
+    TimedOut,
+    Cancelled(String),
+}
+
+/// One named thing that a workflow asked for, and what became of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Entry {
+    Call {
+        call: Value,
+        result: Option<Result<Value, StepFailure>>,
+    },
+    Record {
+        value: Value,
+    },
+    Sleep {
+        at: Millis,
+        over: Option<WaitEnd>,
+    },
+    Wait {
+        signal: String,
+        deadline: Option<Millis>,
+        over: Option<WaitEnd>,
+    },
+    Lock {
+        key: String,
+        token: Option<u64>,
+        /// Let go, or left the queue.
+        released: bool,
+    },
+    Child {
+        workflow: String,
+        key: String,
+        input: Value,
+        outcome: Option<Outcome>,
+    },
+    /// Registered; called when the run unwinds.
+    Undo {
+        call: Value,
+        called: bool,
+        result: Option<Result<Value, StepFailure>>,
+    },
+    /// What a look at the cancellation said.
+    Look {
+        reason: Option<String>,
+    },
+}
+
+/// An entry with its place in the order of first asking.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Named {
+    pub seq: u64,
+    pub entry: Entry,
+}
+
+/// A signal that has come; `taken_by` is the wait that consumed it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Queued {
+    pub name: String,
+    pub value: Value,
+    pub taken_by: Option<String>,
+}
+
+/// A wish to stop. It interrupts one wait at most, so that cleaning up may wait again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cancel {
+    pub reason: String,
+    /// The workflow has been told.
+    pub seen: bool,
+}
+
+/// Everything that is known of a run. The host stores it by rows and writes those that [`super::Advance`] names.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    pub input: Value,
+    /// The version of the workflow that started this run.
+    pub flow_version: u32,
+    pub entries: BTreeMap<String, Named>,
+    /// By id, which is the order of arrival.
+    pub signals: BTreeMap<u64, Queued>,
+    pub cancel: Option<Cancel>,
+    pub outcome: Option<Outcome>,
+    #[serde(skip)]
+    pub(super) changed: BTreeSet<String>,
+    #[serde(skip)]
+    pub(super) taken: Vec<u64>,
+}
+
+impl State {
+    pub fn new(input: Value, flow_version: u32) -> Self {
+        Self {
+            input,
+            flow_version,
+            entries: BTreeMap::new(),
+            signals: BTreeMap::new(),
+            cancel: None,
+            outcome: None,
+            changed: BTreeSet::new(),
+            taken: Vec::new(),
+        }
+    }
+
+    /// Some step was given up after the longest time of retries.
+    pub fn has_dead_step(&self) -> bool {
+        self.entries.values().any(|named| match &named.entry {
+            Entry::Call { result, .. } | Entry::Undo { result, .. } => matches!(result, Some(Err(failure)) if failure.dead),
+            _ => false,
+        })
+    }
+
+    /// Signals of this name have come that no wait has consumed.
+    pub fn has_queued(&self, signal: &str) -> bool {
+        self.signals.values().any(|queued| queued.name == signal && queued.taken_by.is_none())
+    }
+
+    pub(super) fn entry(&self, name: &str) -> Option<&Entry> {
+        self.entries.get(name).map(|named| &named.entry)
+    }
+
+    /// Adds or replaces an entry; a new one gets the next place in the order.
+    pub(super) fn put(&mut self, name: &str, entry: Entry) {
+        let next = || self.entries.values().map(|named| named.seq + 1).max().unwrap_or(0);
+        let seq = self.entries.get(name).map_or_else(next, |named| named.seq);
+        self.entries.insert(name.to_owned(), Named { seq, entry });
+        self.changed.insert(name.to_owned());
+    }
+}
