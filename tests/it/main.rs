@@ -1,1 +1,6 @@
 //! End-to-end tests: through the front door, against a GitHub stand-in.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
+
+mod webhook_door;
+mod webhook_payloads;

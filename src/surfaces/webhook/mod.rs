@@ -1,1 +1,14 @@
-//! (being built)
+//! The webhook door: a delivery is checked, looked at, stored and answered; only then does anything happen because of it.
+
+mod body;
+pub mod event;
+mod receive;
+mod screen;
+mod translate;
+mod verify;
+
+pub use body::MAX_BODY;
+pub use receive::{Keep, NewDelivery, Receipt, Receiver, router};
+pub use screen::{Ignored, NotAnObject, Own, Screened, screen};
+pub use translate::{Translation, translate};
+pub use verify::Secrets;

@@ -1,0 +1,5 @@
+//! What every HTTP listener of ours shares.
+
+mod serve;
+
+pub use serve::{Limits, serve};

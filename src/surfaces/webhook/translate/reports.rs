@@ -1,0 +1,83 @@
+//! What others report about a commit or a deployment: checks, statuses, workflow runs, deployment statuses.
+
+use super::{Delivery, Intents, Translation, actor, nothing, one, sha};
+use crate::domain::CheckState;
+use crate::engine::intent::{CheckChange, Intent};
+use crate::surfaces::webhook::event;
+
+impl Delivery<'_> {
+    pub(super) fn check_run(&self) -> Intents {
+        if self.action == "requested_action" {
+            return nothing("Lockkeeper offers no action on this check run");
+        }
+        let run = self.payload::<event::CheckRunEvent>()?.check_run;
+        let (repo, sha) = (self.repo()?, sha(&run.head_sha)?);
+        if self.action == "rerequested" {
+            let external_id = run.external_id.unwrap_or_default();
+            let (check_run, name, actor) = (run.id, run.name, self.actor());
+            return one(Intent::CheckRerequested { repo, sha, check_run, name, external_id, actor });
+        }
+        let state = match run.status.as_deref() {
+            Some("completed") => conclusion(run.conclusion.as_deref()),
+            _ => CheckState::Pending,
+        };
+        let check = Some(CheckChange { name: run.name, check_run: Some(run.id), state });
+        one(Intent::ChecksChanged { repo, sha, check })
+    }
+
+    pub(super) fn check_suite(&self) -> Intents {
+        let suite = self.payload::<event::CheckSuiteEvent>()?.check_suite;
+        let (repo, sha) = (self.repo()?, sha(&suite.head_sha)?);
+        match self.action {
+            "completed" => one(Intent::ChecksChanged { repo, sha, check: None }),
+            "rerequested" => one(Intent::ChecksRerequested { repo, sha, actor: self.actor() }),
+            _ => nothing("Lockkeeper makes its check runs when a tag or a pull request asks for them"),
+        }
+    }
+
+    pub(super) fn status(&self) -> Intents {
+        let status: event::Status = self.payload()?;
+        let state = match status.state.as_str() {
+            "pending" => CheckState::Pending,
+            "success" => CheckState::Success,
+            _ => CheckState::Failure,
+        };
+        let name = status.context.unwrap_or_else(|| "default".to_owned());
+        let check = Some(CheckChange { name, check_run: None, state });
+        one(Intent::ChecksChanged { repo: self.repo()?, sha: sha(&status.sha)?, check })
+    }
+
+    pub(super) fn workflow_run(&self) -> Intents {
+        let run = self.payload::<event::WorkflowRunEvent>()?.workflow_run;
+        let (repo, sha) = (self.repo()?, sha(&run.head_sha)?);
+        let changed = Intent::WorkflowRunChanged { repo: repo.clone(), workflow_run: run.id };
+        let mut intents = vec![changed];
+        if self.action == "completed" {
+            intents.push(Intent::ChecksChanged { repo, sha, check: None });
+        }
+        Ok(Translation::Intents(intents))
+    }
+
+    pub(super) fn deployment_status(&self) -> Intents {
+        let event: event::DeploymentStatusEvent = self.payload()?;
+        let status = event.deployment_status;
+        one(Intent::DeploymentReported {
+            repo: self.repo()?,
+            deployment: event.deployment.id,
+            status: status.id,
+            state: status.state,
+            // Who made the status counts, not who caused the event.
+            actor: actor(status.creator.as_ref().or(self.envelope.sender.as_ref())),
+            description: status.description.unwrap_or_default(),
+        })
+    }
+}
+
+/// Source: GitHub, "Check runs": neutral and skipped let a required check pass. A word that we do not know never passes.
+fn conclusion(word: Option<&str>) -> CheckState {
+    match word {
+        Some("success") => CheckState::Success,
+        Some("neutral" | "skipped") => CheckState::Neutral,
+        _ => CheckState::Failure,
+    }
+}
