@@ -1,3 +1,4 @@
 //! What people write in files: the process's settings and each repository's `.github/lockkeeper.toml`.
 
+pub mod problem;
 pub mod repo;

@@ -4,6 +4,25 @@
 //! an environment) and all its patterns and expressions parse. A feature that this version cannot enforce is kept in
 //! [`Environment::unsupported`], so that a plan refuses it instead of ignoring it (fail closed).
 
+mod format;
+pub mod glob;
+mod later;
+mod links;
+mod lower;
+mod parse;
+mod raw;
+mod raw_gate;
+mod schema;
+mod shape;
+mod suggest;
+#[cfg(test)]
+mod tests;
+mod text;
+
+pub use parse::{Report, SIZE_LIMIT, check, parse};
+pub use schema::json_schema;
+pub use shape::ValidateExpression;
+
 use crate::domain::EnvName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -25,13 +44,16 @@ pub struct RepoConfig {
 pub struct ReleaseConfig {
     /// `tag = "v{version}"`; `None` accepts every tag that the tag grammar reads as a version.
     pub tag: Option<String>,
-    /// Globs of tags that are none of our business, for example `v1` or `nightly*`.
+    /// Patterns ([`glob`]) of tags that are none of our business, for example `v1` or `nightly*`.
     pub ignore: Vec<String>,
-    /// Globs of branches that a released commit must be on; empty means the default branch.
+    /// Patterns ([`glob`]) of branches that a released commit must be on; empty means the default branch.
     pub branches: Vec<String>,
     /// Path of a git-cliff configuration at the default branch; `None` looks in the usual places.
     pub notes: Option<String>,
     pub gates: Vec<GatePolicy>,
+    /// Keys that are valid but that this version cannot enforce; a release is refused while there is one.
+    #[serde(default)]
+    pub unsupported: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -121,6 +143,10 @@ pub struct HttpCheck {
 pub enum Target {
     Workflow(WorkflowTarget),
     Deployment(DeploymentTarget),
+    /// A kind that this version knows by name and cannot use; its environments say so too.
+    Unsupported {
+        name: String,
+    },
 }
 
 /// `workflow_dispatch` of a workflow in the same repository.
@@ -143,7 +169,14 @@ pub struct DeploymentTarget {
 
 impl Default for ReleaseConfig {
     fn default() -> Self {
-        Self { tag: None, ignore: Vec::new(), branches: Vec::new(), notes: None, gates: default_gates() }
+        Self {
+            tag: None,
+            ignore: Vec::new(),
+            branches: Vec::new(),
+            notes: None,
+            gates: default_gates(),
+            unsupported: Vec::new(),
+        }
     }
 }
 

@@ -1,0 +1,119 @@
+//! From the file as written to the typed configuration. Runs only on a file without problems, so nothing can fail here
+//! but a mistake of ours, which becomes a problem of its own.
+
+use super::raw::{self, File};
+use super::raw_gate::Gate;
+use super::shape::Later;
+use super::text::{self, Duration as Text};
+use super::*;
+use std::time::Duration;
+
+pub(super) fn lower(file: File, order: &[String], later: &[Later]) -> Result<RepoConfig, String> {
+    let targets: BTreeMap<String, Target> =
+        file.targets.into_iter().map(|(name, t)| Ok((name, target(t)?))).collect::<Result<_, String>>()?;
+    let mut environments = Vec::new();
+    for (name, raw) in file.environments {
+        let target = match (&raw.target, targets.keys().next()) {
+            (Some(target), _) => target.0.clone(),
+            (None, Some(only)) => only.clone(),
+            (None, None) => return Err(format!("{name} has no target")),
+        };
+        environments.push(environment(&name, raw, target, later)?);
+    }
+    environments.sort_by_key(|e| order.iter().position(|name| name == e.name.as_str()));
+    let release = ReleaseConfig {
+        tag: file.release.tag.map(|t| t.0),
+        ignore: file.release.ignore.into_iter().map(|g| g.0).collect(),
+        branches: file.release.branches.into_iter().map(|g| g.0).collect(),
+        notes: file.release.notes.map(|p| p.0),
+        gates: gates(file.release.gates)?.unwrap_or_else(default_gates),
+        unsupported: labels(later, |path| path.first().is_some_and(|p| p == "release")),
+    };
+    let components = file.component.into_iter().map(component).collect();
+    Ok(RepoConfig { release, components, environments, targets })
+}
+
+fn component(raw: raw::Component) -> Component {
+    let path = raw.path.0.trim_end_matches('/').to_owned();
+    Component { name: raw.name, path, tag: raw.tag.0 }
+}
+
+fn environment(name: &str, raw: raw::Environment, target: String, later: &[Later]) -> Result<Environment, String> {
+    let mine = |path: &[String]| {
+        let at = |a: &str, b: &str| path.len() > 1 && path[0] == a && path[1] == b;
+        at("environments", name) || at("targets", &target)
+    };
+    let health = raw.health.into_iter().filter_map(|h| health(h).transpose()).collect::<Result<_, String>>()?;
+    Ok(Environment {
+        name: EnvName::parse(name).map_err(|e| e.to_string())?,
+        on: raw.on,
+        url: raw.url.map(|u| u.0),
+        production: raw.production,
+        gates: gates(raw.gates)?,
+        health,
+        unsupported: labels(later, mine),
+        target,
+    })
+}
+
+fn labels(later: &[Later], mine: impl Fn(&[String]) -> bool) -> Vec<String> {
+    let mut labels: Vec<String> = later.iter().filter(|l| mine(&l.path)).map(|l| l.label.clone()).collect();
+    labels.dedup();
+    labels
+}
+
+fn gates(raw: Option<Vec<Gate>>) -> Result<Option<Vec<GatePolicy>>, String> {
+    raw.map(|list| list.into_iter().map(gate).collect()).transpose()
+}
+
+fn gate(raw: Gate) -> Result<GatePolicy, String> {
+    let name = match raw {
+        Gate::Tag {} => return Ok(GatePolicy::Tag),
+        Gate::Commits {} => return Ok(GatePolicy::Commits),
+        Gate::Checks { names, wait, deadline } => {
+            return Ok(GatePolicy::Checks(ChecksPolicy { names, wait: span(&wait)?, deadline: span(&deadline)? }));
+        }
+        Gate::Peer { .. } => "peer",
+        Gate::Order {} => "order",
+        Gate::Soak { .. } => "soak",
+        Gate::Window { .. } => "window",
+        Gate::Http { .. } => "http",
+        Gate::Attestation { .. } => "attestation",
+        Gate::Approvals { .. } => "approvals",
+    };
+    Ok(GatePolicy::Unsupported { name: name.into() })
+}
+
+/// `None`: a kind that this version cannot ask; [`Environment::unsupported`] names it, so the plan refuses.
+fn health(raw: raw::Health) -> Result<Option<HealthCheck>, String> {
+    match raw {
+        raw::Health::Http { url, expect, timeout, within, interval } => Ok(Some(HealthCheck::Http(HttpCheck {
+            url,
+            expect: expect.0,
+            timeout: span(&timeout)?,
+            within: span(&within)?,
+            interval: span(&interval)?,
+        }))),
+        raw::Health::Mcp { .. } | raw::Health::Tcp { .. } => Ok(None),
+    }
+}
+
+fn target(raw: raw::Target) -> Result<Target, String> {
+    Ok(match raw {
+        raw::Target::Workflow { workflow, inputs, timeout } => Target::Workflow(WorkflowTarget {
+            workflow: workflow.0,
+            inputs: inputs.into_iter().map(|(key, text::Template(value))| (key, value)).collect(),
+            timeout: span(&timeout)?,
+        }),
+        raw::Target::Deployment { reporters, timeout } => Target::Deployment(DeploymentTarget {
+            reporters: reporters.into_iter().map(|r| r.0).collect(),
+            timeout: span(&timeout)?,
+        }),
+        raw::Target::Http { .. } => Target::Unsupported { name: "http".into() },
+        raw::Target::Command { .. } => Target::Unsupported { name: "command".into() },
+    })
+}
+
+fn span(text: &Text) -> Result<Duration, String> {
+    format::duration(&text.0)
+}

@@ -1,0 +1,277 @@
+//! The file as it is written: one definition that gives the parser, the JSON Schema and the reference in the README.
+//!
+//! A doc comment here is what users read. `x-later` marks what this version can read but not enforce: it is checked for
+//! its shape, reported as a warning and refused by plans. `x-format` names a check in [`super::format`].
+
+#![expect(dead_code, reason = "settings of later versions are read for their shape only")]
+
+use super::later::{After, Agents, Analysis, Approvals, Window};
+use super::text::{Duration, EnvRef, Expression, Glob, RepoPath, Reporter, TagPattern, TargetRef, Template, Url, Workflow};
+use super::{Trigger, raw_gate::Gate};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// What Lockkeeper does for this repository. It is read at the default branch, never from a pull request. Without the
+/// file, every tag that is a version becomes a release once its checks have passed.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    #[serde(default)]
+    pub release: Release,
+    /// For repositories that release several things: each has its own tags. Without any, the repository is one thing.
+    #[serde(default)]
+    pub component: Vec<Component>,
+    /// Places to deploy to, each under its own name, for example `[environments.production]`.
+    #[serde(default)]
+    #[schemars(extend("x-keys" = "environment"))]
+    pub environments: BTreeMap<String, Environment>,
+    /// How a version is brought to an environment; environments name one of them.
+    #[serde(default)]
+    #[schemars(extend("x-keys" = "name"))]
+    pub targets: BTreeMap<String, Target>,
+}
+
+/// What becomes a release, and what is asked of it first.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Release {
+    /// What a release tag looks like. Without it every tag that ends in a version counts: `v1.2.3`, `1.2.3`.
+    pub tag: Option<TagPattern>,
+    /// Branches that a released commit must be on. Without it: the default branch.
+    #[serde(default)]
+    pub branches: Vec<Glob>,
+    /// Tags that Lockkeeper leaves alone.
+    #[serde(default)]
+    pub ignore: Vec<Glob>,
+    /// Path of a git-cliff configuration for the notes. Without it `cliff.toml`, `.cliff.toml` and `.config/cliff.toml`
+    /// are looked for. Nothing in it may run a command or reach the network.
+    pub notes: Option<RepoPath>,
+    /// Gates of a release. Without it: `tag` and `checks`. An empty list asks for nothing.
+    pub gates: Option<Vec<Gate>>,
+    /// Environments that must have succeeded before the release is published.
+    #[serde(default)]
+    #[schemars(extend("x-later" = true))]
+    pub publish_after: Vec<EnvRef>,
+}
+
+/// One thing that the repository releases on its own.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Component {
+    #[schemars(extend("x-format" = "name"))]
+    pub name: String,
+    /// Its folder; commits that touch it are its commits.
+    #[serde(default = "root")]
+    pub path: RepoPath,
+    /// What its tags look like.
+    pub tag: TagPattern,
+}
+
+fn root() -> RepoPath {
+    RepoPath(".".into())
+}
+
+/// A place to deploy to, with one lock and one live version.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Environment {
+    /// What starts a deployment.
+    #[serde(default = "manual")]
+    pub on: Vec<Trigger>,
+    /// One of `[targets]`. May be left out when there is only one.
+    pub target: Option<TargetRef>,
+    /// Where users find it; GitHub shows it as the deployment's link.
+    pub url: Option<Url>,
+    /// Whether GitHub shows it as production. Without it: when its name is `production`.
+    pub production: Option<bool>,
+    /// Gates of a deployment. Without it: `tag` (if a tag started it) and `checks`. An empty list asks for nothing.
+    pub gates: Option<Vec<Gate>>,
+    /// Questions that the new version must answer before the deployment counts as a success.
+    #[serde(default)]
+    pub health: Vec<Health>,
+    /// How users are moved to the new version.
+    pub strategy: Option<Strategy>,
+    /// What happens when a deployment fails.
+    pub rollback: Option<Rollback>,
+    /// Environments that must run the same version first.
+    #[serde(default)]
+    #[schemars(extend("x-later" = true))]
+    pub after: Vec<After>,
+    /// People who must agree; never the one who asked.
+    #[schemars(extend("x-later" = true))]
+    pub approvals: Option<Approvals>,
+    /// What an AI agent may do here.
+    #[schemars(extend("x-later" = true))]
+    pub agents: Option<Agents>,
+    /// Times when deployments are allowed or denied.
+    #[serde(default)]
+    #[schemars(extend("x-later" = true))]
+    pub windows: Vec<Window>,
+    /// Measurements that are watched while users are moved.
+    #[serde(default)]
+    #[schemars(extend("x-later" = true))]
+    pub analysis: Vec<Analysis>,
+}
+
+fn manual() -> Vec<Trigger> {
+    vec![Trigger::Manual]
+}
+
+/// A question that the new version must answer.
+#[derive(Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Health {
+    /// A request, repeated until the expectation holds.
+    Http {
+        /// May hold `{{ environment_url }}`, `{{ version }}`, `{{ sha }}` and `{{ environment }}`.
+        #[schemars(extend("x-format" = "url_template", "examples" = ["{{ environment_url }}/healthz"]))]
+        url: String,
+        /// CEL over `status`, `body` (JSON or text), `headers`, `latency_ms`, `version`, `sha` and `environment`.
+        #[serde(default = "any_success")]
+        expect: Expression,
+        /// For one request.
+        #[serde(default = "ten_seconds")]
+        #[schemars(extend("x-min" = "1s", "x-max" = "1m"))]
+        timeout: Duration,
+        /// How long to go on trying.
+        #[serde(default = "five_minutes")]
+        #[schemars(extend("x-max" = "1d"))]
+        within: Duration,
+        /// Pause between two requests.
+        #[serde(default = "five_seconds")]
+        #[schemars(extend("x-min" = "1s", "x-max" = "1h"))]
+        interval: Duration,
+    },
+    /// A tool of another MCP server.
+    #[schemars(extend("x-later" = true))]
+    Mcp {
+        #[schemars(extend("x-format" = "name"))]
+        peer: String,
+        #[schemars(extend("x-format" = "name"))]
+        tool: String,
+        #[serde(default)]
+        arguments: BTreeMap<String, serde_json::Value>,
+        expect: Expression,
+    },
+    /// A connection that must open.
+    #[schemars(extend("x-later" = true))]
+    Tcp {
+        #[schemars(extend("x-format" = "address", "examples" = ["db.example.com:5432"]))]
+        address: String,
+    },
+}
+
+fn any_success() -> Expression {
+    Expression("status >= 200 && status < 300".into())
+}
+fn five_seconds() -> Duration {
+    Duration("5s".into())
+}
+fn ten_seconds() -> Duration {
+    Duration("10s".into())
+}
+fn five_minutes() -> Duration {
+    Duration("5m".into())
+}
+fn one_hour() -> Duration {
+    Duration("1h".into())
+}
+
+/// How a version is brought to an environment.
+#[derive(Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Target {
+    /// Lockkeeper starts a workflow of this repository (`on: workflow_dispatch`) and follows its run.
+    Workflow {
+        /// File name in `.github/workflows`.
+        workflow: Workflow,
+        /// Inputs for the workflow; values may hold the same placeholders as a health check's URL.
+        #[serde(default)]
+        inputs: BTreeMap<String, Template>,
+        /// How long the workflow may take.
+        #[serde(default = "one_hour")]
+        #[schemars(extend("x-min" = "1m", "x-max" = "1d"))]
+        timeout: Duration,
+    },
+    /// Somebody else, for example a workflow with `on: deployment`, acts on the GitHub deployment and reports its status.
+    Deployment {
+        /// Whose status counts; nobody else's does.
+        #[schemars(length(min = 1))]
+        reporters: Vec<Reporter>,
+        /// How long to wait for a final status.
+        #[serde(default = "one_hour")]
+        #[schemars(extend("x-min" = "1m", "x-max" = "1d"))]
+        timeout: Duration,
+    },
+    /// A request to your own deployer.
+    #[schemars(extend("x-later" = true))]
+    Http {
+        #[schemars(extend("x-format" = "url_template"))]
+        url: String,
+    },
+    /// A command that the operator of Lockkeeper has named.
+    #[schemars(extend("x-later" = true))]
+    Command {
+        #[schemars(extend("x-format" = "name"))]
+        command: String,
+    },
+}
+
+/// The strategy as a word or, with settings, as a table.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Strategy {
+    Word(StrategyWord),
+    Table(StrategyTable),
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StrategyWord {
+    /// All users at once.
+    Direct,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum StrategyTable {
+    /// All users at once.
+    Direct {},
+    /// A growing share of users, step by step.
+    #[schemars(extend("x-later" = true))]
+    Gradual {
+        #[schemars(length(min = 1))]
+        steps: Vec<Step>,
+    },
+    /// A second copy takes over from the first.
+    #[schemars(extend("x-later" = true))]
+    BlueGreen {
+        /// How long the first copy is kept.
+        bake: Option<Duration>,
+    },
+}
+
+/// One step of a gradual rollout.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// Share of users in percent.
+    #[schemars(range(min = 1, max = 100))]
+    pub weight: u8,
+    /// How long the step is watched.
+    pub bake: Option<Duration>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Rollback {
+    /// A person decides.
+    Manual,
+    /// Back to the version before, at once.
+    #[schemars(extend("x-later" = true))]
+    Automatic,
+    /// Only forward, for example after a migration of data.
+    #[schemars(extend("x-later" = true))]
+    Forbidden,
+}

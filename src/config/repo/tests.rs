@@ -1,0 +1,279 @@
+//! Tables of files and what is said about them.
+
+use super::*;
+use crate::config::problem::{Problem, Problems};
+use std::time::Instant;
+
+fn cel(text: &str) -> Result<(), String> {
+    if text.contains("==)") { Err("unexpected `)`".into()) } else { Ok(()) }
+}
+
+fn good(text: &str) -> RepoConfig {
+    parse(text, &cel).unwrap_or_else(|p| panic!("{p}\n{text}"))
+}
+
+fn bad(text: &str) -> Vec<Problem> {
+    let Err(Problems(problems)) = parse(text, &cel) else { panic!("accepted: {text}") };
+    for p in &problems {
+        let line = text.split('\n').nth(p.line - 1).unwrap_or_else(|| panic!("line {} of {text}", p.line));
+        let chars = line.chars().count();
+        assert!(p.column <= chars + 1 && p.length >= 1, "{p:?} in {line:?}");
+        assert!(p.column + p.length <= chars + 2, "{p:?} in {line:?}");
+        assert!(p.message.ends_with('.') && p.fix.ends_with(['.', '?']), "{p:?}");
+        assert!(!p.message.contains('\n') && !p.fix.contains('\n'), "{p:?}");
+    }
+    assert!(problems.is_sorted_by_key(|p| (p.line, p.column)), "{problems:?}");
+    problems
+}
+
+/// `code@line:column+length`, joined.
+fn codes(text: &str) -> String {
+    let all: Vec<String> = bad(text).iter().map(|p| format!("{}@{}:{}+{}", p.code, p.line, p.column, p.length)).collect();
+    all.join(" ")
+}
+
+#[test]
+fn nothing_is_a_configuration() {
+    for text in ["", "\n\n# nothing\n", "\u{feff}", "[release]\n"] {
+        assert_eq!(good(text), RepoConfig::default(), "{text:?}");
+    }
+}
+
+#[test]
+fn the_example_of_everything_is_accepted_and_what_cannot_be_enforced_is_named() {
+    let text = include_str!("testdata/everything.toml");
+    let report = check(text, &cel);
+    let config = report.outcome.unwrap();
+    assert_eq!(config.release.tag.as_deref(), Some("v{version}"));
+    let [staging, production] = config.environments.as_slice() else { panic!("{config:?}") };
+    assert_eq!((staging.name.as_str(), staging.on.as_slice()), ("staging", &[Trigger::Merge][..]));
+    assert!(staging.unsupported.is_empty());
+    assert_eq!(staging.gates, None);
+    assert_eq!(
+        production.unsupported,
+        [
+            "after",
+            "agents",
+            "analysis",
+            "approvals",
+            "gates.kind = \"peer\"",
+            "rollback = \"automatic\"",
+            "strategy.kind = \"gradual\"",
+            "windows"
+        ]
+    );
+    let gates = production.gates.as_deref().unwrap();
+    assert_eq!(gates, [GatePolicy::Checks(ChecksPolicy::default()), GatePolicy::Unsupported { name: "peer".into() }]);
+    assert_eq!(report.warnings.len(), production.unsupported.len());
+    assert!(report.warnings.iter().all(|w| w.code == "not_supported_yet" && w.message.contains("production")));
+}
+
+#[test]
+fn what_this_version_enforces_arrives_whole_and_in_order() {
+    let config = good(
+        r#"
+        [release]
+        branches = ["main", "release/*"]
+        ignore = ["nightly*"]
+        gates = [{ kind = "checks", names = ["ci"], wait = "0s", deadline = "1h30m" }, { kind = "commits" }]
+        [environments.zebra]
+        target = "d"
+        strategy = "direct"
+        rollback = "manual"
+        [environments.alpha]
+        on = ["tag", "prerelease"]
+        target = "w"
+        strategy = { kind = "direct" }
+        gates = []
+        [[environments.alpha.health]]
+        kind = "http"
+        url = "{{ environment_url }}/v/{{version}}"
+        [targets.w]
+        kind = "workflow"
+        workflow = "deploy.yml"
+        inputs = { version = "{{ version }}" }
+        [targets.d]
+        kind = "deployment"
+        reporters = ["octocat", "ci[bot]", "team:sre"]
+        timeout = "20m"
+        [[component]]
+        name = "api"
+        path = "services/api/"
+        tag = "api-v{version}"
+        [[component]]
+        name = "web"
+        tag = "web-v{version}"
+        "#,
+    );
+    let names: Vec<_> = config.environments.iter().map(|e| e.name.as_str()).collect();
+    assert_eq!(names, ["zebra", "alpha"], "as in the file");
+    assert!(config.environments.iter().all(|e| e.unsupported.is_empty()));
+    assert_eq!(config.environments[0].on, [Trigger::Manual]);
+    assert_eq!(config.environments[1].gates.as_deref(), Some(&[][..]));
+    let HealthCheck::Http(health) = &config.environments[1].health[0];
+    assert_eq!((health.within.as_secs(), health.interval.as_secs(), health.timeout.as_secs()), (300, 5, 10));
+    assert_eq!(health.expect, "status >= 200 && status < 300");
+    let GatePolicy::Checks(checks) = &config.release.gates[0] else { panic!() };
+    assert_eq!((checks.wait.as_secs(), checks.deadline.as_secs()), (0, 5400));
+    assert_eq!((config.components[0].path.as_str(), config.components[1].path.as_str()), ("services/api", "."));
+    let Target::Deployment(target) = &config.targets["d"] else { panic!() };
+    assert_eq!(target.timeout.as_secs(), 1200);
+}
+
+const REST: &str = "[targets.t]\nkind = \"workflow\"\nworkflow = \"d.yml\"\n";
+
+#[test]
+fn each_mistake_has_its_code_and_place() {
+    let env = |line: &str| format!("[environments.e]\ntarget = \"t\"\n{line}\n{REST}");
+    for (text, expected) in [
+        ("x = 1".to_owned(), "unknown_key@1:1+1"),
+        ("[release]\ntagg = \"v{version}\"".into(), "unknown_key@2:1+4"),
+        ("[release]\ntag = 1".into(), "wrong_type@2:7+1"),
+        ("[release]\ntag = \"v1\"".into(), "bad_tag_pattern@2:7+4"),
+        ("[release]\ntag = \"{version}{version}\"".into(), "bad_tag_pattern@2:7+20"),
+        ("[release]\ntag = \"v {version}\"".into(), "bad_tag_pattern@2:7+13"),
+        ("[release]\ntag = \"{x}{version}\"".into(), "bad_tag_pattern@2:7+14"),
+        ("[release]\nbranches = [\"a\", \"[\"]".into(), "bad_pattern@2:18+3"),
+        ("[release]\nbranches = \"main\"".into(), "wrong_type@2:12+6"),
+        ("[release]\nnotes = \"../x\"".into(), "bad_path@2:9+6"),
+        ("[release]\nnotes = \"/etc/passwd\"".into(), "bad_path@2:9+13"),
+        ("[release]\ngates = [{ kind = \"chekcs\" }]".into(), "unknown_value@2:19+8"),
+        ("[release]\ngates = [{ }]".into(), "missing_key@2:10+3"),
+        ("[release]\ngates = [{ kind = 1 }]".into(), "wrong_type@2:19+1"),
+        ("[release]\ngates = [\"tag\"]".into(), "wrong_type@2:10+5"),
+        ("[release]\ngates = [{ kind = \"checks\", wait = \"soon\" }]".into(), "bad_duration@2:36+6"),
+        ("[release]\ngates = [{ kind = \"checks\", deadline = \"1s\" }]".into(), "out_of_range@2:40+4"),
+        ("[release]\ngates = [{ kind = \"tag\", x = 1 }]".into(), "unknown_key@2:26+1"),
+        ("[release]\npublish_after = [\"nowhere\"]".into(), "unknown_environment@2:18+9"),
+        ("[release]\ntag = \"v{version}\"\ntag = \"v{version}\"".into(), "duplicate_key@3:1+3"),
+        (env("url = \"ftp://x\""), "bad_url@3:7+9"),
+        (env("url = \"https://user:pw@x\""), "bad_url@3:7+19"),
+        (env("url = \"x\""), "bad_url@3:7+3"),
+        (env("on = [\"tags\"]"), "unknown_value@3:7+6"),
+        (env("production = \"yes\""), "wrong_type@3:14+5"),
+        (env("strategy = \"canary\""), "unknown_value@3:12+8"),
+        (env("strategy = { kind = \"canary\" }"), "unknown_value@3:21+8"),
+        (env("strategy = 3"), "wrong_type@3:12+1"),
+        (env("strategy = { kind = \"gradual\", steps = [{ weight = 101 }] }"), "out_of_range@3:52+3"),
+        (env("strategy = { kind = \"gradual\", steps = [] }"), "empty_list@3:40+2"),
+        (env("rollback = \"auto\""), "unknown_value@3:12+6"),
+        (env("after = [{ environment = \"e\" }]"), "after_cycle@3:26+3"),
+        (env("after = [{ environment = \"f\" }]"), "unknown_environment@3:26+3"),
+        (env("windows = [{ deny = \"Friday\" }]"), "bad_window@3:21+8"),
+        (env("health = [{ kind = \"http\", url = \"https://x\", expect = \"(a ==)\" }]"), "bad_expression@3:56+8"),
+        (env("health = [{ kind = \"http\", url = \"{{ host }}\" }]"), "bad_url@3:34+12"),
+        (env("health = [{ kind = \"http\", url = \"{{ version }}://x\" }]"), "bad_url@3:34+19"),
+        (env("health = [{ kind = \"http\" }]"), "missing_key@3:11+17"),
+        (env("health = [{ kind = \"tcp\", address = \"x\" }]"), "bad_address@3:37+3"),
+        ("[environments.e]\ntarget = \"nope\"\n".into(), "unknown_target@2:10+6"),
+        ("[environments.e]\n".into(), "missing_target@1:1+16"),
+        (format!("[environments.\"a b\"]\ntarget = \"t\"\n{REST}"), "bad_environment_name@1:15+5"),
+        ("[targets.t]\nkind = \"ssh\"".into(), "unknown_value@2:8+5"),
+        ("[targets.t]\nkind = \"workflow\"\nworkflow = \".github/workflows/x.yml\"".into(), "bad_workflow@3:12+25"),
+        ("[targets.t]\nkind = \"deployment\"\nreporters = []".into(), "empty_list@3:13+2"),
+        ("[targets.t]\nkind = \"deployment\"\nreporters = [\"a b\"]".into(), "bad_reporter@3:14+5"),
+        (
+            "[targets.t]\nkind = \"workflow\"\nworkflow = \"x.yml\"\ninputs = { a = \"{{ secret }}\" }".into(),
+            "bad_placeholder@4:16+14",
+        ),
+        (
+            "[[component]]\nname = \"a\"\ntag = \"v{version}\"\n[[component]]\nname = \"a\"\ntag = \"w{version}\"".into(),
+            "duplicate_component@5:8+3",
+        ),
+        (
+            "[[component]]\nname = \"a\"\ntag = \"v{version}\"\n[[component]]\nname = \"b\"\ntag = \"v{version}\"".into(),
+            "overlapping_tags@6:7+12",
+        ),
+        (
+            "[[component]]\nname = \"a\"\ntag = \"{version}\"\n[[component]]\nname = \"b\"\ntag = \"{version}-rc\"".into(),
+            "overlapping_tags@6:7+14",
+        ),
+        ("[release]\ntag = \"v{version}".into(), "syntax@2:18+1"),
+        ("environments = 3".into(), "wrong_type@1:16+1"),
+    ] {
+        assert_eq!(codes(&text), expected, "{text}");
+    }
+}
+
+#[test]
+fn all_problems_come_at_once_in_order() {
+    let text = "\
+[release]
+tagg = 1
+branches = [\"ok\", \"not ok\"]
+= broken
+[environments.\"pro duction\"]
+target = \"nowhere\"
+url = \"gopher://x\"
+on = [\"mrege\"]
+[targets.actions]
+kind = \"workflow\"
+";
+    let shown: Vec<String> = bad(text).iter().map(|p| format!("{}:{} {} {}", p.line, p.column, p.message, p.fix)).collect();
+    insta::assert_snapshot!(shown.join("\n"));
+}
+
+#[test]
+fn a_circle_of_environments_is_named_at_each_link() {
+    let text = format!(
+        "[environments.a]\ntarget = \"t\"\nafter = [{{ environment = \"b\" }}]\n[environments.b]\ntarget = \"t\"\nafter = [{{ environment = \"a\" }}]\n{REST}"
+    );
+    assert_eq!(codes(&text), "after_cycle@3:26+3 after_cycle@6:26+3");
+}
+
+#[test]
+fn kinds_of_later_versions_are_read_named_and_refused() {
+    let text = "\
+[release]
+publish_after = [\"e\"]
+gates = [{ kind = \"order\" }]
+[environments.e]
+target = \"h\"
+health = [{ kind = \"tcp\", address = \"db:5432\" }]
+after = []
+[targets.h]
+kind = \"http\"
+url = \"https://deploy.example/{{ version }}\"
+";
+    let report = check(text, &cel);
+    let config = report.outcome.unwrap();
+    assert_eq!(config.release.unsupported, ["gates.kind = \"order\"", "publish_after"]);
+    assert_eq!(config.environments[0].unsupported, ["health.kind = \"tcp\"", "h.kind = \"http\""]);
+    assert_eq!(config.targets["h"], Target::Unsupported { name: "http".into() });
+    assert_eq!(report.warnings.len(), 4);
+}
+
+#[test]
+fn hostile_files_are_refused_at_once() {
+    let deep = |n: usize| format!("x = {}{}", "[".repeat(n), "]".repeat(n));
+    let fits = SIZE_LIMIT - 100;
+    for text in [
+        "a".repeat(SIZE_LIMIT + 1),
+        deep(fits / 2),
+        "[".repeat(fits),
+        "{a=".repeat(fits / 3),
+        format!("x = {}", "{a=".repeat(fits / 3)),
+        format!("{}a = 1", "a.".repeat(fits / 2)),
+        format!("[{}a]", "a.".repeat(fits / 2)),
+        format!("{}a.b = 1\n", "a.".repeat(30)).repeat(fits / 70),
+        format!("release.branches = [{}]", "1,".repeat(fits / 3)),
+        "[[component]]\n".repeat(fits / 14),
+        "x".repeat(fits),
+        "\"".repeat(fits),
+        "'''".repeat(fits / 3),
+        "\u{0}".repeat(fits),
+        "é\n".repeat(fits / 3),
+        (0..2500).map(|i| format!("[environments.e{i}]\nafter=[{{environment=\"e{}\"}}]\n", i + 1)).collect::<String>()[..fits]
+            .to_owned(),
+        (0..5000).map(|i| format!("key{i} = 1\n")).collect(),
+    ] {
+        let start = Instant::now();
+        let problems = bad(&text);
+        let took = start.elapsed();
+        assert!(problems.len() <= 101, "{}", problems.len());
+        assert!(took.as_millis() < 2000, "{took:?} for {:?}", &text[..20.min(text.len())]);
+        if std::env::var_os("SHOW_TIMES").is_some() {
+            println!("{took:?} {} {:?}", problems.len(), text.chars().take(24).collect::<String>());
+        }
+    }
+}
