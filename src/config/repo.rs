@@ -1,7 +1,8 @@
 //! `.github/lockkeeper.toml` as types: what a repository asks for, complete and validated.
 //!
 //! Invariants: a [`RepoConfig`] that exists has no dangling names (every environment's target exists, every `after` names
-//! an environment) and all its patterns and expressions parse. A feature that this version cannot enforce is kept in
+//! an environment) and all its patterns and expressions parse. The one exception: a target of a kind that this version
+//! cannot use is left out, and the environments that name it say so in [`Environment::unsupported`]. A feature that this version cannot enforce is kept in
 //! [`Environment::unsupported`], so that a plan refuses it instead of ignoring it (fail closed).
 
 mod format;
@@ -143,10 +144,6 @@ pub struct HttpCheck {
 pub enum Target {
     Workflow(WorkflowTarget),
     Deployment(DeploymentTarget),
-    /// A kind that this version knows by name and cannot use; its environments say so too.
-    Unsupported {
-        name: String,
-    },
 }
 
 /// `workflow_dispatch` of a workflow in the same repository.

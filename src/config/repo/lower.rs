@@ -9,11 +9,14 @@ use super::*;
 use std::time::Duration;
 
 pub(super) fn lower(file: File, order: &[String], later: &[Later]) -> Result<RepoConfig, String> {
-    let targets: BTreeMap<String, Target> =
-        file.targets.into_iter().map(|(name, t)| Ok((name, target(t)?))).collect::<Result<_, String>>()?;
+    let only_target = file.targets.keys().next().cloned();
+    let mut targets = BTreeMap::new();
+    for (name, raw) in file.targets {
+        target(raw)?.map(|target| targets.insert(name, target));
+    }
     let mut environments = Vec::new();
     for (name, raw) in file.environments {
-        let target = match (&raw.target, targets.keys().next()) {
+        let target = match (&raw.target, &only_target) {
             (Some(target), _) => target.0.clone(),
             (None, Some(only)) => only.clone(),
             (None, None) => return Err(format!("{name} has no target")),
@@ -98,8 +101,9 @@ fn health(raw: raw::Health) -> Result<Option<HealthCheck>, String> {
     }
 }
 
-fn target(raw: raw::Target) -> Result<Target, String> {
-    Ok(match raw {
+/// `None`: a kind that this version cannot use.
+fn target(raw: raw::Target) -> Result<Option<Target>, String> {
+    Ok(Some(match raw {
         raw::Target::Workflow { workflow, inputs, timeout } => Target::Workflow(WorkflowTarget {
             workflow: workflow.0,
             inputs: inputs.into_iter().map(|(key, text::Template(value))| (key, value)).collect(),
@@ -109,9 +113,8 @@ fn target(raw: raw::Target) -> Result<Target, String> {
             reporters: reporters.into_iter().map(|r| r.0).collect(),
             timeout: span(&timeout)?,
         }),
-        raw::Target::Http { .. } => Target::Unsupported { name: "http".into() },
-        raw::Target::Command { .. } => Target::Unsupported { name: "command".into() },
-    })
+        raw::Target::Http { .. } | raw::Target::Command { .. } => return Ok(None),
+    }))
 }
 
 fn span(text: &Text) -> Result<Duration, String> {

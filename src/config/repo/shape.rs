@@ -274,7 +274,10 @@ impl<'f> Walk<'f> {
     }
 
     fn later_word(&mut self, span: Range<usize>, suffix: &str, word: &str) {
-        let key = self.path.iter().rev().find(|p| !p.starts_with('[')).cloned().unwrap_or_default();
+        let key = match self.path.as_slice() {
+            [root, name] => format!("{root}.{name}"),
+            path => path.iter().rev().find(|p| !p.starts_with('[')).cloned().unwrap_or_default(),
+        };
         self.later.push(Later { span, path: self.path.clone(), label: format!("{key}{suffix} = \"{word}\"") });
     }
 

@@ -238,8 +238,8 @@ url = \"https://deploy.example/{{ version }}\"
     let report = check(text, &cel);
     let config = report.outcome.unwrap();
     assert_eq!(config.release.unsupported, ["gates.kind = \"order\"", "publish_after"]);
-    assert_eq!(config.environments[0].unsupported, ["health.kind = \"tcp\"", "h.kind = \"http\""]);
-    assert_eq!(config.targets["h"], Target::Unsupported { name: "http".into() });
+    assert_eq!(config.environments[0].unsupported, ["health.kind = \"tcp\"", "targets.h.kind = \"http\""]);
+    assert!(config.targets.is_empty());
     assert_eq!(report.warnings.len(), 4);
 }
 
