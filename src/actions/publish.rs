@@ -38,6 +38,7 @@ pub fn plan(
     facts: &CommitFacts,
     config: &RepoConfig,
 ) -> Result<Plan, Refusal> {
+    enforceable(config)?;
     let standing = facts.tag.as_ref().ok_or_else(|| gone(tag))?;
     let pin = Pin {
         sha: standing.commit.clone(),
@@ -56,6 +57,19 @@ pub fn plan(
     }
     steps.push(step("check", "report on the tagged commit", true));
     Ok(Plan::new("publish", repo.clone(), actor.clone(), pin, None, Work { gates: config.release.gates.clone(), steps }))
+}
+
+/// Fail closed: what the file asks of a release and this version cannot do is refused, not left out.
+fn enforceable(config: &RepoConfig) -> Result<(), Refusal> {
+    if config.release.unsupported.is_empty() {
+        return Ok(());
+    }
+    let keys = config.release.unsupported.join(", ");
+    Err(Refusal::user(
+        "not_available",
+        format!("The release asks for {keys}, which this version of Lockkeeper cannot do."),
+        format!("Remove {keys} from [release], or run a version that can."),
+    ))
 }
 
 /// The environments that a tag with this version deploys to, in the order of the file.
@@ -77,4 +91,19 @@ pub fn gone(tag: &Tag) -> Refusal {
 
 fn step(name: &str, what: &str, effect: bool) -> PlannedStep {
     PlannedStep { name: name.to_owned(), what: what.to_owned(), effect }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_enforced_is_refused() {
+        let mut config = RepoConfig::default();
+        assert_eq!(enforceable(&config), Ok(()));
+        config.release.unsupported.push("publish_after".into());
+        let refusal = enforceable(&config).unwrap_err();
+        assert_eq!(refusal.code, "not_available");
+        assert!(refusal.fix.contains("publish_after"), "{}", refusal.fix);
+    }
 }
