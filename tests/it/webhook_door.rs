@@ -2,7 +2,7 @@
 
 use futures::FutureExt;
 use hmac::{Hmac, KeyInit, Mac};
-use lockkeeper::surfaces::http::{Limits, serve};
+use lockkeeper::surfaces::http::{Limits, serve, traced};
 use lockkeeper::surfaces::webhook::{Keep, MAX_BODY, Own, Receipt, Receiver, Secrets, router};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
@@ -38,8 +38,9 @@ impl Door {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let router = traced(router(Receiver { secrets, own, keep, metrics: Arc::default() }));
         let limits = Limits { header_timeout: Duration::from_millis(300), ..Limits::default() };
-        tokio::spawn(serve(listener, router(Receiver { secrets, own, keep }), limits, async { drop(stopped.await) }));
+        tokio::spawn(serve(listener, router, limits, async { drop(stopped.await) }));
         Self { address, http: reqwest::Client::new(), _stop: stop }
     }
 

@@ -1,5 +1,11 @@
-//! What every HTTP listener of ours shares.
+//! What every HTTP listener of ours shares: serving, request ids, health and metrics.
 
+mod health;
+mod metrics;
 mod serve;
+mod trace;
 
+pub use health::{Ask, Health, Readiness, health_router};
+pub use metrics::{Metrics, Snapshot};
 pub use serve::{Limits, serve};
+pub use trace::traced;

@@ -5,9 +5,10 @@
 //! the reconciler asks for it again.
 
 use super::body::{BodyError, MAX_BODY, read};
-use super::screen::{Own, screen};
+use super::screen::{Own, label, screen};
 use super::verify::{Secrets, looks_signed};
 use crate::domain::{DeliveryId, InstallationId, Refusal, RepoId};
+use crate::surfaces::http::Metrics;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
@@ -17,7 +18,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{HeaderMap, Request, StatusCode, header};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tracing::Instrument;
 
 /// GitHub gives up after ten seconds.
@@ -51,6 +52,7 @@ pub struct Receiver {
     pub secrets: Secrets,
     pub own: Arc<Own>,
     pub keep: Keep,
+    pub metrics: Arc<Metrics>,
 }
 
 /// The routes of this door.
@@ -59,12 +61,27 @@ pub fn router(receiver: Receiver) -> Router {
         .route("/webhook", post(receive))
         .method_not_allowed_fallback(|| async {
             let fix = "Send webhooks with POST.";
-            problem(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This address takes only POST.", fix)
+            let refusal = Refusal::user("method_not_allowed", "This address takes only POST.", fix);
+            refused(StatusCode::METHOD_NOT_ALLOWED, &refusal)
         })
         .with_state(Arc::new(receiver))
 }
 
 async fn receive(State(receiver): State<Arc<Receiver>>, request: Request<Body>) -> Response {
+    let begun = Instant::now();
+    let answer = verified(&receiver, request).await;
+    receiver.metrics.webhook(answer.event, answer.word, begun.elapsed());
+    answer.response
+}
+
+/// A response and what the metrics say about it.
+struct Answer {
+    event: &'static str,
+    word: &'static str,
+    response: Response,
+}
+
+async fn verified(receiver: &Receiver, request: Request<Body>) -> Answer {
     let (parts, body) = request.into_parts();
     let signature = parts.headers.get("x-hub-signature-256").map_or(&b""[..], |value| value.as_bytes());
     let body = match read(body, content_length(&parts.headers), looks_signed(signature)).await {
@@ -72,29 +89,32 @@ async fn receive(State(receiver): State<Arc<Receiver>>, request: Request<Body>) 
         Err(error) => return unreadable(error),
     };
     if !receiver.secrets.verify(signature, &body.bytes) {
-        return (StatusCode::UNAUTHORIZED, axum::Json(serde_json::json!({ "code": "unauthorized" }))).into_response();
+        let response = (StatusCode::UNAUTHORIZED, axum::Json(serde_json::json!({ "code": "unauthorized" }))).into_response();
+        return Answer { event: "other", word: "unauthorized", response };
     }
     let (id, event) = match names(&parts.headers) {
         Ok(names) => names,
-        Err(refusal) => return refused(StatusCode::BAD_REQUEST, &refusal),
+        Err(refusal) => return bad_request(&refusal),
     };
     let span = tracing::info_span!("delivery", delivery = %id, event);
-    take(&receiver, &parts.headers, id, event, body.bytes.clone()).instrument(span).await
+    let event_label = label(&event);
+    let answer = take(receiver, &parts.headers, id, event, body.bytes.clone()).instrument(span).await;
+    Answer { event: event_label, ..answer }
 }
 
 /// Everything after the signature.
-async fn take(receiver: &Receiver, headers: &HeaderMap, id: DeliveryId, event: String, body: Bytes) -> Response {
+async fn take(receiver: &Receiver, headers: &HeaderMap, id: DeliveryId, event: String, body: Bytes) -> Answer {
     let content_type = headers.get(header::CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
     if content_type.starts_with(b"application/x-www-form-urlencoded") {
         let fix = "Set the webhook's content type to `application/json` in the settings of the GitHub App.";
-        return problem(StatusCode::BAD_REQUEST, "content_type_form", "The payload is sent as a form.", fix);
+        return bad_request(&Refusal::operator("content_type_form", "The payload is sent as a form.", fix));
     }
     let Ok(screened) = screen(&event, &body, &receiver.own) else {
         let fix = "Send the payload as GitHub does: one JSON object, with content type `application/json`.";
-        return problem(StatusCode::BAD_REQUEST, "body_not_json_object", "The payload is not a JSON object.", fix);
+        return bad_request(&Refusal::user("body_not_json_object", "The payload is not a JSON object.", fix));
     };
     if event == "ping" {
-        return answer(StatusCode::OK, &id, "pong");
+        return done(StatusCode::OK, &id, "pong");
     }
     let ignored = screened.ignored.map(|why| why.reason());
     let delivery = NewDelivery {
@@ -107,17 +127,12 @@ async fn take(receiver: &Receiver, headers: &HeaderMap, id: DeliveryId, event: S
         body,
     };
     match tokio::time::timeout(STORE_TIMEOUT, (receiver.keep)(delivery)).await {
-        Ok(Ok(Receipt::Duplicate)) => answer(StatusCode::ACCEPTED, &id, "duplicate"),
-        Ok(Ok(Receipt::Stored)) => answer(StatusCode::ACCEPTED, &id, if ignored.is_some() { "ignored" } else { "accepted" }),
-        Ok(Err(refusal)) => {
-            tracing::error!(code = refusal.code, message = refusal.message, "delivery not stored");
-            refused(StatusCode::SERVICE_UNAVAILABLE, &refusal)
-        }
+        Ok(Ok(Receipt::Duplicate)) => done(StatusCode::ACCEPTED, &id, "duplicate"),
+        Ok(Ok(Receipt::Stored)) => done(StatusCode::ACCEPTED, &id, if ignored.is_some() { "ignored" } else { "accepted" }),
+        Ok(Err(refusal)) => not_stored(&refusal),
         Err(_) => {
-            tracing::error!("delivery not stored in time");
-            let message = "The store did not take the delivery in time.";
             let fix = "Look at the disk of the server; the delivery is asked for again by itself.";
-            problem(StatusCode::SERVICE_UNAVAILABLE, "store_slow", message, fix)
+            not_stored(&Refusal::operator("store_slow", "The store did not take the delivery in time.", fix))
         }
     }
 }
@@ -143,32 +158,42 @@ fn names(headers: &HeaderMap) -> Result<(DeliveryId, String), Refusal> {
     Ok((DeliveryId::parse(id).ok_or_else(invalid)?, event.to_owned()))
 }
 
-fn unreadable(error: BodyError) -> Response {
-    match error {
+fn unreadable(error: BodyError) -> Answer {
+    let (status, refusal) = match error {
         BodyError::TooLarge => {
             let message = format!("The payload is larger than {} MB.", MAX_BODY / 1024 / 1024);
             let fix = "GitHub sends nothing larger; look at what stands between GitHub and this server.";
-            problem(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", &message, fix)
+            (StatusCode::PAYLOAD_TOO_LARGE, Refusal::user("payload_too_large", message, fix))
         }
         BodyError::TooSlow => {
             let fix = "Look at the network between GitHub and this server, then redeliver.";
-            problem(StatusCode::REQUEST_TIMEOUT, "payload_too_slow", "The payload did not arrive in time.", fix)
+            let refusal = Refusal::world("payload_too_slow", "The payload did not arrive in time.", fix);
+            (StatusCode::REQUEST_TIMEOUT, refusal)
         }
         BodyError::Broken => {
             let fix = "Redeliver the event from the App's settings, Advanced.";
-            problem(StatusCode::BAD_REQUEST, "payload_broken", "The connection broke before the payload was complete.", fix)
+            let message = "The connection broke before the payload was complete.";
+            (StatusCode::BAD_REQUEST, Refusal::world("payload_broken", message, fix))
         }
-    }
+    };
+    Answer { event: "other", word: "unreadable", response: refused(status, &refusal) }
 }
 
-fn answer(status: StatusCode, id: &DeliveryId, word: &str) -> Response {
-    (status, axum::Json(serde_json::json!({ "delivery": id, "status": word }))).into_response()
+fn done(status: StatusCode, id: &DeliveryId, word: &'static str) -> Answer {
+    let response = (status, axum::Json(serde_json::json!({ "delivery": id, "status": word }))).into_response();
+    Answer { event: "other", word, response }
+}
+
+fn bad_request(refusal: &Refusal) -> Answer {
+    Answer { event: "other", word: "bad_request", response: refused(StatusCode::BAD_REQUEST, refusal) }
+}
+
+fn not_stored(refusal: &Refusal) -> Answer {
+    tracing::error!(code = refusal.code, message = refusal.message, "delivery not stored");
+    Answer { event: "other", word: "not_stored", response: refused(StatusCode::SERVICE_UNAVAILABLE, refusal) }
 }
 
 fn refused(status: StatusCode, refusal: &Refusal) -> Response {
-    problem(status, &refusal.code, &refusal.message, &refusal.fix)
-}
-
-fn problem(status: StatusCode, code: &str, message: &str, fix: &str) -> Response {
-    (status, axum::Json(serde_json::json!({ "code": code, "message": message, "fix": fix }))).into_response()
+    let body = serde_json::json!({ "code": refusal.code, "message": refusal.message, "fix": refusal.fix });
+    (status, axum::Json(body)).into_response()
 }

@@ -96,6 +96,11 @@ const KNOWN: &[(&str, &[&str])] = &[
     ("installation_repositories", &["added", "removed"]),
 ];
 
+/// The event's name if we know it, for places that must not grow with what strangers send.
+pub fn label(event: &str) -> &'static str {
+    KNOWN.iter().map(|(name, _)| *name).chain(["ping"]).find(|name| *name == event).unwrap_or("other")
+}
+
 /// Looks at one delivery. `event` is the value of `X-GitHub-Event`.
 pub fn screen(event: &str, body: &[u8], own: &Own) -> Result<Screened, NotAnObject> {
     let text = std::str::from_utf8(body).map_err(|_| NotAnObject)?;
