@@ -25,6 +25,8 @@ pub struct CommitFacts {
     pub checks: Result<Vec<CheckItem>, Unreadable>,
     /// `.github/lockkeeper.toml` at the default branch's head.
     pub config: Result<Option<FileAt>, Unreadable>,
+    /// The same file at the commit itself.
+    pub config_here: Result<Option<FileAt>, Unreadable>,
     /// Of Cargo.toml, package.json, pyproject.toml at the commit: those that exist.
     pub manifests: Vec<FileAt>,
     /// Of cliff.toml, .cliff.toml, .config/cliff.toml, at the default branch: those that exist.
