@@ -10,7 +10,15 @@ pub mod schema;
 pub mod serve;
 pub mod tags;
 
+use crate::config::repo::{self, RepoConfig};
+use crate::domain::Refusal;
 use clap::{Parser, Subcommand};
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Exit code for input that cannot be used.
+const BAD_INPUT: u8 = 2;
 
 /// Takes software from a tag or a merge to production, through gates, and back down safely.
 #[derive(Parser, Debug)]
@@ -40,4 +48,43 @@ pub enum Command {
     Deliveries(deliveries::Args),
     /// Check the App's key, permissions, events, webhook and clock
     Doctor(doctor::Args),
+}
+
+/// Writes to standard output; a reader that has gone is not an error worth telling.
+fn say(text: &str) -> ExitCode {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// One line on standard error: code, sentence, what to do. Control characters of what was read do not reach the terminal.
+fn fail(refusal: &Refusal) -> ExitCode {
+    let line = format!("lockkeeper: {}: {} {}", refusal.code, refusal.message, refusal.fix);
+    let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    // Standard error may be closed; the exit code still tells.
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+    ExitCode::from(BAD_INPUT)
+}
+
+fn read_text(path: &Path) -> Result<String, Refusal> {
+    let problem = |why: String| {
+        Refusal::user(
+            "file_unreadable",
+            format!("{} cannot be read: {why}.", path.display()),
+            "Check the path and its permissions.",
+        )
+    };
+    let bytes = std::fs::read(path).map_err(|e| problem(e.to_string()))?;
+    String::from_utf8(bytes).map_err(|_| problem("it is not UTF-8 text".to_owned()))
+}
+
+/// A `.github/lockkeeper.toml` for its names and patterns; expressions are not judged here.
+fn read_repo_config(path: &Path) -> Result<RepoConfig, Refusal> {
+    repo::parse(&read_text(path)?, &|_| Ok(())).map_err(|problems| {
+        let first = problems.0.first().map(|p| format!(" First: line {}, column {}: {}", p.line, p.column, p.message));
+        let message = format!("{} has {} problems.{}", path.display(), problems.0.len(), first.unwrap_or_default());
+        Refusal::user("config_invalid", message, "Run `lockkeeper check` on it to see them all.")
+    })
 }
