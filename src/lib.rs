@@ -4,6 +4,8 @@
 
 pub mod domain;
 
+pub mod expect;
+
 pub mod config;
 
 pub mod flow;
