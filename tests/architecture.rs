@@ -43,10 +43,14 @@ fn a_bad_tree_is_caught_rule_by_rule() {
         ("actions/mod.rs", "// filler\n".repeat(401)),
         ("surfaces/mod.rs", "use crate::app::A;\nuse super::engine::E;\n".into()),
         ("app.rs", "use crate::surfaces::S;\nuse crate::sandbox::S2;\n".into()),
+        ("expect/mod.rs", "use cel::Env;\nasync fn f() {}\n".into()),
         ("mystery.rs", "use crate::domain::D;\n".into()),
         ("targets/mod.rs", "\nfn f( {\n".into()),
         ("workflow/mod.rs", "\nfn f() { let x = ; }\n".into()),
-        ("probes/mod.rs", "fn f() { x.octocrab(); y::rusqlite(); }\nfn g() -> cel::Value {}\n".into()),
+        (
+            "probes/mod.rs",
+            "fn f() { x.octocrab(); y::rusqlite(); }\nfn g() -> cel::Value {}\nfn h() -> crate::expect::E {}\n".into(),
+        ),
     ];
     for (name, text) in files {
         let file = folder.path().join(name);

@@ -12,6 +12,7 @@
 
 mod eval;
 mod node;
+mod numbers;
 mod read;
 mod value;
 

@@ -45,9 +45,8 @@ fn bounded(text: &str) -> Result<(), String> {
     let mut in_word = false;
     for c in text.chars() {
         let word = c.is_alphanumeric() || c == '_';
-        if !c.is_whitespace() && !(word && in_word) {
-            tokens += 1;
-        }
+        let goes_on = word && in_word;
+        tokens += usize::from(!goes_on && !c.is_whitespace());
         in_word = word;
     }
     let brackets = text.chars().filter(|c| "([{".contains(*c)).count();
