@@ -112,6 +112,12 @@ impl<'a> Flow<'a> {
         write("finish", outcome)
     }
 
+    /// Waits without an end of its own; for a host that does not know the workflow of a run and keeps it for a program that
+    /// does.
+    pub fn park(&mut self) -> Stop {
+        self.suspend()
+    }
+
     /// The time of the message that caused this evaluation. It differs from one evaluation to the next: use it for
     /// deadlines, or inside [`Flow::record`].
     pub fn now(&self) -> Millis {

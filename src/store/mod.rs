@@ -1,1 +1,89 @@
-//! (being built)
+//! The SQLite file: deliveries, runs, steps, timers, signals, locks, audit, tags. Only this module knows SQL.
+//!
+//! Invariants:
+//! - What a returned [`Store::write`] did is on the disk: WAL with `synchronous=FULL`, both read back at open, and replies
+//!   are sent after COMMIT.
+//! - One process (an exclusive lock on `lockkeeper.lock`), one writer thread. Writes that arrive together share one
+//!   transaction, each in its own savepoint: an error undoes that one only.
+//! - A COMMIT that fails for another reason than a full or busy disk ends the process, because nobody can say then what is
+//!   stored; it is read again at the next start.
+//! - SQLite is 3.51.3 or later: versions before it can corrupt a WAL that is reset while it is read.
+//! - The folder is 0700 and its files are 0600.
+
+mod error;
+pub mod inbox;
+pub mod locks;
+mod migrate;
+mod open;
+mod reader;
+mod row;
+pub mod runs;
+pub mod signals;
+pub mod steps;
+pub mod timers;
+mod tx;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::StoreError;
+pub use tx::{Rx, Tx};
+
+use crate::domain::Refusal;
+use reader::Readers;
+use std::path::Path;
+use std::sync::Arc;
+use writer::Writer;
+
+/// The open store; clones share it. It closes when the last clone is gone, or by [`Store::close`].
+#[derive(Clone)]
+pub struct Store {
+    writer: Writer,
+    readers: Arc<Readers>,
+}
+
+impl Store {
+    /// Opens or creates the store in `dir` and brings its tables up to date.
+    ///
+    /// # Errors
+    /// `store_locked` (another process has it), `store_newer` (a later version wrote it), `store_unsafe` (SQLite too old or
+    /// durability refused), `store_folder`, `store_full`, `store_corrupt`, `store_io`: all the operator's.
+    pub fn open(dir: &Path) -> Result<Self, Refusal> {
+        let opened = open::open(dir)?;
+        let readers = Readers::start(&opened.path)?;
+        let writer = Writer::start(opened.connection, opened.lock)?;
+        Ok(Self { writer, readers: Arc::new(readers) })
+    }
+
+    /// Runs `work` in the next transaction and answers when it is on the disk. An error undoes what `work` did and nothing
+    /// else. `work` runs on the writer's thread: it computes and talks to the database, it never waits.
+    ///
+    /// # Errors
+    /// The one that `work` returned, or that of the transaction ([`StoreError::Full`], [`StoreError::Busy`], …).
+    pub async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.writer.write(work).await
+    }
+
+    /// Runs `work` on a consistent snapshot, beside the writer.
+    ///
+    /// # Errors
+    /// The one that `work` returned, or [`StoreError::Closed`].
+    pub async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Rx<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.readers.read(work).await
+    }
+
+    /// Finishes what was handed in and closes the file, so that another may open it. Later calls answer `Closed`.
+    pub async fn close(&self) {
+        self.readers.close();
+        self.writer.close().await;
+    }
+}
