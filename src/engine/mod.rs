@@ -1,3 +1,4 @@
 //! Runs, their steps, and the one door to them.
 
+pub mod host;
 pub mod intent;
