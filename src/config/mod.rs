@@ -2,3 +2,8 @@
 
 pub mod problem;
 pub mod repo;
+mod secret;
+pub mod settings;
+mod suggest;
+
+pub use secret::Secret;

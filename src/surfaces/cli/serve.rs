@@ -1,5 +1,9 @@
 //! `lockkeeper serve`.
 
-/// (being built)
+use crate::config::settings::Flags;
+
 #[derive(clap::Args, Debug)]
-pub struct Args {}
+pub struct Args {
+    #[command(flatten)]
+    pub settings: Flags,
+}

@@ -1,0 +1,115 @@
+//! Where settings come from and what is said about wrong ones.
+
+use super::*;
+
+fn pem() -> String {
+    format!("-----BEGIN RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----\n", "QUJD".repeat(40))
+}
+
+/// Flags that name a file with this text, so that the folder of the test run does not matter.
+fn with_file(folder: &tempfile::TempDir, text: &str) -> Flags {
+    let file = folder.path().join("settings.toml");
+    std::fs::write(&file, text).unwrap();
+    Flags { settings: Some(file), ..Flags::default() }
+}
+
+fn codes(problems: &[Refusal]) -> Vec<&str> {
+    problems.iter().map(|p| p.code.as_str()).collect()
+}
+
+#[test]
+fn a_flag_beats_the_file_and_the_file_beats_the_default() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut flags = with_file(&folder, "listen = \"0.0.0.0:1\"\nlog = \"debug\"\n");
+    let local = flags.local().unwrap();
+    assert_eq!((local.listen.as_str(), local.log.as_str()), ("0.0.0.0:1", "debug"));
+    assert_eq!((local.data_dir, local.log_format), (PathBuf::from("lockkeeper-data"), LogFormat::Text));
+    flags.listen = Some("[::1]:2".into());
+    flags.log = Some(String::new());
+    let local = flags.local().unwrap();
+    assert_eq!((local.listen.as_str(), local.log.as_str()), ("[::1]:2", "info"), "an empty variable is no setting");
+}
+
+#[test]
+fn the_server_gets_all_it_needs() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("key.pem"), pem()).unwrap();
+    let mut flags = with_file(
+        &folder,
+        "app_id = 12345\nwebhook_secret = [\"one\", \"two\"]\nallow_addresses = [\"10.0.0.0/8\", \"::1\"]\npublic_url = \"https://x.example/\"\ngithub_api_url = \"http://127.0.0.1:9/api/v3/\"\n",
+    );
+    flags.private_key_file = Some(folder.path().join("key.pem"));
+    let serve = flags.serve().unwrap();
+    assert_eq!(serve.app.app_id, "12345");
+    assert_eq!(serve.app.private_key.expose(), pem());
+    assert_eq!(serve.app.github_api_url, "http://127.0.0.1:9/api/v3");
+    assert_eq!(serve.app.public_url.as_deref(), Some("https://x.example"));
+    assert_eq!(serve.webhook_secrets, [Secret::from("one"), Secret::from("two")]);
+    assert_eq!(serve.allow_addresses.len(), 2);
+    flags.webhook_secret = Some(" new , old,, ".into());
+    assert_eq!(flags.serve().unwrap().webhook_secrets, [Secret::from("new"), Secret::from("old")]);
+}
+
+#[test]
+fn a_key_may_be_written_on_one_line_and_beats_the_key_of_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut flags = with_file(&folder, "app_id = 1\nprivate_key_file = \"/nowhere\"\n");
+    flags.private_key = Some(Secret::new(pem().replace('\n', "\\n")));
+    assert_eq!(flags.app().unwrap().1.private_key.expose(), pem());
+}
+
+#[test]
+fn only_what_a_command_needs_is_demanded_and_all_of_it_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let flags = with_file(&folder, "");
+    assert!(flags.local().is_ok());
+    assert_eq!(codes(&flags.app().unwrap_err()), ["app_id_missing", "private_key_file_missing"]);
+    assert_eq!(codes(&flags.serve().unwrap_err()), ["app_id_missing", "private_key_file_missing", "webhook_secret_missing"]);
+}
+
+#[test]
+fn every_mistake_is_named_and_no_value_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut flags = with_file(
+        &folder,
+        "app_id = \"hunter2 hunter2\"\nprivate_key = \"hunter2\"\nwebhook_secrte = \"hunter2\"\nwebhook_secret = { a = \"hunter2\" }\nlog = \"hunter2=hunter2=x\"\nlisten = \"hunter2\"\n",
+    );
+    flags.github_api_url = Some("ftp://hunter2".into());
+    flags.public_url = Some("https://me:hunter2@x".into());
+    flags.allow_addresses = Some("10.0.0.0/8,nonsense".into());
+    flags.log_format = Some("hunter2".into());
+    let problems = flags.serve().unwrap_err();
+    assert_eq!(
+        codes(&problems),
+        [
+            "settings_wrong_type",
+            "settings_unknown_key",
+            "listen_invalid",
+            "log_invalid",
+            "log_format_invalid",
+            "app_id_invalid",
+            "private_key_invalid",
+            "github_api_url_invalid",
+            "public_url_invalid",
+            "webhook_secret_missing",
+            "allow_addresses_invalid",
+        ]
+    );
+    assert!(!format!("{problems:?}").contains("hunter2"), "{problems:?}");
+    assert!(problems.iter().all(|p| !p.fix.is_empty() && p.message.ends_with('.')), "{problems:?}");
+    let key = Flags { private_key: Some("hunter2".into()), webhook_secret: Some("hunter2".into()), ..Flags::default() };
+    assert!(!format!("{key:?}").contains("hunter2"), "{key:?}");
+}
+
+#[test]
+fn files_that_cannot_be_read_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let absent = Flags { settings: Some(folder.path().join("absent")), ..Flags::default() };
+    assert_eq!(codes(&absent.local().unwrap_err()), ["settings_file_unreadable"]);
+    assert_eq!(codes(&with_file(&folder, "app_id = 1\nhunter2\n").local().unwrap_err()), ["settings_syntax"]);
+    let mut flags = with_file(&folder, "app_id = 1\n");
+    flags.private_key_file = Some(folder.path().join("absent.pem"));
+    assert_eq!(codes(&flags.app().unwrap_err()), ["private_key_unreadable"]);
+    flags.private_key = Some(Secret::new(pem()));
+    assert_eq!(codes(&flags.app().unwrap_err()), ["private_key_twice"]);
+}
