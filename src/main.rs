@@ -1,12 +1,14 @@
 //! The program: reads the command line and hands over.
 
 use clap::Parser;
-use lockkeeper::surfaces::cli::{Cli, Command, tags};
+use lockkeeper::surfaces::cli::{Cli, Command, check, schema, tags};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Tags(args) => tags::run(args),
+        Command::Check(args) => check::run(args),
+        Command::Schema(args) => schema::run(args),
         // The other commands hand over here as they are built.
         _ => ExitCode::from(70),
     }

@@ -13,14 +13,15 @@ mod lower;
 mod parse;
 mod raw;
 mod raw_gate;
+mod reference;
 mod schema;
 mod shape;
-mod suggest;
 #[cfg(test)]
 mod tests;
 mod text;
 
 pub use parse::{Report, SIZE_LIMIT, check, parse};
+pub use reference::reference;
 pub use schema::json_schema;
 pub use shape::ValidateExpression;
 

@@ -4,7 +4,7 @@
 
 use super::format::TAG_PLACEHOLDER;
 use super::shape::{Walk, shown};
-use super::suggest::nearest;
+use crate::config::suggest::nearest;
 use crate::domain::Version;
 use std::collections::BTreeMap;
 use std::ops::Range;

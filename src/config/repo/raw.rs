@@ -63,6 +63,7 @@ pub struct Component {
     pub name: String,
     /// Its folder; commits that touch it are its commits.
     #[serde(default = "root")]
+    #[schemars(extend("examples" = ["services/api"]))]
     pub path: RepoPath,
     /// What its tags look like.
     pub tag: TagPattern,

@@ -4,7 +4,7 @@
 
 use super::format;
 use super::schema::Part;
-use super::suggest::nearest;
+use crate::config::suggest::nearest;
 use serde_json::Value;
 use std::ops::Range;
 use toml::Spanned;

@@ -2,8 +2,10 @@
 //!
 //! The file's text goes to a terminal: control characters are shown, not sent.
 
+use super::{fail, say};
 use crate::config::problem::{Problem, Problems};
 use crate::config::repo::{self, Report};
+use crate::domain::Refusal;
 use serde_json::json;
 use std::fmt::Write;
 use std::io::Read;
@@ -31,13 +33,13 @@ pub enum Format {
 }
 
 /// Exit code 0: no problem; 1: problems; 2: the file cannot be read.
-pub fn run(args: &Args) -> ExitCode {
+pub fn run(args: Args) -> ExitCode {
     let name = args.file.display().to_string();
     let text = match read(&args.file) {
         Ok(text) => text,
         Err(why) => {
-            tell(&format!("error[unreadable]: {} cannot be read: {}\n", plain(&name), plain(&why)));
-            return ExitCode::from(2);
+            let message = format!("{name} cannot be read: {why}.");
+            return fail(&Refusal::user("file_unreadable", message, "Check the path and its permissions."));
         }
     };
     let report = repo::check(&text, &expression);
@@ -47,8 +49,8 @@ pub fn run(args: &Args) -> ExitCode {
         Format::Json => json_report(&name, &report),
         Format::Github => github_report(&name, &report),
     };
-    tell(&shown);
-    if clean { ExitCode::SUCCESS } else { ExitCode::from(1) }
+    let said = say(&shown);
+    if clean { said } else { ExitCode::from(1) }
 }
 
 fn expression(_: &str) -> Result<(), String> {
@@ -73,13 +75,6 @@ fn read(file: &std::path::Path) -> Result<String, String> {
         }
         Err(_) => Err("it is not UTF-8 text".into()),
     }
-}
-
-/// A closed pipe is not an error of ours.
-fn tell(text: &str) {
-    use std::io::Write as _;
-    let mut out = std::io::stdout().lock();
-    drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
 }
 
 fn problems(report: &Report) -> &[Problem] {
@@ -180,7 +175,7 @@ mod tests {
         let code = |name: &str, content: Option<&[u8]>| {
             let file = folder.path().join(name);
             content.iter().for_each(|c| std::fs::write(&file, c).unwrap());
-            format!("{:?}", run(&Args { file, format: Format::Json }))
+            format!("{:?}", run(Args { file, format: Format::Json }))
         };
         assert_eq!(code("good", Some(b"")), format!("{:?}", ExitCode::SUCCESS));
         assert_eq!(code("bad", Some(b"x = 1")), format!("{:?}", ExitCode::from(1)));

@@ -11,6 +11,7 @@ pub mod serve;
 pub mod tags;
 
 use crate::config::repo::{self, RepoConfig};
+use crate::config::settings;
 use crate::domain::Refusal;
 use clap::{Parser, Subcommand};
 use std::io::Write;
@@ -31,7 +32,7 @@ pub struct Cli {
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Run the GitHub App: receive webhooks, release and deploy
-    Serve(serve::Args),
+    Serve(Box<serve::Args>),
     /// Watch a tag become a release and a deployment, on this machine, with nothing set up
     Demo(demo::Args),
     /// Say what would happen if a tag were pushed, over a copy of your repository
@@ -66,6 +67,14 @@ fn fail(refusal: &Refusal) -> ExitCode {
     // Standard error may be closed; the exit code still tells.
     let _ = writeln!(std::io::stderr().lock(), "{line}");
     ExitCode::from(BAD_INPUT)
+}
+
+/// Everything that is wrong with the process's settings, on standard error.
+pub fn fail_settings(problems: &[Refusal]) -> ExitCode {
+    for problem in problems {
+        fail(problem);
+    }
+    ExitCode::from(settings::EXIT_CODE)
 }
 
 fn read_text(path: &Path) -> Result<String, Refusal> {
