@@ -1,1 +1,56 @@
-//! (being built)
+//! The GitHub adapter: everything that Lockkeeper asks of GitHub or does there goes through here, one file for each area.
+//!
+//! Invariants:
+//! - every call names an [`Operation`]; `operations.rs` is the only list of what is called and of the permission it needs,
+//!   and `app.yml` asks for exactly their union;
+//! - nothing is retried here but what GitHub certainly did not do: a 401 (once, with fresh credentials) and a read whose
+//!   page was too large. All else comes back as a [`Trouble`] that says whether trying again can help, and when;
+//! - "could not be read" is never an empty answer: a GraphQL field that is null because of an error is `Unreadable` or an error;
+//! - no token, key or JWT is in an error, a `Debug` text, an argument of a process or a URL.
+//!
+//! Known races: pacing and quota live in memory, so a restart forgets them; GitHub's own answer (403/429) then sets them
+//! right. A write whose answer is lost may have happened: each write has a `find_…` that looks for it.
+
+mod app;
+mod app_auth;
+mod check_runs;
+mod checks;
+mod classify;
+mod client;
+mod clock;
+mod commit_facts;
+mod compare;
+mod config;
+mod contents;
+mod counters;
+mod etags;
+mod git_objects;
+mod graphql;
+mod lanes;
+mod operations;
+mod pace;
+mod paths;
+mod people;
+mod quota;
+mod recheck;
+mod releases;
+mod secret;
+mod tag_releases;
+mod tokens;
+mod transport;
+mod trouble;
+
+pub use app::{AppInfo, HookConfig, HookDelivery, InstallationInfo, RepositoryInfo};
+pub use check_runs::{CheckAnnotation, CheckRunBody, CheckRunInfo};
+pub use client::{GitHub, Installation};
+pub use commit_facts::TagOrSha;
+pub use compare::Distance;
+pub use config::{GitHubConfig, Pacing};
+pub use contents::FileResult;
+pub use counters::CallCount;
+pub use operations::{Access, Operation, Permission};
+pub use quota::Quota;
+pub use recheck::RecheckAsk;
+pub use releases::{NewRelease, ReleaseChange};
+pub use secret::Secret;
+pub use trouble::{Class, Trouble};

@@ -1,0 +1,96 @@
+//! What one installation (or the App itself) shares between its calls: pace, quota, and one write at a time.
+
+use super::config::GitHubConfig;
+use super::operations::Cost;
+use super::pace::{Admission, Pace};
+use super::quota::{Quota, Quotas};
+use super::{Operation, Trouble};
+use crate::domain::{InstallationId, Millis};
+use http::HeaderMap;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::OwnedMutexGuard;
+
+pub(super) struct Lane {
+    caller: Option<InstallationId>,
+    pace: Mutex<Pace>,
+    quotas: Mutex<Quotas>,
+    /// GitHub asks for writes one after another.
+    writes: Arc<tokio::sync::Mutex<()>>,
+    longest_wait: Duration,
+    reserve: u64,
+}
+
+impl Lane {
+    fn new(caller: Option<InstallationId>, config: &GitHubConfig) -> Self {
+        Self {
+            caller,
+            pace: Mutex::new(Pace::new(&config.pacing)),
+            quotas: Mutex::default(),
+            writes: Arc::default(),
+            longest_wait: config.pacing.longest_wait,
+            reserve: config.quota_reserve,
+        }
+    }
+
+    /// Waits for the call's turn, within the longest wait; keep the guard while a write is under way.
+    pub async fn enter(&self, operation: Operation, now: Millis) -> Result<Option<OwnedMutexGuard<()>>, Trouble> {
+        let resource = if operation.cost() == Cost::Query { "graphql" } else { "core" };
+        let used_up = self.quotas.lock().unwrap_or_else(PoisonError::into_inner).wait(resource, self.reserve, now);
+        if let Some(wait) = used_up {
+            let message = "The installation's calls for this hour are used up but for a reserve.";
+            return Err(Trouble::retry(Some(wait), "github_quota", message).at(operation));
+        }
+        let deadline = Instant::now() + self.longest_wait;
+        let guard = match operation.cost() {
+            Cost::Write | Cost::Create => {
+                let turn = tokio::time::timeout(self.longest_wait, self.writes.clone().lock_owned()).await;
+                Some(turn.map_err(|_| paced(Duration::from_secs(1)).at(operation))?)
+            }
+            Cost::Read | Cost::Query => None,
+        };
+        loop {
+            let admission = self.pace.lock().unwrap_or_else(PoisonError::into_inner).admit(Instant::now(), operation.cost());
+            match admission {
+                Admission::Go => return Ok(guard),
+                Admission::Wait(wait) if Instant::now() + wait <= deadline => tokio::time::sleep(wait).await,
+                Admission::Wait(wait) => return Err(paced(wait).at(operation)),
+            }
+        }
+    }
+
+    pub fn learn(&self, headers: &HeaderMap) {
+        self.quotas.lock().unwrap_or_else(PoisonError::into_inner).learn(self.caller, headers);
+    }
+
+    /// After a secondary limit: every call of this installation holds back.
+    pub fn hold(&self, span: Duration) {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner).hold(Instant::now(), span);
+    }
+}
+
+fn paced(wait: Duration) -> Trouble {
+    Trouble::retry(Some(wait), "github_paced", "Lockkeeper holds back to stay within GitHub's limits.")
+}
+
+/// One lane for each caller.
+#[derive(Default)]
+pub(super) struct Lanes(Mutex<HashMap<Option<InstallationId>, Arc<Lane>>>);
+
+impl Lanes {
+    pub fn of(&self, caller: Option<InstallationId>, config: &GitHubConfig) -> Arc<Lane> {
+        let mut lanes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lanes.entry(caller).or_insert_with(|| Arc::new(Lane::new(caller, config))).clone()
+    }
+
+    pub fn quotas(&self) -> Vec<Quota> {
+        let lanes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<Quota> = Vec::new();
+        for lane in lanes.values() {
+            all.extend(lane.quotas.lock().unwrap_or_else(PoisonError::into_inner).all().cloned());
+        }
+        all.sort_by(|a, b| (a.installation, &a.resource).cmp(&(b.installation, &b.resource)));
+        all
+    }
+}

@@ -1,0 +1,186 @@
+//! How fast one installation may call: exact sliding windows over what was sent, pure.
+//!
+//! Invariant: in no window of the given length were more units admitted than its limit. A second is added to each window,
+//! because GitHub counts arrivals, not departures.
+
+use super::config::Pacing;
+use super::operations::Cost;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// One limit: at most `limit` units in `span`.
+struct Window {
+    span: Duration,
+    limit: u32,
+    used: u32,
+    sent: VecDeque<(Instant, u32)>,
+}
+
+impl Window {
+    fn new(seconds: u64, limit: u32) -> Self {
+        Self { span: Duration::from_secs(seconds + 1), limit, used: 0, sent: VecDeque::new() }
+    }
+
+    fn expire(&mut self, now: Instant) {
+        while let Some(&(at, units)) = self.sent.front() {
+            if now.duration_since(at) < self.span {
+                break;
+            }
+            self.used -= units;
+            self.sent.pop_front();
+        }
+    }
+
+    /// How long until `units` fit; zero if they fit now.
+    fn wait(&mut self, now: Instant, units: u32) -> Duration {
+        self.expire(now);
+        let mut over = (self.used + units).saturating_sub(self.limit);
+        if over == 0 {
+            return Duration::ZERO;
+        }
+        for &(at, sent) in &self.sent {
+            over = over.saturating_sub(sent);
+            if over == 0 {
+                return (at + self.span).duration_since(now);
+            }
+        }
+        // More than the whole limit at once: admitted alone.
+        self.sent.back().map_or(Duration::ZERO, |&(at, _)| (at + self.span).duration_since(now))
+    }
+
+    fn take(&mut self, now: Instant, units: u32) {
+        self.used += units;
+        self.sent.push_back((now, units));
+    }
+}
+
+/// The windows of one installation.
+pub(super) struct Pace {
+    creates_minute: Window,
+    creates_hour: Window,
+    points: Window,
+    /// After a secondary limit nothing is sent before this.
+    held_until: Option<Instant>,
+}
+
+/// Whether a call may go now.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Admission {
+    /// It is counted as sent.
+    Go,
+    Wait(Duration),
+}
+
+impl Pace {
+    pub fn new(limits: &Pacing) -> Self {
+        Self {
+            creates_minute: Window::new(60, limits.creates_per_minute),
+            creates_hour: Window::new(3600, limits.creates_per_hour),
+            points: Window::new(60, limits.points_per_minute),
+            held_until: None,
+        }
+    }
+
+    /// Admits and counts a call, or says how long it has to wait.
+    pub fn admit(&mut self, now: Instant, cost: Cost) -> Admission {
+        let wait = self.wait(now, cost);
+        if wait > Duration::ZERO {
+            return Admission::Wait(wait);
+        }
+        match cost {
+            // GraphQL has a point budget of its own, which GitHub counts by cost; the quota headers tell it.
+            Cost::Query => {}
+            Cost::Read => self.points.take(now, 1),
+            Cost::Write => self.points.take(now, 5),
+            Cost::Create => {
+                self.points.take(now, 5);
+                self.creates_minute.take(now, 1);
+                self.creates_hour.take(now, 1);
+            }
+        }
+        Admission::Go
+    }
+
+    fn wait(&mut self, now: Instant, cost: Cost) -> Duration {
+        let held = self.held_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
+        let paced = match cost {
+            Cost::Query => Duration::ZERO,
+            Cost::Read => self.points.wait(now, 1),
+            Cost::Write => self.points.wait(now, 5),
+            Cost::Create => {
+                let creates = self.creates_minute.wait(now, 1).max(self.creates_hour.wait(now, 1));
+                creates.max(self.points.wait(now, 5))
+            }
+        };
+        held.max(paced)
+    }
+
+    /// GitHub asked this installation to slow down.
+    pub fn hold(&mut self, now: Instant, span: Duration) {
+        let until = now + span;
+        self.held_until = Some(self.held_until.map_or(until, |old| old.max(until)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const LIMITS: Pacing =
+        Pacing { creates_per_minute: 80, creates_per_hour: 500, points_per_minute: 900, longest_wait: Duration::ZERO };
+
+    #[test]
+    fn creates_stop_at_80_a_minute_and_500_an_hour() {
+        let (mut pace, start) = (Pace::new(&LIMITS), Instant::now());
+        for _ in 0..80 {
+            assert_eq!(pace.admit(start, Cost::Create), Admission::Go);
+        }
+        assert_eq!(pace.admit(start, Cost::Create), Admission::Wait(Duration::from_secs(61)));
+        assert_eq!(pace.admit(start, Cost::Query), Admission::Go, "reads go on");
+        let mut now = start;
+        let mut sent = 80;
+        while now < start + Duration::from_secs(3600) {
+            now += Duration::from_secs(1);
+            while pace.admit(now, Cost::Create) == Admission::Go {
+                sent += 1;
+            }
+        }
+        assert_eq!(sent, 500);
+    }
+
+    #[test]
+    fn a_secondary_limit_holds_everything_back() {
+        let (mut pace, start) = (Pace::new(&LIMITS), Instant::now());
+        pace.hold(start, Duration::from_secs(60));
+        pace.hold(start, Duration::from_secs(5));
+        for cost in [Cost::Read, Cost::Write, Cost::Create, Cost::Query] {
+            assert_eq!(pace.admit(start, cost), Admission::Wait(Duration::from_secs(60)));
+        }
+        assert_eq!(pace.admit(start + Duration::from_secs(60), Cost::Create), Admission::Go);
+    }
+
+    proptest! {
+        /// Whatever the arrivals: no 60 s hold more than the limits, and a call that waited as told is admitted.
+        #[test]
+        fn no_window_is_ever_too_full(gaps in proptest::collection::vec((0u64..4_000, 0u8..3), 1..400)) {
+            let limits = Pacing { creates_per_minute: 7, creates_per_hour: 30, points_per_minute: 60, longest_wait: Duration::ZERO };
+            let (mut pace, mut now) = (Pace::new(&limits), Instant::now());
+            let mut log: Vec<(Instant, u32, u32)> = Vec::new();
+            for (gap, kind) in gaps {
+                now += Duration::from_millis(gap);
+                let (cost, points, create) =
+                    [(Cost::Read, 1, 0), (Cost::Write, 5, 0), (Cost::Create, 5, 1)][usize::from(kind)];
+                if let Admission::Wait(wait) = pace.admit(now, cost) {
+                    now += wait;
+                    prop_assert_eq!(pace.admit(now, cost), Admission::Go);
+                }
+                log.push((now, points, create));
+                let within = |span: u64| log.iter().filter(move |(at, ..)| now.duration_since(*at) < Duration::from_secs(span));
+                prop_assert!(within(60).map(|x| x.1).sum::<u32>() <= 60);
+                prop_assert!(within(60).map(|x| x.2).sum::<u32>() <= 7);
+                prop_assert!(within(3600).map(|x| x.2).sum::<u32>() <= 30);
+            }
+        }
+    }
+}
