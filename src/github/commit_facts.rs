@@ -74,6 +74,7 @@ struct Asked {
     oid: String,
     message: Option<String>,
     target: Option<Box<Asked>>,
+    settings_here: Option<FileNode>,
     cargo: Option<FileNode>,
     npm: Option<FileNode>,
     python: Option<FileNode>,
@@ -82,7 +83,7 @@ struct Asked {
 }
 
 /// Fields whose errors are told apart from "none" one by one; any other error spoils the answer.
-const TOLERATED: &[&str] = &["statusCheckRollup", "settings", "compare"];
+const TOLERATED: &[&str] = &["statusCheckRollup", "settings", "settingsHere", "compare"];
 
 impl Installation {
     /// One request; see the module for the exceptions. A tag or commit that does not exist leaves `sha` empty.
@@ -156,10 +157,11 @@ impl Installation {
         let Some(branch) = repository.default_branch_ref else { return Err(empty_repository()) };
         let head = branch.target.ok_or_else(|| missing("no head of the default branch"))?;
         let head_sha = Sha::parse(&head.oid).map_err(|_| missing("the head is no commit id"))?;
-        let config = match got.denied("settings") {
+        let readable = |field: &str, file: Option<FileNode>| match got.denied(field) {
             Some(unreadable) => Err(unreadable),
-            None => head.settings.map_or(Ok(None), FileNode::text),
+            None => file.map_or(Ok(None), FileNode::text),
         };
+        let config = readable("settings", head.settings);
         let (tag, commit) = repository.asked.map_or((None, None), |asked| asked.split(ask));
         let sha = commit.as_ref().and_then(|c| Sha::parse(&c.oid).ok());
         let default_branch = BranchRef { name: branch.name, head: head_sha };
@@ -169,6 +171,7 @@ impl Installation {
             (Some(sha), None) => Some(self.ancestry(repo, &default_branch.name, sha).await?),
         };
         let commit = commit.unwrap_or_else(Asked::nothing);
+        let config_here = readable("settingsHere", commit.settings_here);
         let first = checks::page(commit.status_check_rollup, &got);
         let checks = match &sha {
             Some(sha) => self.all_checks(repo, sha, first).await?,
@@ -190,6 +193,7 @@ impl Installation {
             tag,
             checks,
             config,
+            config_here,
             manifests: texts([commit.cargo, commit.npm, commit.python])?,
             notes_config: texts([head.cliff, head.dot_cliff, head.config_cliff])?,
             history,
@@ -209,6 +213,7 @@ impl Asked {
     /// The tag as it is now, and the commit; nothing where a tag points to a tree or blob.
     fn split(mut self, ask: &TagOrSha) -> (Option<TagRef>, Option<Self>) {
         let (annotated, message) = (self.kind == "Tag", self.message.take());
+        let object = Sha::parse(&self.oid).ok();
         let commit = match self.target.take() {
             Some(below) if annotated => *below,
             _ => self,
@@ -216,7 +221,7 @@ impl Asked {
         let sha = Sha::parse(&commit.oid).ok().filter(|_| commit.kind == "Commit");
         let Some(sha) = sha else { return (None, None) };
         let tag = match ask {
-            TagOrSha::Tag(name) => Some(TagRef { name: name.clone(), commit: sha, annotated, message }),
+            TagOrSha::Tag(name) => Some(TagRef { name: name.clone(), commit: sha, annotated, message, object }),
             TagOrSha::Sha(_) => None,
         };
         (tag, Some(commit))
@@ -228,6 +233,7 @@ impl Asked {
             oid: String::new(),
             message: None,
             target: None,
+            settings_here: None,
             cargo: None,
             npm: None,
             python: None,

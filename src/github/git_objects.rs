@@ -31,7 +31,7 @@ impl GitObject {
     pub fn tag(&self, name: Tag) -> Option<TagRef> {
         let annotated = self.kind == "Tag";
         let message = self.message.clone().filter(|_| annotated);
-        Some(TagRef { name, commit: self.commit()?, annotated, message })
+        Some(TagRef { name, commit: self.commit()?, annotated, message, object: Sha::parse(&self.oid).ok() })
     }
 }
 
