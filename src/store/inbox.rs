@@ -176,6 +176,15 @@ pub fn fail(tx: &Tx<'_>, id: &DeliveryId, note: &str, next_at: Millis) -> Result
     Ok(())
 }
 
+/// Whatever waits for another attempt is due at once; for a start, when the clock may have been another one.
+///
+/// # Errors
+/// Those of the store.
+pub fn resume(tx: &Tx<'_>) -> Result<(), StoreError> {
+    tx.conn.prepare_cached("UPDATE inbox SET next_at = 0 WHERE status = 'pending' AND next_at > 0")?.execute([])?;
+    Ok(())
+}
+
 /// Gives the delivery up: it is kept, shown, and can be replayed.
 ///
 /// # Errors
