@@ -1,5 +1,13 @@
 //! The doors: webhook, command line. Each is thin: it reads a request, asks the engine and shows the answer.
 
 pub mod cli;
+pub mod control;
 pub mod http;
 pub mod webhook;
+
+use crate::domain::Millis;
+
+/// The time by the system's clock.
+fn now() -> Millis {
+    Millis(jiff::Timestamp::now().as_millisecond())
+}

@@ -1,68 +1,12 @@
 //! The webhook door as GitHub sees it: a real server on a port, signed requests, every answer.
 
-use futures::FutureExt;
-use hmac::{Hmac, KeyInit, Mac};
-use lockkeeper::surfaces::http::{Limits, serve, traced};
-use lockkeeper::surfaces::webhook::{Keep, MAX_BODY, Own, Receipt, Receiver, Secrets, router};
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex};
+use crate::door::{Door, PUSH, SECRET, sign};
+use lockkeeper::store::Store;
+use lockkeeper::store::inbox::{self, DeliveryStatus};
+use lockkeeper::surfaces::webhook::MAX_BODY;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-
-const SECRET: &str = "a secret";
-const PUSH: &str = include_str!("../fixtures/webhooks/push.tag.json");
-
-fn sign(secret: &str, body: &[u8]) -> String {
-    let mac = Hmac::<sha2::Sha256>::new_from_slice(secret.as_bytes()).unwrap().chain_update(body).finalize();
-    let hex: String = mac.into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256={hex}")
-}
-
-/// A running door that keeps ids in memory.
-struct Door {
-    address: std::net::SocketAddr,
-    http: reqwest::Client,
-    _stop: tokio::sync::oneshot::Sender<()>,
-}
-
-impl Door {
-    async fn open() -> Self {
-        let seen = Mutex::new(HashSet::new());
-        let keep: Keep = Arc::new(move |delivery| {
-            let fresh = seen.lock().unwrap().insert(delivery.id);
-            async move { Ok(if fresh { Receipt::Stored } else { Receipt::Duplicate }) }.boxed()
-        });
-        let own = Arc::new(Own { app_id: 4242, slug: Some("lockkeeper".into()) });
-        let secrets = Secrets::new([SECRET, "the next secret"]).unwrap();
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        let router = traced(router(Receiver { secrets, own, keep, metrics: Arc::default() }));
-        let limits = Limits { header_timeout: Duration::from_millis(300), ..Limits::default() };
-        tokio::spawn(serve(listener, router, limits, async { drop(stopped.await) }));
-        Self { address, http: reqwest::Client::new(), _stop: stop }
-    }
-
-    /// Sends a delivery; a header given as nothing is left out.
-    async fn send(&self, headers: &[(&str, Option<&str>)], body: impl Into<reqwest::Body>) -> (u16, serde_json::Value) {
-        let mut request = self.http.post(format!("http://{}/webhook", self.address)).body(body);
-        for (name, value) in headers {
-            if let Some(value) = value {
-                request = request.header(*name, *value);
-            }
-        }
-        let answer = request.send().await.unwrap();
-        (answer.status().as_u16(), answer.json().await.unwrap_or_default())
-    }
-
-    async fn deliver(&self, id: &str, event: &str, body: &str) -> (u16, serde_json::Value) {
-        let signature = sign(SECRET, body.as_bytes());
-        let headers =
-            [("X-GitHub-Delivery", Some(id)), ("X-GitHub-Event", Some(event)), ("X-Hub-Signature-256", Some(&*signature))];
-        self.send(&headers, body.to_owned()).await
-    }
-}
 
 #[tokio::test]
 async fn every_answer_of_the_door() {
@@ -202,4 +146,34 @@ async fn a_length_that_is_not_true_is_no_delivery() {
         PUSH.len() - 1
     );
     assert!(raw(&door, &head).await.starts_with("HTTP/1.1 401 "));
+}
+
+#[tokio::test]
+async fn what_was_answered_is_on_the_disk() {
+    let door = Door::open().await;
+    assert_eq!(door.deliver("d-1", "push", PUSH).await.1["status"], "accepted");
+    assert_eq!(door.deliver("d-2", "star", PUSH).await.1["status"], "ignored");
+    let (folder, store) = door.close();
+    store.close().await;
+    let store = Store::open(folder.path()).unwrap();
+    let all = store.read(|rx| inbox::list(rx, None, 10)).await.unwrap();
+    let shown: Vec<_> = all.iter().map(|d| (d.id.as_str(), d.status, d.repo_name.as_deref())).collect();
+    let repo = Some("acme/web");
+    assert_eq!(shown, [("d-2", DeliveryStatus::Ignored, repo), ("d-1", DeliveryStatus::Pending, repo)]);
+    let kept = store.read({
+        let id = all[1].id.clone();
+        move |rx| inbox::payload(rx, &id)
+    });
+    assert_eq!(kept.await.unwrap().unwrap(), PUSH.as_bytes());
+    // After the restart the same delivery is still known.
+    let door = Door::with_store(folder, store).await;
+    assert_eq!(door.deliver("d-1", "push", PUSH).await.1["status"], "duplicate");
+}
+
+#[tokio::test]
+async fn a_store_that_takes_nothing_is_no_2xx() {
+    let door = Door::open().await;
+    door.store.close().await;
+    let (status, answer) = door.deliver("d-1", "push", PUSH).await;
+    assert_eq!((status, &answer["code"]), (503, &"store_closed".into()));
 }

@@ -2,13 +2,15 @@
 
 mod body;
 pub mod event;
+mod inbox;
 mod receive;
 mod screen;
 mod translate;
 mod verify;
 
 pub use body::MAX_BODY;
-pub use receive::{Keep, NewDelivery, Receipt, Receiver, router};
+pub use inbox::{Accept, Worker};
+pub use receive::{Receiver, router};
 pub use screen::{Ignored, NotAnObject, Own, Screened, screen};
 pub use translate::{Translation, translate};
 pub use verify::Secrets;

@@ -5,53 +5,36 @@
 //! the reconciler asks for it again.
 
 use super::body::{BodyError, MAX_BODY, read};
-use super::screen::{Own, label, screen};
+use super::screen::{Ignored, Own, label, screen};
 use super::verify::{Secrets, looks_signed};
 use crate::domain::{DeliveryId, InstallationId, Refusal, RepoId};
+use crate::store::inbox::{self, DeliveryStatus, NewDelivery, Receipt};
+use crate::store::{Store, StoreError};
 use crate::surfaces::http::Metrics;
+use crate::surfaces::now;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use bytes::Bytes;
-use futures::future::BoxFuture;
 use http::{HeaderMap, Request, StatusCode, header};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::Notify;
 use tracing::Instrument;
 
 /// GitHub gives up after ten seconds.
 const STORE_TIMEOUT: Duration = Duration::from_secs(8);
-
-/// A delivery that is worth storing.
-#[derive(Debug)]
-pub struct NewDelivery {
-    pub id: DeliveryId,
-    pub event: String,
-    pub action: Option<String>,
-    pub repo: Option<RepoId>,
-    pub installation: Option<InstallationId>,
-    /// Why it is only remembered and not worked on.
-    pub ignored: Option<&'static str>,
-    pub body: Bytes,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Receipt {
-    Stored,
-    Duplicate,
-}
-
-/// Takes a delivery and answers when it is on disk.
-pub type Keep = Arc<dyn Fn(NewDelivery) -> BoxFuture<'static, Result<Receipt, Refusal>> + Send + Sync>;
 
 /// What the door needs.
 #[derive(Clone)]
 pub struct Receiver {
     pub secrets: Secrets,
     pub own: Arc<Own>,
-    pub keep: Keep,
+    pub store: Store,
+    /// Rung when a delivery waits to be worked on.
+    pub bell: Arc<Notify>,
     pub metrics: Arc<Metrics>,
 }
 
@@ -116,25 +99,37 @@ async fn take(receiver: &Receiver, headers: &HeaderMap, id: DeliveryId, event: S
     if event == "ping" {
         return done(StatusCode::OK, &id, "pong");
     }
-    let ignored = screened.ignored.map(|why| why.reason());
+    let ignored = screened.ignored.map(Ignored::reason);
     let delivery = NewDelivery {
         id: id.clone(),
         event,
         action: screened.envelope.action,
-        repo: screened.envelope.repository.map(|repository| RepoId(repository.id)),
+        repo: screened.envelope.repository.map(|repository| (RepoId(repository.id), repository.full_name)),
         installation: screened.envelope.installation.map(|installation| InstallationId(installation.id)),
-        ignored,
-        body,
+        received_at: now(),
+        status: if ignored.is_some() { DeliveryStatus::Ignored } else { DeliveryStatus::Pending },
+        note: ignored.unwrap_or_default().to_owned(),
+        payload: body.into(),
     };
-    match tokio::time::timeout(STORE_TIMEOUT, (receiver.keep)(delivery)).await {
+    match tokio::time::timeout(STORE_TIMEOUT, keep(receiver, delivery)).await {
         Ok(Ok(Receipt::Duplicate)) => done(StatusCode::ACCEPTED, &id, "duplicate"),
-        Ok(Ok(Receipt::Stored)) => done(StatusCode::ACCEPTED, &id, if ignored.is_some() { "ignored" } else { "accepted" }),
-        Ok(Err(refusal)) => not_stored(&refusal),
+        Ok(Ok(Receipt::Accepted)) => done(StatusCode::ACCEPTED, &id, if ignored.is_some() { "ignored" } else { "accepted" }),
+        Ok(Err(error)) => not_stored(&error.refusal()),
         Err(_) => {
             let fix = "Look at the disk of the server; the delivery is asked for again by itself.";
             not_stored(&Refusal::operator("store_slow", "The store did not take the delivery in time.", fix))
         }
     }
+}
+
+/// Answers when the delivery is on the disk.
+async fn keep(receiver: &Receiver, delivery: NewDelivery) -> Result<Receipt, StoreError> {
+    let bell = receiver.bell.clone();
+    let stored = receiver.store.write(move |tx| {
+        tx.after_commit(move || bell.notify_one());
+        inbox::receive(tx, &delivery)
+    });
+    stored.await
 }
 
 fn content_length(headers: &HeaderMap) -> Option<u64> {
