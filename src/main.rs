@@ -1,7 +1,7 @@
 //! The program: reads the command line and hands over.
 
 use clap::Parser;
-use lockkeeper::surfaces::cli::{Cli, Command, check, schema, tags};
+use lockkeeper::surfaces::cli::{Cli, Command, check, deliveries, runs, schema, tags};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -9,6 +9,8 @@ fn main() -> ExitCode {
         Command::Tags(args) => tags::run(args),
         Command::Check(args) => check::run(args),
         Command::Schema(args) => schema::run(args),
+        Command::Deliveries(args) => deliveries::run(args),
+        Command::Runs(args) => runs::run(args),
         // The other commands hand over here as they are built.
         _ => ExitCode::from(70),
     }

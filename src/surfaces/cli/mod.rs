@@ -5,9 +5,12 @@ pub mod deliveries;
 pub mod demo;
 pub mod doctor;
 pub mod notes;
+mod operator;
 pub mod rehearse;
+pub mod runs;
 pub mod schema;
 pub mod serve;
+mod table;
 pub mod tags;
 
 use crate::config::repo::{self, RepoConfig};
@@ -47,6 +50,8 @@ pub enum Command {
     Schema(schema::Args),
     /// List, show and replay webhook deliveries
     Deliveries(deliveries::Args),
+    /// List and show runs, step by step
+    Runs(runs::Args),
     /// Check the App's key, permissions, events, webhook and clock
     Doctor(doctor::Args),
 }

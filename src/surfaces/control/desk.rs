@@ -1,0 +1,181 @@
+//! Answers the operator's questions from the store; the same for a running server and for a command without one.
+
+use super::view::{DeliveryDetail, DeliveryRow, RunDetail, RunRow, Status, StepRow};
+use crate::domain::{DeliveryId, Millis, Refusal, RunId};
+use crate::store::inbox::{self, Delivery, DeliveryStatus};
+use crate::store::runs::{self, Run, RunState};
+use crate::store::steps::{self, Step};
+use crate::store::{Rx, Store, StoreError};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use tokio::sync::Notify;
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct DeliveryFilter {
+    pub status: Option<DeliveryStatus>,
+    pub limit: u32,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct RunFilter {
+    pub state: Option<RunState>,
+    pub limit: u32,
+}
+
+#[derive(Clone)]
+pub struct Desk {
+    store: Store,
+    /// Rung when a delivery waits for its turn again.
+    bell: Arc<Notify>,
+}
+
+impl Desk {
+    pub fn new(store: Store, bell: Arc<Notify>) -> Self {
+        Self { store, bell }
+    }
+
+    /// Newest first.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<DeliveryRow>, Refusal> {
+        let list = self.read(move |rx| inbox::list(rx, filter.status, filter.limit)).await?;
+        Ok(list.into_iter().map(delivery_row).collect())
+    }
+
+    /// # Errors
+    /// `delivery_unknown`, or those of the store.
+    pub async fn delivery(&self, id: &str) -> Result<DeliveryDetail, Refusal> {
+        let id = DeliveryId::parse(id).ok_or_else(delivery_unknown)?;
+        let found = self.read(move |rx| Ok((inbox::get(rx, &id)?, inbox::payload(rx, &id)?, inbox::runs(rx, &id)?))).await?;
+        let (delivery, payload, runs) = found;
+        let delivery = delivery.ok_or_else(delivery_unknown)?;
+        let waits = delivery.status == DeliveryStatus::Pending && delivery.attempts > 0;
+        Ok(DeliveryDetail {
+            installation: delivery.installation.map(|id| id.0),
+            next_attempt_at: waits.then(|| delivery.next_at.rfc3339()),
+            size: delivery.size,
+            runs: runs.into_iter().map(String::from).collect(),
+            payload: payload.and_then(|payload| serde_json::from_slice(&payload).ok()),
+            row: delivery_row(delivery),
+        })
+    }
+
+    /// Lets a delivery wait for its turn again, whatever became of it before.
+    ///
+    /// # Errors
+    /// `delivery_unknown`, `delivery_pending` (its turn has not come yet), or those of the store.
+    pub async fn replay(&self, id: &str) -> Result<DeliveryRow, Refusal> {
+        let id = DeliveryId::parse(id).ok_or_else(delivery_unknown)?;
+        let bell = self.bell.clone();
+        let replayed = self.store.write(move |tx| {
+            let delivery = inbox::get(tx, &id)?.ok_or_else(delivery_unknown)?;
+            if delivery.status == DeliveryStatus::Pending && delivery.attempts == 0 {
+                return Err(delivery_pending().into());
+            }
+            inbox::replay(tx, &id)?;
+            tx.after_commit(move || bell.notify_one());
+            inbox::get(tx, &id)?.ok_or_else(|| delivery_unknown().into())
+        });
+        Ok(delivery_row(replayed.await.map_err(|error| error.refusal())?))
+    }
+
+    /// # Errors
+    /// Those of the store.
+    pub async fn status(&self) -> Result<Status, Refusal> {
+        let depth = self.read(inbox::depth).await?;
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        Ok(Status { version, inbox_depth: depth.pending, dead_letters: depth.dead })
+    }
+
+    async fn read<T, F>(&self, work: F) -> Result<T, Refusal>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Rx<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.store.read(work).await.map_err(|error| error.refusal())
+    }
+
+    /// Newest first.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn runs(&self, filter: RunFilter) -> Result<Vec<RunRow>, Refusal> {
+        let filter = runs::Filter { state: filter.state, limit: Some(filter.limit), ..runs::Filter::default() };
+        let list = self.read(move |rx| runs::list(rx, &filter)).await?;
+        Ok(list.iter().map(run_row).collect())
+    }
+
+    /// # Errors
+    /// `run_unknown`, or those of the store.
+    pub async fn run(&self, id: &str) -> Result<RunDetail, Refusal> {
+        let unknown = || {
+            let message = "There is no run with this id.";
+            Refusal::user("run_unknown", message, "List the runs with `lockkeeper runs` and copy the id from there.")
+        };
+        let id = RunId::parse(id).ok_or_else(unknown)?;
+        let read = self.read(move |rx| match runs::get(rx, &id)? {
+            Some(run) => Ok(Some((steps::of(rx, &run.id)?, run))),
+            None => Ok(None),
+        });
+        let (steps, run) = read.await?.ok_or_else(unknown)?;
+        Ok(RunDetail {
+            row: run_row(&run),
+            actor: run.subject.actor,
+            delivery: run.subject.delivery.map(String::from),
+            parent: run.parent.map(String::from),
+            steps: steps.into_iter().map(step_row).collect(),
+            outcome: run.outcome,
+        })
+    }
+}
+
+fn delivery_unknown() -> Refusal {
+    let message = "There is no delivery with this id.";
+    Refusal::user("delivery_unknown", message, "List them with `lockkeeper deliveries` and copy the id from there.")
+}
+
+fn delivery_pending() -> Refusal {
+    let message = "The delivery has not been worked on yet.";
+    Refusal::user("delivery_pending", message, "Wait; if nothing happens, look at the server's log.")
+}
+
+fn delivery_row(delivery: Delivery) -> DeliveryRow {
+    DeliveryRow {
+        delivery: delivery.id.to_string(),
+        event: delivery.event,
+        action: delivery.action,
+        repository: delivery.repo_name,
+        received_at: delivery.received_at.rfc3339(),
+        status: delivery.status.as_str().to_owned(),
+        attempts: delivery.attempts,
+        note: delivery.note,
+    }
+}
+
+fn run_row(run: &Run) -> RunRow {
+    RunRow {
+        run: run.id.to_string(),
+        workflow: run.workflow.clone(),
+        repository: run.subject.repo.name.to_string(),
+        tag: run.subject.tag.as_ref().map(ToString::to_string),
+        sha: run.subject.sha.as_ref().map(ToString::to_string),
+        environment: run.subject.environment.as_ref().map(ToString::to_string),
+        state: run.state.as_str().to_owned(),
+        created_at: run.created_at.rfc3339(),
+        updated_at: run.updated_at.rfc3339(),
+    }
+}
+
+fn step_row(step: Step) -> StepRow {
+    StepRow {
+        name: step.name,
+        kind: step.kind,
+        state: step.state,
+        attempts: step.attempts,
+        last_error: step.last_error,
+        started_at: step.started_at.rfc3339(),
+        finished_at: step.finished_at.map(Millis::rfc3339),
+        next_attempt_at: step.next_at.map(Millis::rfc3339),
+    }
+}

@@ -1,0 +1,109 @@
+//! The operator's door of a running server: a listener of its own on the loopback address, with a token from `control.json`.
+//!
+//! Invariants: nothing is answered without the token, which is compared by its digest, so that the time tells nothing; the
+//! door is never on the address that GitHub reaches.
+
+use super::desk::{DeliveryFilter, Desk, RunFilter};
+use super::file::{Announced, ControlFile};
+use crate::domain::Refusal;
+use crate::surfaces::http::{Limits, serve, traced};
+use axum::extract::{Path as Segment, Query, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use http::{StatusCode, header};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use std::future::Future;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+
+/// A door that is bound and announced, and not yet served.
+#[derive(Debug)]
+pub struct Door {
+    listener: TcpListener,
+    token: Arc<[u8; 32]>,
+    announced: Announced,
+}
+
+impl Door {
+    /// Binds a free port of the loopback address and writes `control.json`.
+    ///
+    /// # Errors
+    /// `control_listen` or `control_file`.
+    pub async fn open(data_dir: &Path) -> Result<Self, Refusal> {
+        let refused = |error: std::io::Error| {
+            let message = format!("No port of 127.0.0.1 can be opened: {error}.");
+            Refusal::operator("control_listen", message, "Let Lockkeeper listen on the loopback address.")
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.map_err(refused)?;
+        let file = ControlFile::new(listener.local_addr().map_err(refused)?);
+        let token = Arc::new(digest(&file.token));
+        Ok(Self { listener, token, announced: file.announce(data_dir)? })
+    }
+
+    /// Answers until `shutdown` is ready; then `control.json` is gone.
+    pub async fn serve(self, desk: Desk, shutdown: impl Future<Output = ()>) {
+        let limits = Limits { connections: 16, ..Limits::default() };
+        serve(self.listener, router(desk, self.token), limits, shutdown).await;
+        drop(self.announced);
+    }
+}
+
+fn digest(token: &str) -> [u8; 32] {
+    Sha256::digest(token.as_bytes()).into()
+}
+
+fn router(desk: Desk, token: Arc<[u8; 32]>) -> Router {
+    let routes = Router::new()
+        .route("/status", get(|State(desk): State<Desk>| async move { shown(desk.status().await) }))
+        .route(
+            "/deliveries",
+            get(|State(desk): State<Desk>, Query(filter): Query<DeliveryFilter>| async move {
+                shown(desk.deliveries(filter).await)
+            }),
+        )
+        .route(
+            "/deliveries/{id}",
+            get(|State(desk): State<Desk>, Segment(id): Segment<String>| async move { shown(desk.delivery(&id).await) }),
+        )
+        .route(
+            "/deliveries/{id}/replay",
+            post(|State(desk): State<Desk>, Segment(id): Segment<String>| async move { shown(desk.replay(&id).await) }),
+        )
+        .route(
+            "/runs",
+            get(|State(desk): State<Desk>, Query(filter): Query<RunFilter>| async move { shown(desk.runs(filter).await) }),
+        )
+        .route(
+            "/runs/{id}",
+            get(|State(desk): State<Desk>, Segment(id): Segment<String>| async move { shown(desk.run(&id).await) }),
+        )
+        .with_state(desk);
+    traced(routes.layer(from_fn_with_state(token, with_token)))
+}
+
+async fn with_token(State(token): State<Arc<[u8; 32]>>, request: Request, next: Next) -> Response {
+    let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let given = given.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
+    if digest(given) != *token {
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
+    next.run(request).await
+}
+
+fn shown<T: Serialize>(answer: Result<T, Refusal>) -> Response {
+    match answer {
+        Ok(value) => Json(value).into_response(),
+        Err(refusal) => {
+            let status = match refusal.code.as_str() {
+                "delivery_unknown" | "run_unknown" => StatusCode::NOT_FOUND,
+                "delivery_pending" => StatusCode::CONFLICT,
+                _ => StatusCode::SERVICE_UNAVAILABLE,
+            };
+            (status, Json(refusal)).into_response()
+        }
+    }
+}
