@@ -7,7 +7,7 @@ use lockkeeper::surfaces::webhook::{Own, Receiver, Secrets, router};
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 pub const SECRET: &str = "a secret";
 pub const PUSH: &str = include_str!("../fixtures/webhooks/push.tag.json");
@@ -23,7 +23,7 @@ pub struct Door {
     pub http: reqwest::Client,
     pub store: Store,
     pub bell: Arc<Notify>,
-    pub own: Arc<Own>,
+    pub own: watch::Receiver<Own>,
     pub folder: TempDir,
     _stop: tokio::sync::oneshot::Sender<()>,
 }
@@ -36,7 +36,7 @@ impl Door {
     }
 
     pub async fn with_store(folder: TempDir, store: Store) -> Self {
-        let own = Arc::new(Own { app_id: 4242, slug: Some("lockkeeper".into()) });
+        let (_, own) = watch::channel(Own { app_id: Some(4242), slug: Some("lockkeeper".into()) });
         let secrets = Secrets::new([SECRET, "the next secret"]).unwrap();
         let bell = Arc::new(Notify::new());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -3,7 +3,8 @@
 //! Race: a server that starts between the look at `control.json` and the opening of the store keeps the store's lock, so the
 //! command fails with `store_locked` and works when it is typed again.
 
-use super::{fail, say};
+use super::{fail, fail_settings, say};
+use crate::config::settings::Flags;
 use crate::domain::Refusal;
 use crate::store::Store;
 use crate::surfaces::control::{ControlFile, DeliveryDetail, DeliveryFilter, DeliveryRow, Desk, RunDetail, RunFilter, RunRow};
@@ -19,9 +20,12 @@ use std::time::Duration;
 /// Where the server is and how to show the answer.
 #[derive(clap::Args, Debug, Clone)]
 pub struct Common {
-    /// The server's data folder
-    #[arg(long, env = "LOCKKEEPER_DATA_DIR", default_value = "data", global = true)]
-    pub data_dir: PathBuf,
+    /// The server's data folder [default: lockkeeper-data]
+    #[arg(long, env = "LOCKKEEPER_DATA_DIR", value_name = "FOLDER", global = true)]
+    pub data_dir: Option<PathBuf>,
+    /// File with the server's settings [default: lockkeeper.toml, if there is one]
+    #[arg(long, env = "LOCKKEEPER_SETTINGS", value_name = "FILE", global = true)]
+    pub settings: Option<PathBuf>,
     /// How to show the answer
     #[arg(long, value_enum, default_value_t = Format::Text, global = true)]
     pub format: Format,
@@ -36,15 +40,20 @@ pub enum Format {
 }
 
 impl Common {
-    /// Asks, and shows the answer. Exit code 2: it could not be answered.
+    /// Asks, and shows the answer. Exit code 2: it could not be answered; 64: the settings are wrong.
     pub(super) fn show<T, F>(&self, ask: impl FnOnce(Operator) -> F, text: impl FnOnce(&T) -> String) -> ExitCode
     where
         T: Serialize,
         F: Future<Output = Result<T, Refusal>>,
     {
+        let (data_dir, settings) = (self.data_dir.clone(), self.settings.clone());
+        let local = match (Flags { data_dir, settings, ..Flags::default() }).local() {
+            Ok(local) => local,
+            Err(problems) => return fail_settings(&problems),
+        };
         let answer = runtime().and_then(|runtime| {
             runtime.block_on(async {
-                let operator = Operator::reach(&self.data_dir).await?;
+                let operator = Operator::reach(&local.data_dir).await?;
                 ask(operator).await
             })
         });

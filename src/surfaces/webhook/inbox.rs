@@ -21,7 +21,7 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
@@ -44,15 +44,15 @@ pub type Accept = Arc<dyn Fn(Delivery, Vec<Intent>) -> BoxFuture<'static, Result
 #[derive(Clone)]
 pub struct Worker {
     store: Store,
-    own: Arc<Own>,
+    own: watch::Receiver<Own>,
     accept: Accept,
     bell: Arc<Notify>,
     clock: Clock,
 }
 
 impl Worker {
-    /// `bell` is rung when a delivery was stored or waits again.
-    pub fn new(store: Store, own: Arc<Own>, bell: Arc<Notify>, accept: Accept) -> Self {
+    /// `own` is who we are, as soon as it is known; `bell` is rung when a delivery was stored or waits again.
+    pub fn new(store: Store, own: watch::Receiver<Own>, bell: Arc<Notify>, accept: Accept) -> Self {
         Self { store, own, accept, bell, clock: Clock::start() }
     }
 
@@ -124,7 +124,8 @@ impl Worker {
     async fn attempt(&self, delivery: &Delivery) -> Result<(), Failure> {
         let id = delivery.id.clone();
         let payload = self.store.read(move |rx| inbox::payload(rx, &id)).await?.unwrap_or_default();
-        match translate(&delivery.event, &payload, &self.own) {
+        let translation = translate(&delivery.event, &payload, &self.own.borrow());
+        match translation {
             Translation::Intents(intents) => {
                 tracing::debug!(intents = intents.len(), "translated");
                 match (self.accept)(delivery.clone(), intents).await {

@@ -21,7 +21,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode, header};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tracing::Instrument;
 
 /// GitHub gives up after ten seconds.
@@ -31,7 +31,8 @@ const STORE_TIMEOUT: Duration = Duration::from_secs(8);
 #[derive(Clone)]
 pub struct Receiver {
     pub secrets: Secrets,
-    pub own: Arc<Own>,
+    /// Who we are, as soon as it is known.
+    pub own: watch::Receiver<Own>,
     pub store: Store,
     /// Rung when a delivery waits to be worked on.
     pub bell: Arc<Notify>,
@@ -92,7 +93,8 @@ async fn take(receiver: &Receiver, headers: &HeaderMap, id: DeliveryId, event: S
         let fix = "Set the webhook's content type to `application/json` in the settings of the GitHub App.";
         return bad_request(&Refusal::operator("content_type_form", "The payload is sent as a form.", fix));
     }
-    let Ok(screened) = screen(&event, &body, &receiver.own) else {
+    let screened = screen(&event, &body, &receiver.own.borrow());
+    let Ok(screened) = screened else {
         let fix = "Send the payload as GitHub does: one JSON object, with content type `application/json`.";
         return bad_request(&Refusal::user("body_not_json_object", "The payload is not a JSON object.", fix));
     };

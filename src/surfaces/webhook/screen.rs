@@ -6,11 +6,12 @@
 use super::event::{Envelope, Maker};
 use serde::de::IgnoredAny;
 
-/// Who we are on GitHub, to know our own echo.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Who we are on GitHub, to know our own echo. What is not known yet matches nothing: an echo that is worked on only makes
+/// somebody look.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Own {
-    pub app_id: u64,
-    /// The App's slug; its bot is `<slug>[bot]`. Unknown until GitHub has told it.
+    pub app_id: Option<u64>,
+    /// The App's slug; its bot is `<slug>[bot]`.
     pub slug: Option<String>,
 }
 
@@ -143,7 +144,7 @@ fn is_echo(event: &str, action: &str, envelope: &Envelope, own: &Own) -> bool {
     let made_by_us = |maker: &Option<Maker>| {
         let maker = maker.as_ref();
         let ids = [maker.and_then(|m| m.app.as_ref()), maker.and_then(|m| m.performed_via_github_app.as_ref())];
-        ids.into_iter().flatten().any(|app| app.id == own.app_id)
+        ids.into_iter().flatten().any(|app| Some(app.id) == own.app_id)
     };
     let made = match (event, action) {
         ("check_run", "created" | "completed") => made_by_us(&envelope.check_run),
