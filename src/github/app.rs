@@ -74,6 +74,23 @@ impl GitHub {
         self.call(Call::new(Operation::AppInfo, "/app")).await?.json()
     }
 
+    /// Our own App's numeric id; asks GitHub once if only the client id is known.
+    pub async fn own_app_id(&self) -> Result<u64, Trouble> {
+        match self.inner.config.app_id.parse() {
+            Ok(id) => Ok(id),
+            Err(_) => Ok(self.own_app().await?.id),
+        }
+    }
+
+    /// Our own App's slug, as in `slug[bot]`; asks GitHub once.
+    pub async fn own_slug(&self) -> Result<String, Trouble> {
+        Ok(self.own_app().await?.slug.clone())
+    }
+
+    async fn own_app(&self) -> Result<&AppInfo, Trouble> {
+        self.inner.own_app.get_or_try_init(|| self.app()).await
+    }
+
     pub async fn installations(&self) -> Result<Vec<InstallationInfo>, Trouble> {
         #[derive(Deserialize)]
         struct Raw {

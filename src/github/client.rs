@@ -1,5 +1,6 @@
 //! The one path that every call takes: its turn, credentials, ETag, the exchange, what the headers teach, judgement.
 
+use super::app::AppInfo;
 use super::app_auth::AppAuth;
 use super::classify::Answer;
 use super::clock::now;
@@ -33,6 +34,7 @@ pub(super) struct Inner {
     pub many_releases: Known,
     /// Commits whose authors were learned.
     pub learned: Known,
+    pub own_app: tokio::sync::OnceCell<AppInfo>,
     transport: Transport,
     auth: AppAuth,
     tokens: Tokens,
@@ -103,6 +105,7 @@ impl GitHub {
             people: People::default(),
             many_releases: Known::default(),
             learned: Known::default(),
+            own_app: tokio::sync::OnceCell::new(),
             tokens: Tokens::default(),
             lanes: Lanes::default(),
             etags: Mutex::default(),

@@ -124,7 +124,6 @@ operations! {
     CheckRunCreate Create POST "/repos/{owner}/{repo}/check-runs" [Checks Write];
     CheckRunUpdate Write PATCH "/repos/{owner}/{repo}/check-runs/{check_run_id}" [Checks Write];
     CheckRunsOfCommit Read GET "/repos/{owner}/{repo}/commits/{ref}/check-runs" [Checks Read];
-    StatusesOfCommit Read GET "/repos/{owner}/{repo}/commits/{ref}/status" [Statuses Read];
     ReleaseList Read GET "/repos/{owner}/{repo}/releases" [Contents Write];
     ReleaseGet Read GET "/repos/{owner}/{repo}/releases/{release_id}" [Contents Write];
     ReleaseCreate Create POST "/repos/{owner}/{repo}/releases" [Contents Write];
@@ -141,14 +140,11 @@ operations! {
     PullRequestFiles Read GET "/repos/{owner}/{repo}/pulls/{pull_number}/files" [PullRequests Read];
     UserPermission Read GET "/repos/{owner}/{repo}/collaborators/{username}/permission" [Metadata Read];
     TeamMembership Read GET "/orgs/{org}/teams/{team_slug}/memberships/{username}" [Members Read];
-    GitFetch Read GET "/{owner}/{repo}.git" [Contents Read];
     // GraphQL documents.
     ReleaseFacts Query POST "/graphql" [Contents Write, Checks Read, Statuses Read, PullRequests Read];
     Recheck Query POST "/graphql" [Contents Write, Checks Read, Statuses Read];
     MoreChecks Query POST "/graphql" [Checks Read, Statuses Read];
     AuthorsOf Query POST "/graphql" [Contents Read];
-    RangeOfCommits Query POST "/graphql" [Contents Read, PullRequests Read];
-    HistoryOfCommit Query POST "/graphql" [Contents Read, PullRequests Read];
     PullRequestFacts Query POST "/graphql" [PullRequests Read, Contents Read];
     FilesAt Query POST "/graphql" [Contents Read];
     BranchFacts Query POST "/graphql" [Contents Read];
