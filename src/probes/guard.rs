@@ -7,38 +7,31 @@
 //! Sources: <https://www.iana.org/assignments/iana-ipv4-special-registry>, `iana-ipv6-special-registry` beside it, and the
 //! Fetch standard's list of bad ports.
 
+use crate::config::settings::AddressRange;
 use crate::domain::Refusal;
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::LazyLock;
 
 /// Addresses that the operator opens beside those of the public internet. Nothing by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AllowList(Vec<Network>);
-
-/// A range of addresses, `10.0.0.0/8`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Network {
-    base: IpAddr,
-    bits: u8,
-}
+pub struct AllowList(Vec<AddressRange>);
 
 /// Why an address is closed, in words that follow "is".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Closed {
     pub what: &'static str,
-    range: Network,
+    range: &'static str,
 }
 
 impl AllowList {
     /// Addresses and ranges such as `10.0.0.0/8, fd00::/8, 192.168.1.5`, separated by commas or blanks.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
         let parts = text.split(|c: char| c == ',' || c.is_whitespace()).filter(|p| !p.is_empty());
-        parts.map(|part| Network::parse(part).ok_or_else(|| bad_entry(part))).collect::<Result<_, _>>().map(Self)
+        parts.map(|part| AddressRange::parse(part).ok_or_else(|| bad_entry(part))).collect::<Result<_, _>>().map(Self)
     }
 
     pub fn contains(&self, address: IpAddr) -> bool {
-        let plain = address.to_canonical();
-        self.0.iter().any(|n| n.contains(address) || n.contains(plain))
+        self.0.iter().any(|range| range.contains(address))
     }
 
     /// `Ok` if the server may connect to the address.
@@ -60,58 +53,20 @@ fn bad_entry(part: &str) -> Refusal {
     Refusal::operator(
         "bad_allow_list",
         format!("LOCKKEEPER_ALLOW_ADDRESSES holds \"{part}\", which is neither an address nor a range of addresses."),
-        "Write addresses or ranges such as 10.0.0.0/8 or fd00::/8, separated by commas, with no bits set beyond the range.",
+        "Write addresses or ranges such as 10.0.0.0/8 or fd00::/8, separated by commas.",
     )
 }
 
 impl Closed {
     /// The range that the operator could open; `None` where nobody should.
-    pub(super) fn range(&self) -> Option<String> {
-        (self.what != METADATA && self.what != EMBEDDED).then(|| self.range.to_string())
+    pub(super) fn range(&self) -> Option<&'static str> {
+        (!self.range.is_empty() && self.what != METADATA && self.what != EMBEDDED).then_some(self.range)
     }
 }
 
-impl Network {
-    /// `None` also for a range with bits set beyond its length: `10.1.2.3/8` is more likely a slip than a wish.
-    fn parse(text: &str) -> Option<Self> {
-        let (base, bits) = match text.split_once('/') {
-            Some((base, bits)) => (base, Some(bits)),
-            None => (text, None),
-        };
-        let base: IpAddr = base.parse().ok()?;
-        let full = if base.is_ipv4() { 32 } else { 128 };
-        let bits = match bits {
-            None => full,
-            Some(bits) if bits.bytes().all(|b| b.is_ascii_digit()) => bits.parse().ok().filter(|b| *b <= full)?,
-            Some(_) => return None,
-        };
-        let network = Self { base, bits };
-        (number(base).0 & !network.mask() == 0).then_some(network)
-    }
-
-    fn contains(&self, address: IpAddr) -> bool {
-        let (number, v4) = number(address);
-        v4 == self.base.is_ipv4() && number & self.mask() == self::number(self.base).0
-    }
-
-    fn mask(&self) -> u128 {
-        let full: u32 = if self.base.is_ipv4() { 32 } else { 128 };
-        let free = full - u32::from(self.bits);
-        let mask = u128::MAX.checked_shl(free).unwrap_or(0);
-        if self.base.is_ipv4() { mask & u128::from(u32::MAX) } else { mask }
-    }
-}
-
-impl fmt::Display for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.base, self.bits)
-    }
-}
-
-fn number(address: IpAddr) -> (u128, bool) {
-    match address {
-        IpAddr::V4(v4) => (u128::from(v4.to_bits()), true),
-        IpAddr::V6(v6) => (v6.to_bits(), false),
+impl From<Vec<AddressRange>> for AllowList {
+    fn from(ranges: Vec<AddressRange>) -> Self {
+        Self(ranges)
     }
 }
 
@@ -120,70 +75,77 @@ const RESERVED: &str = "a reserved address";
 const EMBEDDED: &str = "an IPv6 address that hides an IPv4 address";
 
 /// The first range that holds decides.
-const CLOSED_V4: [([u8; 4], u8, &str); 21] = [
-    ([169, 254, 169, 254], 32, METADATA),
-    ([168, 63, 129, 16], 32, METADATA),
-    ([100, 100, 100, 200], 32, METADATA),
-    ([192, 0, 0, 192], 32, METADATA),
-    ([0, 0, 0, 0], 8, "an address of this machine"),
-    ([127, 0, 0, 0], 8, "an address of this machine"),
-    ([10, 0, 0, 0], 8, "a private address"),
-    ([172, 16, 0, 0], 12, "a private address"),
-    ([192, 168, 0, 0], 16, "a private address"),
-    ([100, 64, 0, 0], 10, "a provider's internal address"),
-    ([169, 254, 0, 0], 16, "a link-local address"),
-    ([192, 0, 0, 0], 24, RESERVED),
-    ([192, 0, 2, 0], 24, "a documentation address"),
-    ([198, 51, 100, 0], 24, "a documentation address"),
-    ([203, 0, 113, 0], 24, "a documentation address"),
-    ([192, 31, 196, 0], 24, RESERVED),
-    ([192, 52, 193, 0], 24, RESERVED),
-    ([192, 88, 99, 0], 24, RESERVED),
-    ([192, 175, 48, 0], 24, RESERVED),
-    ([198, 18, 0, 0], 15, "a test network's address"),
-    ([224, 0, 0, 0], 3, "a multicast or reserved address"),
+const CLOSED_V4: [(&str, &str); 21] = [
+    ("169.254.169.254/32", METADATA),
+    ("168.63.129.16/32", METADATA),
+    ("100.100.100.200/32", METADATA),
+    ("192.0.0.192/32", METADATA),
+    ("0.0.0.0/8", "an address of this machine"),
+    ("127.0.0.0/8", "an address of this machine"),
+    ("10.0.0.0/8", "a private address"),
+    ("172.16.0.0/12", "a private address"),
+    ("192.168.0.0/16", "a private address"),
+    ("100.64.0.0/10", "a provider's internal address"),
+    ("169.254.0.0/16", "a link-local address"),
+    ("192.0.0.0/24", RESERVED),
+    ("192.0.2.0/24", "a documentation address"),
+    ("198.51.100.0/24", "a documentation address"),
+    ("203.0.113.0/24", "a documentation address"),
+    ("192.31.196.0/24", RESERVED),
+    ("192.52.193.0/24", RESERVED),
+    ("192.88.99.0/24", RESERVED),
+    ("192.175.48.0/24", RESERVED),
+    ("198.18.0.0/15", "a test network's address"),
+    ("224.0.0.0/3", "a multicast or reserved address"),
 ];
 
-/// Within 2000::/3, which alone is given out to the public; the first range that holds decides.
-const CLOSED_V6: [(u128, u8, &str); 14] = [
-    (0xfd00_0ec2_0000_0000_0000_0000_0000_0254, 128, METADATA),
-    (0xfd20_00ce_0000_0000_0000_0000_0000_0254, 128, METADATA),
-    (0, 127, "an address of this machine"),
-    (0xffff_0000_0000, 96, EMBEDDED),
-    (0, 96, EMBEDDED),
-    (0x0064_ff9b << 96, 32, EMBEDDED),
-    (0x2002 << 112, 16, EMBEDDED),
-    (0x2001_0000 << 96, 32, EMBEDDED),
-    (0x2001 << 112, 23, RESERVED),
-    (0x2001_0db8 << 96, 32, "a documentation address"),
-    (0x3fff << 112, 20, "a documentation address"),
-    (0xfe80 << 112, 10, "a link-local address"),
-    (0xfc00 << 112, 7, "a private address"),
-    (0xff00 << 112, 8, "a multicast address"),
+/// Mapped addresses (`::ffff:…`) aside. What no range here holds is open within 2000::/3 only.
+const CLOSED_V6: [(&str, &str); 12] = [
+    ("fd00:ec2::254/128", METADATA),
+    ("fd20:ce::254/128", METADATA),
+    ("::/127", "an address of this machine"),
+    ("::/96", EMBEDDED),
+    ("64:ff9b::/32", EMBEDDED),
+    ("2002::/16", EMBEDDED),
+    ("2001::/32", EMBEDDED),
+    ("2001::/23", RESERVED),
+    ("2001:db8::/32", "a documentation address"),
+    ("3fff::/20", "a documentation address"),
+    ("fe80::/10", "a link-local address"),
+    ("fc00::/7", "a private address"),
 ];
+const PUBLIC_V6: &str = "2000::/3";
+
+type Table = Vec<(AddressRange, Closed)>;
+static TABLE_V4: LazyLock<Table> = LazyLock::new(|| table(&CLOSED_V4));
+static TABLE_V6: LazyLock<Table> = LazyLock::new(|| table(&CLOSED_V6));
+
+/// A test sees to it that every range can be read.
+fn table(rows: &[(&'static str, &'static str)]) -> Table {
+    rows.iter().filter_map(|(range, what)| Some((AddressRange::parse(range)?, Closed { what, range }))).collect()
+}
 
 /// The IPv4 address in 64:ff9b::/96.
 fn nat64(address: IpAddr) -> Option<IpAddr> {
     let IpAddr::V6(v6) = address else { return None };
-    let bits = v6.to_bits();
-    (bits >> 32 == 0x0064_ff9b << 64).then(|| IpAddr::V4(Ipv4Addr::from_bits((bits & u128::from(u32::MAX)) as u32)))
+    let [0x64, 0xff9b, 0, 0, 0, 0, high, low] = v6.segments() else { return None };
+    Some(IpAddr::V4(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low))))
 }
 
 fn closed_v4(address: Ipv4Addr) -> Option<Closed> {
-    let mut ranges = CLOSED_V4
-        .iter()
-        .map(|(base, bits, what)| Closed { what, range: Network { base: IpAddr::V4(Ipv4Addr::from(*base)), bits: *bits } });
-    ranges.find(|c| c.range.contains(IpAddr::V4(address)))
+    find(&TABLE_V4, IpAddr::V4(address))
 }
 
 fn closed_v6(address: Ipv6Addr) -> Option<Closed> {
-    let network = |base: u128, bits| Network { base: IpAddr::V6(Ipv6Addr::from_bits(base)), bits };
-    let mut ranges = CLOSED_V6.iter().map(|(base, bits, what)| Closed { what, range: network(*base, *bits) });
-    let address = IpAddr::V6(address);
-    ranges.find(|c| c.range.contains(address)).or_else(|| {
-        let public = network(0x2000 << 112, 3).contains(address);
-        (!public).then_some(Closed { what: RESERVED, range: Network { base: address, bits: 128 } })
-    })
+    if address.to_ipv4_mapped().is_some() {
+        return Some(Closed { what: EMBEDDED, range: "" });
+    }
+    let public = AddressRange::parse(PUBLIC_V6).is_some_and(|range| range.contains(IpAddr::V6(address)));
+    find(&TABLE_V6, IpAddr::V6(address)).or((!public).then_some(Closed { what: RESERVED, range: "" }))
+}
+
+fn find(table: &Table, address: IpAddr) -> Option<Closed> {
+    table.iter().find(|(range, _)| range.contains(address)).map(|(_, closed)| *closed)
 }
 
 /// Ports of services that a GET must not be sent to, as browsers do not.

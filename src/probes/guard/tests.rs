@@ -5,8 +5,14 @@ use std::fmt::Write as _;
 fn said(address: &str, allow: &str) -> String {
     match AllowList::parse(allow).unwrap().check(address.parse().unwrap()) {
         Ok(()) => "open".into(),
-        Err(closed) => format!("{} {}", closed.what, closed.range().unwrap_or_else(|| "-".into())),
+        Err(closed) => format!("{} {}", closed.what, closed.range().unwrap_or("-")),
     }
+}
+
+#[test]
+fn every_range_of_the_tables_counts() {
+    assert_eq!((TABLE_V4.len(), TABLE_V6.len()), (CLOSED_V4.len(), CLOSED_V6.len()));
+    assert!(AddressRange::parse(PUBLIC_V6).is_some());
 }
 
 #[test]
@@ -133,9 +139,7 @@ fn the_operator_opens_what_is_needed() {
     ] {
         assert_eq!(said(address, allow) == "open", open, "{allow} {address}");
     }
-    for bad in
-        ["10.0.0.0/33", "10.1.2.3/8", "::/129", "localhost", "10/8", "10.0.0.0/", "10.0.0.0/+8", "1.2.3.4/0/1", "fe80::1/10"]
-    {
+    for bad in ["10.0.0.0/33", "::/129", "localhost", "10/8", "10.0.0.0/", "10.0.0.0/+8", "1.2.3.4/0/1"] {
         let refusal = AllowList::parse(&format!("10.0.0.0/8,{bad}")).unwrap_err();
         assert_eq!(refusal.code, "bad_allow_list");
         assert!(refusal.message.contains(bad), "{refusal}");
@@ -176,7 +180,7 @@ proptest! {
     #[test]
     fn ranges_are_exact(base in any::<u32>(), bits in 0_u8..=32, other in any::<u32>()) {
         let mask = u32::MAX.checked_shl(32 - u32::from(bits)).unwrap_or(0);
-        let list = AllowList::parse(&format!("{}/{bits}", Ipv4Addr::from_bits(base & mask))).unwrap();
+        let list = AllowList::parse(&format!("{}/{bits}", Ipv4Addr::from_bits(base))).unwrap();
         prop_assert!(list.contains(IpAddr::V4(Ipv4Addr::from_bits(base))));
         prop_assert_eq!(list.contains(IpAddr::V4(Ipv4Addr::from_bits(other))), other & mask == base & mask);
     }
