@@ -8,11 +8,15 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "call", rename_all = "snake_case")]
 pub enum Call {
-    /// Everything about a commit, by tag or by sha; answers `CommitFacts`.
+    /// Everything about a commit, by tag or by sha; answers `Ground`.
     ReadCommit {
         repo: RepoRef,
         tag: Option<Tag>,
         sha: Option<Sha>,
+    },
+    /// The repository's own settings and nothing else; answers `Settings`.
+    ReadSettings {
+        repo: RepoRef,
     },
     /// What may have changed since; answers `Recheck`.
     Recheck {
@@ -21,6 +25,16 @@ pub enum Call {
         sha: Sha,
         base: Option<Sha>,
         authors: Vec<String>,
+    },
+    /// How the commit stands to the branches that match these globs; answers a list of `Standing`.
+    ReadBranches {
+        repo: RepoRef,
+        sha: Sha,
+        globs: Vec<String>,
+    },
+    /// Whether somebody holds this lock; our own store answers.
+    IsLocked {
+        key: String,
     },
     /// The commits after the first candidate that the head contains; answers `Range`.
     ReadRange {

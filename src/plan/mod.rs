@@ -13,5 +13,10 @@ pub use call::{
     StatusCall,
 };
 pub use digest::{Digest, canonical};
-pub use results::{CheckRunMade, DeploymentMade, DispatchMade, DraftMade, NotesMade, PublishMade};
+pub use results::{
+    CheckRunMade, DeploymentMade, DispatchMade, DraftMade, Ground, NotesMade, ProbeAnswer, PublishMade, Settings,
+};
 pub use stored::{Pin, Plan, PlannedStep, Work};
+
+/// What every release body of ours holds, followed by `run=<id> -->`.
+pub const MARKER: &str = "<!-- lockkeeper:";

@@ -1,7 +1,24 @@
 //! What the calls answer, where `domain` has no word for it.
 
-use crate::domain::Sha;
+use crate::domain::{CommitFacts, FileAt, RunId, Sha, Tag, Unreadable};
 use serde::{Deserialize, Serialize};
+
+/// What a run stands on: the first read, and what only the engine knows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ground {
+    pub run: RunId,
+    /// Our own App's id; its checks never count.
+    pub app_id: u64,
+    pub facts: CommitFacts,
+    /// Tags of this repository that we have released, newest first.
+    pub released: Vec<Tag>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// `.github/lockkeeper.toml` at the default branch's head.
+    pub config: Result<Option<FileAt>, Unreadable>,
+}
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CheckRunMade {
@@ -43,4 +60,16 @@ pub struct DispatchMade {
     pub url: Option<String>,
     /// The workflow took the input `sha`, so it knows which commit to deploy whatever its ref points to.
     pub told_sha: bool,
+}
+
+/// What one probe found, as far as a run needs it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProbeAnswer {
+    pub ok: bool,
+    /// Stable, lower-case words joined by `_`.
+    pub code: String,
+    pub reason: String,
+    pub fix: Option<String>,
+    /// Asking again cannot help: the address is not allowed, the expectation is broken.
+    pub hopeless: bool,
 }
