@@ -1,1 +1,33 @@
-//! (being built)
+//! Each run's story as a plain function over the kernel: what happens in which order, what is waited for, what is undone.
+//!
+//! Invariants: pure; the world is read through steps; everything that a person sees is written by `render`; whatever can end
+//! a run leaves its check run and its deployment in a final state.
+
+pub mod deploy;
+mod gating;
+mod ground;
+mod health;
+pub mod merge;
+pub mod preview;
+mod range;
+pub mod release;
+mod report;
+mod rollout;
+
+use crate::domain::Refusal;
+use crate::flow::{StepFailure, Stop, Workflow};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// Every workflow, for the host.
+pub const ALL: [Workflow; 4] = [release::WORKFLOW, deploy::WORKFLOW, merge::WORKFLOW, preview::WORKFLOW];
+
+pub use report::{FailedCheck, Outcome, State};
+
+/// The stored input of a run.
+fn read_input<T: DeserializeOwned>(input: &Value) -> Result<T, Stop> {
+    serde_json::from_value(input.clone()).map_err(|why| {
+        let refusal = Refusal::us("input_unreadable", format!("The stored input of the run cannot be read: {why}."));
+        Stop::Failed(StepFailure { step: "input".to_owned(), refusal, dead: false })
+    })
+}

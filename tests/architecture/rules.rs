@@ -19,9 +19,9 @@ const LEVELS: [(&str, u8); 16] = [
     ("targets", 3),
     ("actions", 4),
     ("render", 5),
-    ("workflow", 5),
-    ("engine", 6),
-    ("surfaces", 7),
+    ("workflow", 6),
+    ("engine", 7),
+    ("surfaces", 8),
 ];
 
 /// `app` builds everything once; it stands above all, and only `main` calls it.

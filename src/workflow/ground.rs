@@ -1,0 +1,43 @@
+//! What a run knows after its first read: the repository's settings and, for a tag, what it says.
+
+use crate::config::repo::{self, RepoConfig};
+use crate::domain::{FileAt, Refusal, Unreadable};
+use crate::expect;
+use crate::notes::tags::Scheme;
+
+pub const CONFIG_PATH: &str = ".github/lockkeeper.toml";
+
+/// The repository's settings at its default branch. A file that cannot be read or has mistakes refuses everything.
+pub fn settings(config: &Result<Option<FileAt>, Unreadable>) -> Result<RepoConfig, Refusal> {
+    let file = config.as_ref().map_err(|why| {
+        Refusal::operator(
+            "config_unreadable",
+            format!("{CONFIG_PATH} could not be read: {}", why.reason),
+            "Give the App read access to the repository's contents and run this check again.",
+        )
+    })?;
+    let Some(file) = file else { return Ok(RepoConfig::default()) };
+    repo::parse(&file.text, &|text| expect::compile(text).map(|_| ())).map_err(|problems| {
+        Refusal::user(
+            "config_invalid",
+            format!("{CONFIG_PATH} on the default branch has mistakes: {}", first_lines(&problems.to_string())),
+            format!(
+                "Mend {CONFIG_PATH} on the default branch and run this check again; `lockkeeper check` shows every mistake."
+            ),
+        )
+    })
+}
+
+/// How the repository names its tags.
+pub fn scheme(config: &RepoConfig) -> Result<Scheme, Refusal> {
+    let components = config.components.iter().map(|c| (c.name.as_str(), c.tag.as_str()));
+    Scheme::new(config.release.tag.as_deref(), components, &config.release.ignore)
+}
+
+fn first_lines(text: &str) -> String {
+    let mut lines = text.lines();
+    let shown: Vec<&str> = lines.by_ref().take(3).collect();
+    let more = lines.count();
+    let tail = if more > 0 { format!(" (and {more} more)") } else { String::new() };
+    shown.join("; ") + &tail
+}

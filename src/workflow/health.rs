@@ -1,0 +1,61 @@
+//! Asks an environment's health checks until each holds or its time is up.
+
+use super::deploy::{Deployment, Shown, refused_step};
+use super::rollout::values;
+use crate::config::repo::{HealthCheck, HttpCheck};
+use crate::domain::{Millis, Refusal};
+use crate::flow::{Flow, Stop};
+use crate::plan::{Call, ProbeAnswer, ProbeCall};
+use crate::targets::fill;
+
+pub(super) fn verify(
+    f: &mut Flow,
+    this: &Deployment,
+    url: Option<&str>,
+    shown: &mut Shown,
+) -> Result<Result<(), Refusal>, Stop> {
+    for (index, check) in this.environment.health.iter().enumerate() {
+        let HealthCheck::Http(http) = check;
+        let filled = fill(&http.url, &values(this, url)).map_err(|why| {
+            let fix = "Mend `url` of the health check in .github/lockkeeper.toml.";
+            refused_step(
+                "health",
+                Refusal::user("health_url_invalid", format!("The health check's URL cannot be filled in: {why}."), fix),
+            )
+        })?;
+        if let Err(refusal) = until_healthy(f, this, index, HttpCheck { url: filled, ..http.clone() })? {
+            return Ok(Err(refusal));
+        }
+        shown.progress.push(format!("Health {}: passed", index + 1));
+    }
+    Ok(Ok(()))
+}
+
+fn until_healthy(f: &mut Flow, this: &Deployment, index: usize, check: HttpCheck) -> Result<Result<(), Refusal>, Stop> {
+    let now = f.now();
+    let deadline: Millis = f.record(&format!("health.{index}.deadline"), || now.plus(check.within))?;
+    for round in 0_u32.. {
+        let call = Call::Probe(ProbeCall {
+            check: check.clone(),
+            version: this.input.subject.version.clone(),
+            sha: this.input.subject.sha.clone(),
+            environment: this.input.environment.to_string(),
+        });
+        let report: ProbeAnswer = f.step(&format!("health.{index}.{round}"), &call)?;
+        if report.ok {
+            return Ok(Ok(()));
+        }
+        let now = f.now();
+        let next: Millis = f.record(&format!("health.{index}.next.{round}"), || now.plus(check.interval))?;
+        if report.hopeless || next > deadline {
+            return Ok(Err(unhealthy(&check, &report)));
+        }
+        f.sleep_until(&format!("health.{index}.wait.{round}"), next)?;
+    }
+    Err(Stop::Suspended)
+}
+
+fn unhealthy(check: &HttpCheck, report: &ProbeAnswer) -> Refusal {
+    let fix = report.fix.clone().unwrap_or_else(|| "Look at the service's log, mend it, and re-run this check.".to_owned());
+    Refusal::user(&report.code, format!("{} is not healthy: {}", check.url, report.reason), fix)
+}

@@ -1,0 +1,135 @@
+//! Which commits a release adds, and what they call for: from the first read when it reaches back far enough, otherwise by
+//! a read of its own.
+
+use crate::domain::{CommitFacts, Range, Refusal, RepoRef, Sha, Tag, Version};
+use crate::flow::{Flow, Stop};
+use crate::gates::Unclassified;
+use crate::notes::bump::{self, Bump, Policy};
+use crate::notes::tags::{ParsedTag, Scheme};
+use crate::notes::{self, Classified};
+use crate::plan::{Base, Call};
+
+/// How many candidates for the previous tag are asked about.
+const CANDIDATES: usize = 10;
+
+/// The range of a release.
+pub struct Found {
+    pub base: Option<Base>,
+    pub range: Range,
+    /// It was read by the step `range`.
+    pub fetched: bool,
+    pub changes: Classified,
+    pub bump: Bump,
+    /// What the commits call for; `None` if nothing is to be released.
+    pub next: Option<Version>,
+}
+
+/// Finds the range of `new` (a tag) or of what comes after the newest release (`None`), ending at `head`.
+pub fn find(
+    f: &mut Flow,
+    repo: &RepoRef,
+    facts: &CommitFacts,
+    scheme: &Scheme,
+    new: Option<&ParsedTag>,
+    head: &Sha,
+) -> Result<Found, Stop> {
+    let candidates = candidates(facts, scheme, new);
+    if let Some((base, range)) = from_history(facts, &candidates, head) {
+        return Ok(Found::new(base, range, false, &candidates));
+    }
+    let bases: Vec<Base> = candidates.iter().map(|(_, base)| base.clone()).take(CANDIDATES).collect();
+    let range: Range = f.step("range", &Call::ReadRange { repo: repo.clone(), candidates: bases, head: head.clone() })?;
+    let base = range.from.as_ref().and_then(|tag| candidates.iter().find(|(_, b)| &b.tag == tag)).map(|(_, b)| b.clone());
+    Ok(Found::new(base, range, true, &candidates))
+}
+
+/// Earlier tags, best first, with their versions.
+fn candidates(facts: &CommitFacts, scheme: &Scheme, new: Option<&ParsedTag>) -> Vec<(Version, Base)> {
+    let base = |tag: &Tag, commit: &Sha| Base { tag: tag.clone(), commit: Some(commit.clone()) };
+    match new {
+        Some(new) => scheme
+            .previous_candidates(new, &facts.tags)
+            .into_iter()
+            .map(|(old, t)| (old.version, base(&t.name, &t.commit)))
+            .collect(),
+        None => {
+            let mut all = scheme.parse_all(&facts.tags);
+            all.retain(|(old, _)| old.component.is_none() && !old.is_prerelease());
+            all.sort_by(|(a, _), (b, _)| b.version.cmp(&a.version));
+            all.into_iter().map(|(old, t)| (old.version, base(&t.name, &t.commit))).collect()
+        }
+    }
+}
+
+/// The range as far as the first read answers it with certainty.
+fn from_history(facts: &CommitFacts, candidates: &[(Version, Base)], head: &Sha) -> Option<(Option<Base>, Range)> {
+    for (_, base) in candidates {
+        let commit = base.commit.as_ref()?;
+        if facts.history.iter().any(|c| &c.sha == commit) {
+            let range = notes::range::from_facts(facts, head, Some((&base.tag, commit))).ok()?;
+            return Some((Some(base.clone()), range));
+        }
+        // Not among the newest hundred: either far back or not contained. Only a whole history tells.
+        if !facts.history_complete {
+            return None;
+        }
+    }
+    let range = notes::range::from_facts(facts, head, None).ok()?;
+    Some((None, range))
+}
+
+impl Found {
+    fn new(base: Option<Base>, range: Range, fetched: bool, candidates: &[(Version, Base)]) -> Self {
+        let changes = notes::classify(&range.commits);
+        let current = base.as_ref().and_then(|b| candidates.iter().find(|(_, c)| c.tag == b.tag)).map(|(version, _)| version);
+        // An overflow is told where the version is used; here it means that no version follows.
+        let next = bump::next(current, &changes, &Policy::default());
+        let bump = next.as_ref().map(|n| n.bump).unwrap_or_default();
+        let next = next.ok().and_then(|n| n.version).filter(|_| bump > Bump::None || changes.release_as.is_some());
+        Self { base, range, fetched, changes, bump, next }
+    }
+
+    /// The second look has counted: the commits that we hold are all there are.
+    pub fn agrees(&self, ahead: Option<u64>) -> bool {
+        let held = u64::try_from(self.range.commits.len()).unwrap_or(u64::MAX);
+        self.base.is_none() || self.fetched || ahead.is_none_or(|n| n == held)
+    }
+
+    /// Accounts to ask about, without bots and without repetition.
+    pub fn authors(&self) -> Vec<String> {
+        const MOST: usize = 25;
+        let mut seen: Vec<String> = Vec::new();
+        for commit in &self.range.commits {
+            if let Some(login) = commit.login.as_ref().filter(|l| !l.ends_with("[bot]") && !seen.contains(l)) {
+                seen.push(login.clone());
+            }
+        }
+        seen.truncate(MOST);
+        // Without an earlier release everybody is new; that is no news.
+        if self.base.is_none() { Vec::new() } else { seen }
+    }
+
+    /// Commits that a person has to name.
+    pub fn nameless(&self) -> Vec<Unclassified> {
+        let named = |u: &notes::Unclassified| Some(Unclassified { sha: Sha::parse(&u.sha).ok()?, subject: u.subject.clone() });
+        self.changes.nameless().filter_map(named).collect()
+    }
+}
+
+/// A baseline that we released ourselves and that is gone: better no release than one with the whole history in it.
+pub fn baseline(released: &[Tag], facts: &CommitFacts, scheme: &Scheme, new: &ParsedTag) -> Result<(), Refusal> {
+    let ours = released.iter().filter_map(|tag| scheme.parse(tag.as_str()).ok());
+    let before = ours.filter(|old| old.component == new.component && !old.is_prerelease() && old.version < new.version);
+    let Some(last) = before.max_by(|a, b| a.version.cmp(&b.version)) else { return Ok(()) };
+    if !facts.tags_complete || facts.tags.iter().any(|t| t.name == last.tag) {
+        return Ok(());
+    }
+    Err(Refusal::user(
+        "baseline_missing",
+        format!(
+            "{} was released before and its tag does not exist any more, so the notes of {} have no beginning.",
+            last.tag, new.tag
+        ),
+        format!("Push the tag {} again where it was, then re-run this check.", last.tag),
+    ))
+}

@@ -1,0 +1,168 @@
+//! Brings a version up through the environment's target and follows it to its end.
+
+use super::deploy::{Deployment, Shown, refused_step};
+use crate::config::repo::{DeploymentTarget, Target, WorkflowTarget};
+use crate::domain::{DeploymentStatusInfo, Millis, Refusal, WorkflowRunInfo};
+use crate::flow::{Flow, Stop, Waited};
+use crate::plan::{Call, DispatchMade};
+use crate::targets::{self, Progress, Values, deployment::Standing};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Events can be lost: how long a run waits at most between two reads.
+const POLL: Duration = Duration::from_secs(60);
+
+/// How a target ended: where the version can be seen, or why it is not there.
+type Brought = Result<Option<String>, Refusal>;
+
+pub(super) fn bring_up(f: &mut Flow, this: &Deployment, shown: &mut Shown) -> Result<Brought, Stop> {
+    match this.config.targets.get(&this.environment.target) {
+        Some(Target::Deployment(target)) => by_reporter(f, this, target, shown),
+        Some(Target::Workflow(target)) => by_workflow(f, this, target, shown),
+        None => Err(refused_step("bring_up", Refusal::us("target_lost", "The planned target is not in the configuration."))),
+    }
+}
+
+/// Rounds of look and wait, until `look` has an answer or the time is up.
+fn follow(
+    f: &mut Flow,
+    signal: &str,
+    span: Duration,
+    mut look: impl FnMut(&mut Flow, u32) -> Result<Progress, Stop>,
+) -> Result<Progress, Stop> {
+    let now = f.now();
+    let deadline = f.record("bring_up.deadline", || now.plus(span))?;
+    for round in 0_u32.. {
+        let now = f.now();
+        let at: Millis = f.record(&format!("bring_up.at.{round}"), || now)?;
+        let until = deadline.min(at.plus(POLL));
+        match f.signal_or_timeout(&format!("bring_up.wait.{round}"), signal, Some(until))? {
+            Waited::Cancelled(reason) => return Ok(Progress::Failed { reason: format!("it was stopped: {reason}") }),
+            Waited::Signalled(_) | Waited::TimedOut => {}
+        }
+        let progress = look(f, round)?;
+        if progress != Progress::Working {
+            return Ok(progress);
+        }
+        if until >= deadline {
+            return Ok(Progress::Failed { reason: "nothing was reported in time".to_owned() });
+        }
+    }
+    Err(Stop::Suspended)
+}
+
+fn by_reporter(f: &mut Flow, this: &Deployment, target: &DeploymentTarget, shown: &mut Shown) -> Result<Brought, Stop> {
+    let repo = &this.input.repo;
+    let Some(deployment) = shown.deployment else {
+        return Err(refused_step("bring_up", Refusal::us("deployment_lost", "There is no deployment to follow.")));
+    };
+    let mut members: BTreeMap<String, bool> = BTreeMap::new();
+    let end = follow(f, "report", target.timeout, |f, round| {
+        let read = Call::ReadStatuses { repo: repo.clone(), deployment };
+        let statuses: Vec<DeploymentStatusInfo> = f.step(&format!("reports.{round}"), &read)?;
+        for status in &statuses {
+            let login = &status.creator_login;
+            if !members.contains_key(login) {
+                let counts = counts(f, this, target, login, members.len())?;
+                members.insert(login.clone(), counts);
+            }
+        }
+        let ours = this.ground.app_id;
+        let by_named =
+            |s: &DeploymentStatusInfo| s.app_id != Some(ours) && members.get(&s.creator_login).copied().unwrap_or(false);
+        Ok(targets::deployment::progress(&statuses, by_named))
+    })?;
+    Ok(brought(end, shown, "reported"))
+}
+
+/// Whether this account's reports count.
+fn counts(f: &mut Flow, this: &Deployment, target: &DeploymentTarget, login: &str, nth: usize) -> Result<bool, Stop> {
+    match targets::deployment::standing(target, login) {
+        Standing::Named => Ok(true),
+        Standing::Stranger => Ok(false),
+        Standing::IfMember(teams) => {
+            for (i, team) in teams.into_iter().enumerate() {
+                let call = Call::IsTeamMember { repo: this.input.repo.clone(), team, login: login.to_owned() };
+                if f.step(&format!("member.{nth}.{i}"), &call)? {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        }
+    }
+}
+
+fn by_workflow(f: &mut Flow, this: &Deployment, target: &WorkflowTarget, shown: &mut Shown) -> Result<Brought, Stop> {
+    let subject = &this.input.subject;
+    let values = values(this, None);
+    let offered = target.inputs.is_empty();
+    let inputs = if offered { offer(&values) } else { targets::workflow::inputs(target, &values).map_err(unfilled)? };
+    let branch = &this.ground.facts.default_branch.name;
+    let call = Call::Dispatch {
+        repo: this.input.repo.clone(),
+        workflow: target.workflow.clone(),
+        git_ref: subject.tag.as_ref().map_or_else(|| branch.clone(), ToString::to_string),
+        inputs,
+        offered,
+    };
+    let started: DispatchMade = f.step("dispatch", &call)?;
+    if let Some(url) = &started.url {
+        shown.progress.push(format!("Workflow run: {url}"));
+    }
+    let end = follow(f, "workflow_run", target.timeout, |f, round| {
+        let read = Call::ReadWorkflowRun { repo: this.input.repo.clone(), workflow_run: started.workflow_run };
+        let run: WorkflowRunInfo = f.step(&format!("workflow.{round}"), &read)?;
+        if !started.told_sha && run.head_sha != subject.sha {
+            let at = run.head_sha.short();
+            return Ok(Progress::Failed {
+                reason: format!("the workflow ran at {at}; give it an input `sha` so that it deploys {}", subject.sha.short()),
+            });
+        }
+        Ok(targets::workflow::progress(&run))
+    })?;
+    Ok(brought(end, shown, "the workflow succeeded"))
+}
+
+fn brought(end: Progress, shown: &mut Shown, done: &str) -> Brought {
+    match end {
+        Progress::Done { url } => {
+            shown.progress.push(format!("Brought up: {done}"));
+            Ok(url)
+        }
+        Progress::Failed { reason } => Err(Refusal::user(
+            "target_failed",
+            format!("The version was not brought up: {reason}."),
+            "Look at what the target says, mend it, and re-run this check.",
+        )),
+        Progress::Working => Err(Refusal::us("target_undecided", "The target was left while it was working.")),
+    }
+}
+
+/// What a configuration may name in `{{ … }}`.
+pub(super) fn values(this: &Deployment, url: Option<&str>) -> Values {
+    let subject = &this.input.subject;
+    let own = this.environment.url.as_deref();
+    Values::from([
+        ("environment", this.input.environment.to_string()),
+        ("environment_url", url.or(own).unwrap_or_default().trim_end_matches('/').to_owned()),
+        ("sha", subject.sha.to_string()),
+        ("ref", what_ref(this)),
+        ("version", subject.version.clone().unwrap_or_default()),
+        ("run", this.ground.run.to_string()),
+    ])
+}
+
+fn what_ref(this: &Deployment) -> String {
+    this.input.subject.tag.as_ref().map_or_else(|| this.input.subject.sha.to_string(), ToString::to_string)
+}
+
+/// Inputs for a workflow whose configuration names none; those that it does not declare are left out.
+fn offer(values: &Values) -> BTreeMap<String, String> {
+    let offered = ["environment", "sha", "ref", "version"];
+    offered.iter().filter_map(|name| Some(((*name).to_owned(), values.get(name)?.clone()))).collect()
+}
+
+fn unfilled(why: String) -> Stop {
+    let fix = "Mend the inputs of the target in .github/lockkeeper.toml.";
+    refused_step("dispatch", Refusal::user("inputs_invalid", format!("The workflow's inputs cannot be filled in: {why}."), fix))
+}
