@@ -35,6 +35,8 @@ pub(super) struct Inner {
     /// Commits whose authors were learned.
     pub learned: Known,
     pub own_app: tokio::sync::OnceCell<AppInfo>,
+    /// Each fetch may take memory and disk.
+    pub fetches: tokio::sync::Semaphore,
     transport: Transport,
     auth: AppAuth,
     tokens: Tokens,
@@ -106,6 +108,7 @@ impl GitHub {
             many_releases: Known::default(),
             learned: Known::default(),
             own_app: tokio::sync::OnceCell::new(),
+            fetches: tokio::sync::Semaphore::new(2),
             tokens: Tokens::default(),
             lanes: Lanes::default(),
             etags: Mutex::default(),
@@ -150,6 +153,11 @@ impl Installation {
 
     pub(super) fn lane(&self) -> Arc<Lane> {
         self.github.inner.lanes.of(Some(self.id), &self.github.inner.config)
+    }
+
+    /// A token for `git`; the only way a token leaves the client.
+    pub(super) async fn token(&self) -> Result<Secret, Trouble> {
+        self.github.inner.token(self.id).await
     }
 }
 
@@ -269,6 +277,11 @@ impl Inner {
             self.etags().put(key, &incoming.headers, &incoming.body);
         }
         Ok(incoming)
+    }
+
+    /// Counts what did not go through `send`.
+    pub fn count(&self, operation: Operation, status: u16) {
+        self.counters.add(operation, status);
     }
 
     fn etags(&self) -> std::sync::MutexGuard<'_, Etags> {

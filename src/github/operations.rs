@@ -140,11 +140,15 @@ operations! {
     PullRequestFiles Read GET "/repos/{owner}/{repo}/pulls/{pull_number}/files" [PullRequests Read];
     UserPermission Read GET "/repos/{owner}/{repo}/collaborators/{username}/permission" [Metadata Read];
     TeamMembership Read GET "/orgs/{org}/teams/{team_slug}/memberships/{username}" [Members Read];
+    GitFetch Read GET "/{owner}/{repo}.git" [Contents Read];
     // GraphQL documents.
     ReleaseFacts Query POST "/graphql" [Contents Write, Checks Read, Statuses Read, PullRequests Read];
     Recheck Query POST "/graphql" [Contents Write, Checks Read, Statuses Read];
     MoreChecks Query POST "/graphql" [Checks Read, Statuses Read];
     AuthorsOf Query POST "/graphql" [Contents Read];
+    RangeOfCommits Query POST "/graphql" [Contents Read, PullRequests Read];
+    HistoryOfCommit Query POST "/graphql" [Contents Read, PullRequests Read];
+    AuthorLogins Query POST "/graphql" [Contents Read];
     PullRequestFacts Query POST "/graphql" [PullRequests Read, Contents Read];
     FilesAt Query POST "/graphql" [Contents Read];
     BranchFacts Query POST "/graphql" [Contents Read];

@@ -33,6 +33,18 @@ impl Bases {
         };
         Ok(Self { origin: format!("{scheme}://{authority}"), rest, graphql })
     }
+
+    /// What `git` fetches below: `https://github.com` for the public API, the host itself otherwise.
+    pub fn git_root(&self) -> &str {
+        match self.rest.as_str() {
+            "https://api.github.com" => "https://github.com",
+            _ => &self.origin,
+        }
+    }
+
+    pub fn git_protocol(&self) -> &'static str {
+        if self.origin.starts_with("https:") { "https" } else { "http" }
+    }
 }
 
 /// `/repos/{owner}/{repo}/{rest}`.
