@@ -22,7 +22,7 @@ pub struct Flags {
     /// Secret of the webhook; several, for rotation, are separated by commas
     #[arg(long, env = "LOCKKEEPER_WEBHOOK_SECRET", value_name = "SECRET", hide_env_values = true)]
     pub webhook_secret: Option<Secret>,
-    /// Base of GitHub's REST API [default: https://api.github.com]
+    /// Base of GitHub's REST API; on your own server it ends in /api/v3 [default: that of github.com]
     #[arg(long, env = "LOCKKEEPER_GITHUB_API_URL", value_name = "URL")]
     pub github_api_url: Option<String>,
     /// Where the server listens [default: 127.0.0.1:8080]

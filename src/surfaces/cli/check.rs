@@ -6,6 +6,7 @@ use super::{fail, say};
 use crate::config::problem::{Problem, Problems};
 use crate::config::repo::{self, Report};
 use crate::domain::Refusal;
+use crate::expect;
 use serde_json::json;
 use std::fmt::Write;
 use std::io::Read;
@@ -53,8 +54,8 @@ pub fn run(args: Args) -> ExitCode {
     if clean { said } else { ExitCode::from(1) }
 }
 
-fn expression(_: &str) -> Result<(), String> {
-    Ok(())
+fn expression(text: &str) -> Result<(), String> {
+    expect::compile(text).map(drop)
 }
 
 /// Reads no more than the check would look at.
@@ -153,6 +154,16 @@ mod tests {
     #[test]
     fn people_see_the_line_the_mark_and_the_fix() {
         insta::assert_snapshot!(text_report(".github/lockkeeper.toml", TEXT, &repo::check(TEXT, &expression)));
+    }
+
+    #[test]
+    fn expressions_are_compiled() {
+        let text = "[targets.t]\nkind = \"workflow\"\nworkflow = \"d.yml\"\n[environments.e]\nhealth = [{ kind = \"http\", url = \"https://x\", expect = \"status ==\" }]\n";
+        let report = repo::check(text, &expression);
+        let [problem] = problems(&report) else { panic!("{report:?}") };
+        assert_eq!((problem.code.as_str(), problem.line), ("bad_expression", 5), "{}", problem.message);
+        let fine = text.replace("status ==", "status == 200 && body.version == version");
+        assert!(repo::check(&fine, &expression).outcome.is_ok());
     }
 
     #[test]
