@@ -1,0 +1,215 @@
+//! What machines do: checks and statuses of other Apps, reports on deployments, runs of workflows.
+
+use super::{RepoHandle, no, refused, repo_of};
+use crate::domain::Sha;
+use crate::sandbox::SandboxError;
+use crate::sandbox::hooks::Event;
+use crate::sandbox::ids::Kind;
+use crate::sandbox::model::{CheckRun, Deployment, DeploymentStatus, Status};
+use crate::sandbox::rest::deployments::STATES;
+use crate::sandbox::views;
+use crate::sandbox::world::World;
+use serde_json::{Value, json};
+
+/// A report on a deployment by somebody else.
+#[derive(Clone, Debug)]
+pub struct DeploymentReport {
+    /// A login; a bot's ends in `[bot]`.
+    pub by: String,
+    pub state: String,
+    pub description: String,
+    pub environment_url: String,
+    pub log_url: String,
+}
+
+impl DeploymentReport {
+    pub fn new(by: &str, state: &str) -> Self {
+        let empty = String::new;
+        Self { by: by.to_owned(), state: state.to_owned(), description: empty(), environment_url: empty(), log_url: empty() }
+    }
+    pub fn url(mut self, url: &str) -> Self {
+        url.clone_into(&mut self.environment_url);
+        self
+    }
+    pub fn description(mut self, text: &str) -> Self {
+        text.clone_into(&mut self.description);
+        self
+    }
+}
+
+impl RepoHandle {
+    /// A check run of another App, `in_progress`; its id. The App's own slug makes one of its own.
+    pub fn start_check(&self, app_slug: &str, sha: &Sha, name: &str) -> Result<u64, SandboxError> {
+        self.change(|world, id| {
+            let run = new_check(world, id, app_slug, sha, name)?;
+            Ok(world.add_check(id, run, &format!("{app_slug}[bot]")))
+        })
+    }
+
+    /// A check run that is completed at once.
+    pub fn check(&self, app_slug: &str, sha: &Sha, name: &str, conclusion: &str) -> Result<u64, SandboxError> {
+        self.change(|world, id| {
+            let mut run = new_check(world, id, app_slug, sha, name)?;
+            run.status = "completed".into();
+            run.conclusion = Some(conclusion.to_owned());
+            run.completed_at = Some(world.stamp());
+            Ok(world.add_check(id, run, &format!("{app_slug}[bot]")))
+        })
+    }
+
+    /// `conclusion` is GitHub's word: `success`, `failure`, `neutral`, `skipped`, `timed_out`, …
+    pub fn complete_check(&self, check: u64, conclusion: &str) -> Result<(), SandboxError> {
+        self.change(|world, id| {
+            let now = world.stamp();
+            let run = repo_of(world, id)?.checks.iter_mut().find(|c| c.id == check).ok_or_else(|| no("no such check run"))?;
+            run.status = "completed".into();
+            run.conclusion = Some(conclusion.to_owned());
+            run.completed_at = Some(now);
+            let actor = format!("{}[bot]", run.app_slug);
+            world.tell_check(id, check, "completed", &actor, json!({}));
+            Ok(())
+        })
+    }
+
+    /// Somebody presses "Re-run" on a check run. Nothing happens to it: its App is asked to run it again, and only the App
+    /// under test can be told here.
+    pub fn rerequest_check(&self, check: u64, by: &str) -> Result<(), SandboxError> {
+        self.change(|world, id| {
+            world.account(by);
+            world.tell_check(id, check, "rerequested", by, json!({}));
+            Ok(())
+        })
+    }
+
+    /// Somebody presses a button of a check run.
+    pub fn press_check_button(&self, check: u64, identifier: &str, by: &str) -> Result<(), SandboxError> {
+        self.change(|world, id| {
+            world.account(by);
+            let extra = json!({ "requested_action": { "identifier": identifier } });
+            world.tell_check(id, check, "requested_action", by, extra);
+            Ok(())
+        })
+    }
+
+    /// A commit status: `pending`, `success`, `failure` or `error`.
+    pub fn status(&self, by: &str, sha: &Sha, context: &str, state: &str) -> Result<u64, SandboxError> {
+        self.change(|world, id| {
+            world.account(by);
+            let status = Status {
+                id: world.ids.next(Kind::Status),
+                sha: sha.clone(),
+                context: context.to_owned(),
+                state: state.to_owned(),
+                description: None,
+                target_url: None,
+                creator: by.to_owned(),
+                at: world.now(),
+            };
+            let repo = repo_of(world, id)?;
+            if repo.git.commit(sha).is_none() {
+                return Err(no(format!("No commit found for SHA: {sha}")));
+            }
+            repo.statuses.push(status.clone());
+            let payload = world.repos.get(&id).map(|repo| views::status_event(world, repo, &status)).unwrap_or_default();
+            world.emit(id, Event { name: "status", action: None, payload, actor: by.to_owned() });
+            Ok(status.id)
+        })
+    }
+
+    /// A user or bot reports on a deployment.
+    pub fn report_deployment(&self, deployment: u64, report: DeploymentReport) -> Result<(), SandboxError> {
+        if !STATES.contains(&report.state.as_str()) {
+            return Err(no(format!("{} is no state of a deployment", report.state)));
+        }
+        self.change(|world, id| {
+            world.account(&report.by);
+            let status = DeploymentStatus {
+                id: world.ids.next(Kind::DeploymentStatus),
+                state: report.state,
+                description: report.description,
+                environment: String::new(),
+                environment_url: report.environment_url,
+                log_url: report.log_url,
+                by_app: report.by == world.bot(),
+                creator: report.by,
+                at: world.now(),
+            };
+            world.add_deployment_status(id, deployment, status, true).map(drop).map_err(refused)
+        })
+    }
+
+    /// Somebody else makes a deployment, as anyone with push access can.
+    pub fn deploy_as(&self, by: &str, sha: &Sha, environment: &str, payload: Value) -> Result<u64, SandboxError> {
+        self.change(|world, id| {
+            world.account(by);
+            let now = world.now();
+            let deployment = Deployment {
+                id: world.ids.next(Kind::Deployment),
+                sha: sha.clone(),
+                git_ref: sha.to_string(),
+                task: "deploy".into(),
+                environment: environment.to_owned(),
+                original_environment: environment.to_owned(),
+                description: None,
+                payload,
+                production: environment == "production",
+                transient: false,
+                creator: by.to_owned(),
+                by_app: false,
+                created_at: now,
+                updated_at: now,
+                statuses: Vec::new(),
+            };
+            Ok(world.add_deployment(id, deployment))
+        })
+    }
+
+    /// Moves a run of a workflow: `in_progress`, or `completed` with a conclusion.
+    pub fn move_run(&self, run: u64, conclusion: Option<&str>) -> Result<(), SandboxError> {
+        self.change(|world, id| {
+            let now = world.now();
+            let found = repo_of(world, id)?.runs.iter_mut().find(|r| r.id == run).ok_or_else(|| no("no such run"))?;
+            found.status = if conclusion.is_some() { "completed" } else { "in_progress" }.into();
+            found.conclusion = conclusion.map(str::to_owned);
+            found.updated_at = now;
+            world.tell_run(id, run, if conclusion.is_some() { "completed" } else { "in_progress" });
+            Ok(())
+        })
+    }
+
+    /// A run that a push or a person started; `path` such as `.github/workflows/ci.yml`.
+    pub fn start_run(&self, path: &str, event: &str, branch: &str, sha: &Sha, by: &str) -> Result<u64, SandboxError> {
+        self.change(|world, id| {
+            world.account(by);
+            world.add_run(id, path, event, branch, sha.clone(), json!({}), by).map_err(refused)
+        })
+    }
+}
+
+fn new_check(world: &mut World, id: u64, slug: &str, sha: &Sha, name: &str) -> Result<CheckRun, SandboxError> {
+    let app = world.other_app(slug);
+    world.account(&format!("{slug}[bot]"));
+    let started = world.stamp();
+    if repo_of(world, id)?.git.commit(sha).is_none() {
+        return Err(no(format!("No commit found for SHA: {sha}")));
+    }
+    Ok(CheckRun {
+        id: 0,
+        suite: 0,
+        app_id: app.id,
+        app_slug: app.slug,
+        name: name.to_owned(),
+        sha: sha.clone(),
+        status: "in_progress".into(),
+        conclusion: None,
+        external_id: String::new(),
+        details_url: None,
+        title: None,
+        summary: None,
+        text: None,
+        annotations: Vec::new(),
+        actions: Vec::new(),
+        started_at: Some(started),
+        completed_at: None,
+    })
+}

@@ -1,0 +1,144 @@
+//! One repository: its references in memory, its objects in git, and everything GitHub hangs on it.
+
+use super::SandboxError;
+use super::git::Git;
+use super::model::{CheckRun, CheckSuite, Deployment, Pull, Release, Role, Status, WorkflowRun};
+use crate::domain::{Millis, Sha};
+use std::collections::BTreeMap;
+
+/// Where a branch or tag points.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Target {
+    /// A commit or an annotated tag object.
+    pub object: Sha,
+    pub commit: Sha,
+}
+
+impl Target {
+    pub fn annotated(&self) -> bool {
+        self.object != self.commit
+    }
+}
+
+pub(super) struct Repo {
+    pub id: u64,
+    pub owner: String,
+    pub name: String,
+    pub private: bool,
+    pub default_branch: String,
+    pub created_at: Millis,
+    pub pushed_at: Millis,
+    pub git: Git,
+    /// By full name, `refs/heads/…` and `refs/tags/…`.
+    pub refs: BTreeMap<String, Target>,
+    pub checks: Vec<CheckRun>,
+    pub suites: Vec<CheckSuite>,
+    pub statuses: Vec<Status>,
+    pub releases: Vec<Release>,
+    /// What `make_latest` chose; without it the newest stable release is the latest.
+    pub latest: Option<u64>,
+    pub deployments: Vec<Deployment>,
+    pub workflows: BTreeMap<String, u64>,
+    pub runs: Vec<WorkflowRun>,
+    pub pulls: BTreeMap<u64, Pull>,
+    pub labels: BTreeMap<String, u64>,
+    pub roles: BTreeMap<String, Role>,
+}
+
+impl Repo {
+    pub fn full_name(&self) -> String {
+        format!("{}/{}", self.owner, self.name)
+    }
+
+    /// A branch, tag, `heads/x`, `tags/x`, full reference or commit id (whole or at least four digits) as a commit.
+    pub fn resolve(&mut self, text: &str) -> Option<Sha> {
+        let names = [format!("refs/heads/{text}"), format!("refs/tags/{text}"), format!("refs/{text}"), text.to_owned()];
+        if let Some(target) = names.iter().find_map(|name| self.refs.get(name)) {
+            return Some(target.commit.clone());
+        }
+        if text == "HEAD" {
+            return self.head().cloned();
+        }
+        let digits = (4..=40).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit());
+        if !digits {
+            return None;
+        }
+        if let Ok(sha) = Sha::parse(text) {
+            return self.git.commit(&sha).map(|c| c.sha.clone());
+        }
+        let object = self.git.object(text).ok()??;
+        self.git.commit(&object.oid).map(|c| c.sha.clone())
+    }
+
+    /// The default branch's newest commit.
+    pub fn head(&self) -> Option<&Sha> {
+        self.refs.get(&format!("refs/heads/{}", self.default_branch)).map(|t| &t.commit)
+    }
+
+    pub fn branch(&self, name: &str) -> Option<&Sha> {
+        self.refs.get(&format!("refs/heads/{name}")).map(|t| &t.commit)
+    }
+
+    /// Reads the references from disk again, after an import.
+    pub fn reload_refs(&mut self) -> Result<(), SandboxError> {
+        self.refs.clear();
+        for (name, object) in self.git.refs()? {
+            // A tag of a tree or blob has no commit; GitHub lists it, nothing here needs it.
+            if let Some(commit) = self.git.peel(&object) {
+                self.refs.insert(name, Target { object, commit });
+            }
+        }
+        Ok(())
+    }
+
+    /// The newest run of each name per suite, as GitHub's `filter=latest`.
+    pub fn latest_checks(&self, sha: &Sha) -> Vec<&CheckRun> {
+        let of = self.checks.iter().filter(|c| c.sha == *sha).collect::<Vec<_>>();
+        let newest = |c: &&CheckRun| !of.iter().any(|o| o.name == c.name && o.suite == c.suite && o.id > c.id);
+        of.iter().copied().filter(newest).collect()
+    }
+
+    /// The newest status of each context.
+    pub fn latest_statuses(&self, sha: &Sha) -> Vec<&Status> {
+        let mut by_context: BTreeMap<&str, &Status> = BTreeMap::new();
+        for status in self.statuses.iter().filter(|s| s.sha == *sha) {
+            by_context.insert(&status.context, status);
+        }
+        by_context.into_values().collect()
+    }
+
+    /// Status and conclusion of a suite from its newest runs.
+    pub fn suite_state(&self, suite: u64) -> (&'static str, Option<&'static str>) {
+        let of = self.checks.iter().filter(|c| c.suite == suite).collect::<Vec<_>>();
+        let newest = of.iter().filter(|c| !of.iter().any(|o| o.name == c.name && o.id > c.id)).collect::<Vec<_>>();
+        if newest.is_empty() {
+            return ("queued", None);
+        }
+        if newest.iter().any(|c| c.status != "completed") {
+            return ("in_progress", None);
+        }
+        let said = |what: &str| newest.iter().any(|c| c.conclusion.as_deref() == Some(what));
+        let bad = ["failure", "timed_out", "cancelled", "action_required", "startup_failure"];
+        let conclusion = bad.into_iter().find(|word| said(word));
+        ("completed", conclusion.or(Some(if said("success") { "success" } else { "neutral" })))
+    }
+
+    pub fn role(&self, login: &str) -> Role {
+        let found = self.roles.iter().find(|(who, _)| who.eq_ignore_ascii_case(login)).map(|(_, role)| *role);
+        let owner = (login == self.owner).then_some(Role::Admin);
+        found.or(owner).unwrap_or(if self.private { Role::None } else { Role::Read })
+    }
+
+    /// The release that GitHub calls the latest.
+    pub fn latest_release(&self) -> Option<&Release> {
+        let stable = self.releases.iter().filter(|r| !r.draft && !r.prerelease);
+        let chosen = stable.clone().find(|r| Some(r.id) == self.latest);
+        chosen.or_else(|| stable.max_by_key(|r| (r.created_at, r.id)))
+    }
+
+    /// Pull requests that a commit came with, or is offered in.
+    pub fn pulls_with(&self, sha: &Sha) -> Vec<&Pull> {
+        let brought = |p: &&Pull| p.commits.contains(sha) || (p.open && p.head_sha == *sha);
+        self.pulls.values().filter(brought).collect()
+    }
+}

@@ -1,0 +1,166 @@
+//! GitHub Actions: dispatching a workflow and following its runs.
+
+use super::{of, of_mut};
+use crate::sandbox::hooks::Event;
+use crate::sandbox::http::{Answer, Call, Field, Is, Needs, Refused, Reply, Route};
+use crate::sandbox::ids::Kind;
+use crate::sandbox::model::WorkflowRun;
+use crate::sandbox::views::{self, WEB};
+use crate::sandbox::world::World;
+use serde_json::{Value, json};
+
+const READ: Needs = Needs::Right("actions", "read");
+/// From this version of the API a dispatch always answers with the run.
+const ALWAYS_TELLS: &str = "2026-03-10";
+/// Inputs of one dispatch.
+const MOST_INPUTS: usize = 25;
+
+pub(in crate::sandbox) const ROUTES: &[Route] = &[
+    Route {
+        name: "POST /repos/{owner}/{repo}/actions/workflows/{workflow}/dispatches",
+        needs: Needs::Right("actions", "write"),
+        query: "",
+        body: &[Field("ref!", Is::Text), Field("inputs", Is::Object), Field("return_run_details", Is::Flag)],
+        run: dispatch,
+    },
+    Route { name: "GET /repos/{owner}/{repo}/actions/workflows/{workflow}/runs", needs: READ, query: "branch event status head_sha created actor", body: &[], run: runs },
+    Route { name: "GET /repos/{owner}/{repo}/actions/runs", needs: READ, query: "branch event status head_sha created actor", body: &[], run: runs },
+    Route { name: "GET /repos/{owner}/{repo}/actions/runs/{id}", needs: READ, query: "", body: &[], run: get },
+];
+
+/// A workflow by its file name or id, at the default branch; its path and text.
+fn workflow(world: &mut World, call: &Call) -> Result<(String, String), Refused> {
+    let wanted = call.param("workflow").to_owned();
+    let repo = of_mut(world, call)?;
+    let by_id = repo.workflows.iter().find(|(_, id)| id.to_string() == wanted).map(|(path, _)| path.clone());
+    let path = by_id.unwrap_or_else(|| format!(".github/workflows/{wanted}"));
+    let head = repo.head().cloned().ok_or_else(Refused::not_found)?;
+    let file = repo.git.object(&format!("{head}:{path}"))?.filter(|o| o.kind == "blob").ok_or_else(Refused::not_found)?;
+    Ok((path, String::from_utf8_lossy(&file.bytes).into_owned()))
+}
+
+fn dispatch(world: &mut World, call: &Call) -> Answer {
+    let (path, text) = workflow(world, call)?;
+    let git_ref = call.text("ref").unwrap_or_default().to_owned();
+    let repo = of_mut(world, call)?;
+    // A branch or a tag; a bare commit id is refused.
+    let named = ["", "refs/heads/", "refs/tags/", "refs/"].iter().find_map(|p| repo.refs.get(&format!("{p}{git_ref}")));
+    let sha = named.map(|t| t.commit.clone()).ok_or_else(|| Refused::new(422, format!("No ref found for: {git_ref}")))?;
+    if !text.contains("workflow_dispatch") {
+        return Err(Refused::new(422, "Workflow does not have 'workflow_dispatch' trigger"));
+    }
+    let inputs = call.body.get("inputs").filter(|i| i.is_object()).cloned().unwrap_or_else(|| json!({}));
+    check_inputs(&text, &inputs)?;
+    let short = git_ref.trim_start_matches("refs/heads/").trim_start_matches("refs/tags/").to_owned();
+    let (actor, event) = (world.bot(), "workflow_dispatch");
+    let id = world.add_run(call.repo, &path, event, &short, sha, inputs, &actor)?;
+    let tells = call.api_version == ALWAYS_TELLS || call.flag("return_run_details") == Some(true);
+    if !tells {
+        return Ok(Reply::empty(204));
+    }
+    let name = of(world, call)?.full_name();
+    let url = format!("{}/repos/{name}/actions/runs/{id}", world.base);
+    Ok(Reply::ok(json!({ "workflow_run_id": id, "run_url": url, "html_url": format!("{WEB}/{name}/actions/runs/{id}") })))
+}
+
+/// Inputs must be declared under `workflow_dispatch`; found by indentation, which is all a stand-in needs of YAML.
+fn check_inputs(text: &str, inputs: &Value) -> Result<(), Refused> {
+    let given = inputs.as_object().into_iter().flat_map(|o| o.keys()).cloned().collect::<Vec<_>>();
+    if given.len() > MOST_INPUTS {
+        return Err(Refused::new(422, "you may only define up to 25 `inputs` for a `workflow_dispatch` event"));
+    }
+    let depth = |line: &str| line.len() - line.trim_start().len();
+    let lines = text.lines().filter(|l| !l.trim().is_empty() && !l.trim_start().starts_with('#')).collect::<Vec<_>>();
+    let at = lines.iter().position(|l| l.trim() == "inputs:");
+    let below = at.and_then(|at| lines.get(at..)).unwrap_or_default();
+    let own = below.first().map_or(0, |l| depth(l));
+    let block = below.iter().skip(1).take_while(|l| depth(l) > own).collect::<Vec<_>>();
+    let first = block.first().map_or(0, |l| depth(l));
+    let declared = block.iter().filter(|l| depth(l) == first).filter_map(|l| l.trim().split(':').next()).collect::<Vec<_>>();
+    let extra = given.iter().filter(|name| !declared.contains(&name.as_str())).collect::<Vec<_>>();
+    if extra.is_empty() { Ok(()) } else { Err(Refused::new(422, format!("Unexpected inputs provided: {}", json!(extra)))) }
+}
+
+fn runs(world: &mut World, call: &Call) -> Answer {
+    let only = if call.params.contains_key("workflow") { Some(workflow(world, call)?.0) } else { None };
+    let repo = of(world, call)?;
+    let is = |name: &str, value: &str| call.asked(name).is_none_or(|wanted| wanted == value);
+    let fits = |r: &&WorkflowRun| {
+        let state = is("status", &r.status) || r.conclusion.as_deref().is_some_and(|c| is("status", c));
+        let from = only.as_ref().is_none_or(|path| *path == r.path);
+        from && state && is("branch", &r.branch) && is("event", &r.event) && is("head_sha", r.sha.as_str()) && is("actor", &r.actor)
+    };
+    let all = repo.runs.iter().rev().filter(fits).collect::<Vec<_>>();
+    Ok(call.paged(world, &all, Some("workflow_runs"), |run| views::workflow_run(world, repo, run)))
+}
+
+fn get(world: &mut World, call: &Call) -> Answer {
+    let repo = of(world, call)?;
+    let id = call.id("id")?;
+    let run = repo.runs.iter().find(|r| r.id == id).ok_or_else(Refused::not_found)?;
+    Ok(Reply::ok(views::workflow_run(world, repo, run)))
+}
+
+impl World {
+    /// Starts a run of a workflow file and tells about it.
+    #[expect(clippy::too_many_arguments, reason = "what a run is made of")]
+    pub fn add_run(
+        &mut self,
+        repo_id: u64,
+        path: &str,
+        event: &str,
+        branch: &str,
+        sha: crate::domain::Sha,
+        inputs: Value,
+        actor: &str,
+    ) -> Result<u64, Refused> {
+        let (id, now, new) = (self.ids.next(Kind::Run), self.now(), self.ids.next(Kind::Workflow));
+        let app = self.other_app("github-actions");
+        let suite = self.suite_for(repo_id, app.id, &app.slug, &sha, Some(branch.to_owned()));
+        let repo = self.repos.get_mut(&repo_id).ok_or_else(Refused::not_found)?;
+        let workflow_id = *repo.workflows.entry(path.to_owned()).or_insert(new);
+        let number = repo.runs.iter().filter(|r| r.path == path).count() as u64 + 1;
+        let workflow = path.rsplit('/').next().unwrap_or(path).trim_end_matches(".yml").trim_end_matches(".yaml").to_owned();
+        repo.runs.push(WorkflowRun {
+            id,
+            workflow_id,
+            workflow,
+            path: path.to_owned(),
+            number,
+            suite,
+            event: event.to_owned(),
+            branch: branch.to_owned(),
+            sha,
+            status: "queued".into(),
+            conclusion: None,
+            inputs,
+            actor: actor.to_owned(),
+            created_at: now,
+            updated_at: now,
+        });
+        self.tell_run(repo_id, id, "requested");
+        Ok(id)
+    }
+
+    pub fn tell_run(&mut self, repo_id: u64, run: u64, action: &'static str) {
+        let Some(repo) = self.repos.get(&repo_id) else { return };
+        let Some(run) = repo.runs.iter().find(|r| r.id == run) else { return };
+        let payload = json!({ "workflow": views::workflow(self, repo, run), "workflow_run": views::workflow_run(self, repo, run) });
+        let actor = run.actor.clone();
+        self.emit(repo_id, Event { name: "workflow_run", action: Some(action), payload, actor });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_declared_inputs_pass() {
+        let text = "on:\n  workflow_dispatch:\n    inputs:\n      environment:\n        type: string\n      sha:\n        required: true\njobs:\n  a: {}\n";
+        assert!(check_inputs(text, &json!({ "environment": "x", "sha": "y" })).is_ok());
+        let refused = check_inputs(text, &json!({ "type": "x" })).unwrap_err();
+        assert_eq!(refused.message(), "Unexpected inputs provided: [\"type\"]");
+        assert!(check_inputs("on: workflow_dispatch\n", &json!({ "a": 1 })).is_err());
+    }
+}
