@@ -1,13 +1,13 @@
 //! Changes that more than one door makes: references move, checks complete, releases appear, and GitHub tells the App.
 
-use super::http::Refused;
+use super::SandboxError;
 use super::hooks::Event;
+use super::http::Refused;
 use super::ids::Kind;
 use super::model::{CheckRun, CheckSuite};
 use super::repo::Target;
 use super::views;
 use super::world::World;
-use super::SandboxError;
 use crate::domain::Sha;
 use serde_json::{Value, json};
 
@@ -87,7 +87,8 @@ impl World {
         });
         let (new, gone) = (before.is_none(), after.is_none());
         self.emit(id, Event { name: "push", action: None, payload, actor: actor.to_owned() });
-        let about = json!({ "ref": short, "ref_type": kind, "master_branch": default, "description": null, "pusher_type": "user" });
+        let about =
+            json!({ "ref": short, "ref_type": kind, "master_branch": default, "description": null, "pusher_type": "user" });
         if new {
             self.emit(id, Event { name: "create", action: None, payload: about, actor: actor.to_owned() });
         } else if gone {
@@ -147,7 +148,9 @@ impl World {
         if let Some(suite) = repo.suites.iter().find(|s| s.app_id == app_id && s.sha == *sha) {
             return suite.id;
         }
-        let on = |(name, t): (&String, &Target)| (t.commit == *sha).then(|| name.strip_prefix("refs/heads/")).flatten().map(str::to_owned);
+        let on = |(name, t): (&String, &Target)| {
+            (t.commit == *sha).then(|| name.strip_prefix("refs/heads/")).flatten().map(str::to_owned)
+        };
         let branch = branch.or_else(|| repo.refs.iter().find_map(on));
         repo.suites.push(CheckSuite { id: new, app_id, app_slug: slug.to_owned(), sha: sha.clone(), branch, before: None, at });
         new
@@ -204,7 +207,8 @@ impl World {
         let found = repo.releases.iter().find(|r| r.id == release).cloned().ok_or_else(Refused::not_found)?;
         let tag = format!("refs/tags/{}", found.tag);
         if !repo.refs.contains_key(&tag) {
-            let target = repo.resolve(&found.target).ok_or_else(|| Refused::validation("Release", "target_commitish", "invalid"))?;
+            let target =
+                repo.resolve(&found.target).ok_or_else(|| Refused::validation("Release", "target_commitish", "invalid"))?;
             self.push(id, actor, vec![RefChange { name: tag, to: Some(target) }], false)?;
         }
         let repo = self.repos.get_mut(&id).ok_or_else(Refused::not_found)?;

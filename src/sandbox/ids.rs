@@ -73,7 +73,8 @@ pub(super) fn read_node_id(text: &str) -> Option<(Kind, u64, String)> {
     let (prefix, code) = text.split_once('_')?;
     let plain = String::from_utf8(URL_SAFE_NO_PAD.decode(code).ok()?).ok()?;
     let mut parts = plain.splitn(3, ':');
-    let kind = KINDS.iter().find(|(_, p, _)| Some(*p) == parts.next()).filter(|(_, p, _)| *p == prefix)?.0;
+    let inner = parts.next().filter(|inner| *inner == prefix)?;
+    let kind = KINDS.iter().find(|(_, p, _)| *p == inner)?.0;
     Some((kind, parts.next()?.parse().ok()?, parts.next()?.to_owned()))
 }
 

@@ -115,7 +115,8 @@ fn fill(world: &mut World, repo: &mut Repo, seed: &RepoSeed) -> Result<(), Sandb
     if let Some(head) = shas.last() {
         repo.refs.insert(branch, Target { object: head.clone(), commit: head.clone() });
     }
-    let tagged = seeds.iter().zip(&shas).filter_map(|(seed, sha)| Some((format!("refs/tags/{}", seed.tag.as_ref()?), sha.clone())));
+    let tagged =
+        seeds.iter().zip(&shas).filter_map(|(seed, sha)| Some((format!("refs/tags/{}", seed.tag.as_ref()?), sha.clone())));
     let tagged = tagged.collect::<Vec<_>>();
     repo.git.update_refs(&tagged.iter().map(|(name, sha)| (name.clone(), Some(sha.clone()))).collect::<Vec<_>>())?;
     repo.refs.extend(tagged.into_iter().map(|(name, sha)| (name, Target { object: sha.clone(), commit: sha })));

@@ -116,7 +116,12 @@ impl RepoHandle {
             let base = repo.branch(&pull.base).cloned().ok_or_else(|| no("its base is gone"))?;
             let work = repo.git.range(&[&base], &pull.head_sha);
             let author = world.account(&pull.author);
-            let who = |login: &str, email: &str| Identity { name: login.into(), email: email.into(), time: now.0 / 1_000, zone: "+0000".into() };
+            let who = |login: &str, email: &str| Identity {
+                name: login.into(),
+                email: email.into(),
+                time: now.0 / 1_000,
+                zone: "+0000".into(),
+            };
             let author = match how {
                 Merge::Commit => who(&merger.login, &merger.email),
                 Merge::Squash => who(&author.login, &author.email),
@@ -166,7 +171,14 @@ impl RepoHandle {
     }
 }
 
-fn write_merge(repo: &mut Repo, pull: &Pull, base: &Sha, work: &[Sha], how: Merge, author: &Identity) -> Result<Sha, SandboxError> {
+fn write_merge(
+    repo: &mut Repo,
+    pull: &Pull,
+    base: &Sha,
+    work: &[Sha],
+    how: Merge,
+    author: &Identity,
+) -> Result<Sha, SandboxError> {
     let out = repo.git.run(&["merge-tree", "--write-tree", base.as_str(), pull.head_sha.as_str()], b"");
     let out = out.map_err(|_| no("the pull request conflicts with its base"))?;
     let text = String::from_utf8_lossy(&out);
@@ -177,7 +189,8 @@ fn write_merge(repo: &mut Repo, pull: &Pull, base: &Sha, work: &[Sha], how: Merg
             (vec![base, &pull.head_sha], text)
         }
         Merge::Squash => {
-            let messages = work.iter().rev().filter_map(|sha| repo.git.commit(sha)).map(|c| c.message.as_str()).collect::<Vec<_>>();
+            let messages =
+                work.iter().rev().filter_map(|sha| repo.git.commit(sha)).map(|c| c.message.as_str()).collect::<Vec<_>>();
             // One commit keeps its body; several become a list, as GitHub's default does it.
             let body = match &messages[..] {
                 [one] => one.split_once("\n\n").map_or("", |(_, body)| body).to_owned(),

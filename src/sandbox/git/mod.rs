@@ -47,6 +47,7 @@ pub(super) fn command(dir: &Path) -> Command {
 impl Git {
     /// An empty bare repository.
     pub fn init(dir: &Path, default_branch: &str) -> Result<Self, SandboxError> {
+        std::fs::create_dir_all(dir).map_err(|e| SandboxError::Git(format!("{}: {e}", dir.display())))?;
         let mut init = command(dir);
         init.args(["init", "--quiet", "--bare", "--template=", "--initial-branch", default_branch]);
         run(init, b"")?;

@@ -98,7 +98,9 @@ mod tests {
     fn a_signed_merge_is_read() {
         let raw = format!(
             "tree {0}\nparent {1}\nparent {2}\nauthor A B <a@b> 12 +0200\ncommitter C <c@d> 13 -0100\ngpgsig -----BEGIN\n author X\n\nfeat: x\n\nbody\n",
-            "a".repeat(40), "b".repeat(40), "c".repeat(40)
+            "a".repeat(40),
+            "b".repeat(40),
+            "c".repeat(40)
         );
         let commit = CommitObject::parse(Sha::parse(&"d".repeat(40)).unwrap(), raw.as_bytes()).unwrap();
         assert_eq!((commit.parents.len(), commit.author.name.as_str(), commit.author.time), (2, "A B", 12));

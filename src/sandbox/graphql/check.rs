@@ -49,7 +49,12 @@ pub(super) fn check(
     walk.set(set, "Query", &["query".to_owned()], 1);
     for definition in definitions.iter().filter(|d| !walk.used.contains(&d.name)) {
         let text = format!("Variable ${} is declared by anonymous query but not used", definition.name);
-        walk.errors.push(GqlError::static_at(&text, "variableNotUsed", definition.position, json!({ "variableName": definition.name })));
+        walk.errors.push(GqlError::static_at(
+            &text,
+            "variableNotUsed",
+            definition.position,
+            json!({ "variableName": definition.name }),
+        ));
     }
     for (name, (_, position)) in fragments.iter().filter(|(name, _)| !walk.spread.contains(*name)) {
         let text = format!("Fragment {name} was defined, but not used");
@@ -59,7 +64,8 @@ pub(super) fn check(
         walk.given(definition);
     }
     if walk.nodes > MOST_NODES {
-        let text = format!("This query requests up to {} possible nodes which exceeds the maximum limit of 500,000.", walk.nodes);
+        let text =
+            format!("This query requests up to {} possible nodes which exceeds the maximum limit of 500,000.", walk.nodes);
         walk.errors.push(GqlError::new("MAX_NODE_LIMIT_EXCEEDED", &text));
     }
     Checked { errors: walk.errors, nodes: walk.nodes, cost: (walk.requests + 50).div_euclid(100).max(1) }
@@ -140,7 +146,9 @@ impl Walk<'_> {
             } else {
                 format!("Field must have selections (field '{}' returns {} but has no selections.)", field.name, def.ty.name)
             };
-            self.errors.push(GqlError::static_at(&text, "selectionMismatch", field.position, json!({ "nodeName": field.name })).path(&path));
+            self.errors.push(
+                GqlError::static_at(&text, "selectionMismatch", field.position, json!({ "nodeName": field.name })).path(&path),
+            );
             return;
         }
         let size = self.page_size(field).unwrap_or(0);
@@ -191,12 +199,19 @@ impl Walk<'_> {
             let declared = self.variables.get(variable).cloned();
             let bad = match (&declared, ty) {
                 (None, _) => format!("Variable ${variable} is used by anonymous query but not declared"),
-                (Some(declared), Some(ty)) if declared.name != ty.name || (ty.required && !declared.required) || declared.list != ty.list => {
+                (Some(declared), Some(ty))
+                    if declared.name != ty.name || (ty.required && !declared.required) || declared.list != ty.list =>
+                {
                     format!("Type mismatch on variable ${variable} and argument {name} ({} / {})", declared.written, ty.written)
                 }
                 _ => return,
             };
-            self.errors.push(GqlError::static_at(&bad, "variableMismatch", at, json!({ "variableName": variable, "argumentName": name })));
+            self.errors.push(GqlError::static_at(
+                &bad,
+                "variableMismatch",
+                at,
+                json!({ "variableName": variable, "argumentName": name }),
+            ));
             return;
         }
         let Some(ty) = ty else { return };
@@ -235,7 +250,12 @@ impl Walk<'_> {
         if missing || misfit {
             let text = format!("Variable ${} of type {} was provided invalid value", definition.name, ty.written);
             let problems = json!([{ "path": [], "explanation": "Expected value to not be null" }]);
-            self.errors.push(GqlError::static_at(&text, "variableInvalid", definition.position, json!({ "value": value, "problems": problems })));
+            self.errors.push(GqlError::static_at(
+                &text,
+                "variableInvalid",
+                definition.position,
+                json!({ "value": value, "problems": problems }),
+            ));
         }
     }
 }

@@ -78,11 +78,16 @@ impl Connection {
             (first, last) => {
                 let (side, n) = first.map_or(("last", last.unwrap_or(0)), |n| ("first", n));
                 if n > LARGEST {
-                    let text = format!("Requesting {n} records on the `{field}` connection exceeds the `{side}` limit of 100 records.");
+                    let text = format!(
+                        "Requesting {n} records on the `{field}` connection exceeds the `{side}` limit of 100 records."
+                    );
                     return say("EXCESSIVE_PAGINATION", text);
                 }
                 if n < 0 {
-                    return say("INVALID_PAGINATION_BOUNDARIES", format!("`{side}` on the `{field}` connection cannot be less than zero."));
+                    return say(
+                        "INVALID_PAGINATION_BOUNDARIES",
+                        format!("`{side}` on the `{field}` connection cannot be less than zero."),
+                    );
                 }
                 None
             }

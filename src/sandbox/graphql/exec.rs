@@ -38,11 +38,11 @@ pub(super) struct Cx<'a> {
 impl Cx<'_> {
     pub fn set(&mut self, set: &SelectionSet<'_, String>, node: &Node, path: &mut Vec<Value>) -> Value {
         let mut out = Map::new();
-        self.into_map(set, node, path, &mut out);
+        self.fill(set, node, path, &mut out);
         Value::Object(out)
     }
 
-    fn into_map(&mut self, set: &SelectionSet<'_, String>, node: &Node, path: &mut Vec<Value>, out: &mut Map<String, Value>) {
+    fn fill(&mut self, set: &SelectionSet<'_, String>, node: &Node, path: &mut Vec<Value>, out: &mut Map<String, Value>) {
         let fragments = self.fragments;
         let ty = node.type_name(self.world);
         for selection in &set.items {
@@ -57,14 +57,14 @@ impl Cx<'_> {
                 Selection::InlineFragment(fragment) if self.included(&fragment.directives) => {
                     let fits = fragment.type_condition.as_ref().is_none_or(|TypeCondition::On(on)| schema::is_a(ty, on));
                     if fits {
-                        self.into_map(&fragment.selection_set, node, path, out);
+                        self.fill(&fragment.selection_set, node, path, out);
                     }
                 }
                 Selection::FragmentSpread(spread) if self.included(&spread.directives) => {
                     if let Some((fragment, _)) = fragments.get(&spread.fragment_name) {
                         let TypeCondition::On(on) = &fragment.type_condition;
                         if schema::is_a(ty, on) {
-                            self.into_map(&fragment.selection_set, node, path, out);
+                            self.fill(&fragment.selection_set, node, path, out);
                         }
                     }
                 }

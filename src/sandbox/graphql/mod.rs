@@ -11,7 +11,9 @@ mod schema;
 use super::http::{Caller, Refused, Reply};
 use super::world::World;
 use graphql_parser::Pos;
-use graphql_parser::query::{Definition, FragmentDefinition, OperationDefinition, SelectionSet, VariableDefinition, parse_query};
+use graphql_parser::query::{
+    Definition, FragmentDefinition, OperationDefinition, SelectionSet, VariableDefinition, parse_query,
+};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 
@@ -54,7 +56,12 @@ struct Operation<'a> {
 }
 
 /// The answer and its price in points. `complaints` gets every error.
-pub(super) fn answer(world: &mut World, caller: &Caller, raw: &[u8], complaints: &mut Vec<String>) -> Result<(Reply, u64), Refused> {
+pub(super) fn answer(
+    world: &mut World,
+    caller: &Caller,
+    raw: &[u8],
+    complaints: &mut Vec<String>,
+) -> Result<(Reply, u64), Refused> {
     if !matches!(caller, Caller::Installation { .. }) {
         return Err(Refused::new(401, "This endpoint requires you to be authenticated."));
     }
@@ -90,7 +97,8 @@ fn run(world: &mut World, caller: &Caller, text: &str, body: &Value) -> Result<(
         Definition::Operation(operation) => Some(operation),
         Definition::Fragment(_) => None,
     });
-    let operation = operations.filter_map(query_of).find(|(name, _)| wanted.is_none() || *name == wanted).map(|(_, operation)| operation);
+    let operation =
+        operations.filter_map(query_of).find(|(name, _)| wanted.is_none() || *name == wanted).map(|(_, operation)| operation);
     let operation = operation.ok_or_else(|| {
         let name = wanted.map_or("An operation name is required".to_owned(), |n| format!("No operation named \"{n}\""));
         vec![GqlError::new("NOT_FOUND", &name)]
@@ -107,7 +115,15 @@ fn run(world: &mut World, caller: &Caller, text: &str, body: &Value) -> Result<(
             values[&definition.name] = exec::plain(default, &Value::Null);
         }
     }
-    let mut cx = exec::Cx { world, caller, fragments: &fragments, values: &values, errors: Vec::new(), cost: checked.cost, nodes: checked.nodes };
+    let mut cx = exec::Cx {
+        world,
+        caller,
+        fragments: &fragments,
+        values: &values,
+        errors: Vec::new(),
+        cost: checked.cost,
+        nodes: checked.nodes,
+    };
     let data = cx.set(operation.set, &nodes::Node::Query, &mut Vec::new());
     let mut answer = json!({ "data": data });
     if !cx.errors.is_empty() {

@@ -18,7 +18,11 @@ pub(super) enum Node {
     Repository(u64),
     /// Full name, `refs/…`.
     Ref(u64, String),
-    Comparison { repo: u64, base: Sha, head: Sha },
+    Comparison {
+        repo: u64,
+        base: Sha,
+        head: Sha,
+    },
     Commit(u64, Sha),
     Tag(u64, Sha),
     Tree(u64, Sha),
@@ -37,7 +41,12 @@ pub(super) enum Node {
     Label(u64, String),
     Connection(Box<Connection>),
     Edge(String, Box<Node>),
-    PageInfo { next: bool, previous: bool, start: Option<String>, end: Option<String> },
+    PageInfo {
+        next: bool,
+        previous: bool,
+        start: Option<String>,
+        end: Option<String>,
+    },
 }
 
 /// One line of a tree.
@@ -95,8 +104,14 @@ impl Node {
     /// The permission that reading this needs, any one of them, and the repository it is in.
     pub fn needs(&self) -> Option<(u64, &'static [&'static str])> {
         match self {
-            Self::Ref(repo, _) | Self::Comparison { repo, .. } | Self::Commit(repo, _) | Self::Tag(repo, _) | Self::Tree(repo, _)
-            | Self::TreeEntry(repo, _) | Self::Blob(repo, _) | Self::Release(repo, _) => Some((*repo, &["contents"])),
+            Self::Ref(repo, _)
+            | Self::Comparison { repo, .. }
+            | Self::Commit(repo, _)
+            | Self::Tag(repo, _)
+            | Self::Tree(repo, _)
+            | Self::TreeEntry(repo, _)
+            | Self::Blob(repo, _)
+            | Self::Release(repo, _) => Some((*repo, &["contents"])),
             Self::Rollup(repo, _) => Some((*repo, &["checks", "statuses"])),
             Self::CheckSuite(repo, _) | Self::CheckRun(repo, _) => Some((*repo, &["checks"])),
             Self::Status(repo, _) | Self::StatusContext(repo, _) => Some((*repo, &["statuses"])),

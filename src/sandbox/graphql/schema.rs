@@ -41,7 +41,11 @@ pub(super) struct FieldDef {
 #[derive(Debug)]
 pub(super) enum TypeDef {
     /// Objects and interfaces; which interfaces an object is.
-    Fields { fields: HashMap<String, FieldDef>, is: Vec<String>, object: bool },
+    Fields {
+        fields: HashMap<String, FieldDef>,
+        is: Vec<String>,
+        object: bool,
+    },
     Union(Vec<String>),
     Enum(Vec<String>),
     Input(HashMap<String, TypeRef>),
@@ -52,7 +56,10 @@ pub(super) enum TypeDef {
 pub(super) static SCHEMA: LazyLock<HashMap<String, TypeDef>> = LazyLock::new(read);
 
 fn read() -> HashMap<String, TypeDef> {
-    let mut types = ["String", "Int", "Boolean", "ID", "Float"].map(|n| (n.to_owned(), TypeDef::Scalar)).into_iter().collect::<HashMap<_, _>>();
+    let mut types = ["String", "Int", "Boolean", "ID", "Float"]
+        .map(|n| (n.to_owned(), TypeDef::Scalar))
+        .into_iter()
+        .collect::<HashMap<_, _>>();
     let Ok(document) = parse_schema::<String>(TEXT) else { return types };
     for definition in document.definitions {
         if let Definition::TypeDefinition(definition) = definition {
@@ -72,7 +79,9 @@ fn convert(definition: TypeDefinition<'_, String>) -> (String, TypeDef) {
     };
     match definition {
         TypeDefinition::Scalar(t) => (t.name, TypeDef::Scalar),
-        TypeDefinition::Object(t) => (t.name, TypeDef::Fields { fields: fields(t.fields), is: t.implements_interfaces, object: true }),
+        TypeDefinition::Object(t) => {
+            (t.name, TypeDef::Fields { fields: fields(t.fields), is: t.implements_interfaces, object: true })
+        }
         TypeDefinition::Interface(t) => (t.name, TypeDef::Fields { fields: fields(t.fields), is: Vec::new(), object: false }),
         TypeDefinition::Union(t) => (t.name, TypeDef::Union(t.types)),
         TypeDefinition::Enum(t) => (t.name, TypeDef::Enum(t.values.into_iter().map(|v| v.name).collect())),

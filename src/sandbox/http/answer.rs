@@ -82,7 +82,10 @@ type Rate = Option<(Bucket, u64, &'static str)>;
 
 fn answer(world: &mut World, info: &RequestInfo, headers: &HeaderMap, complaints: &mut Vec<String>, rate: &mut Rate) -> Answer {
     if header(headers, "user-agent").is_none() {
-        return Err(Refused::new(403, "Request forbidden by administrative rules. Please make sure your request has a User-Agent header"));
+        return Err(Refused::new(
+            403,
+            "Request forbidden by administrative rules. Please make sure your request has a User-Agent header",
+        ));
     }
     let version = header(headers, "x-github-api-version").unwrap_or(VERSIONS[0]);
     if !VERSIONS.contains(&version) {
@@ -144,7 +147,12 @@ fn authorize(world: &World, route: &Route, call: &mut Call) -> Result<(), Refuse
 }
 
 /// Uses up requests or points of the caller's hour.
-fn spend(world: &mut World, caller: &Caller, resource: &'static str, cost: u64) -> Result<(Bucket, u64, &'static str), Refused> {
+fn spend(
+    world: &mut World,
+    caller: &Caller,
+    resource: &'static str,
+    cost: u64,
+) -> Result<(Bucket, u64, &'static str), Refused> {
     let who = match caller {
         Caller::Nobody => "nobody".to_owned(),
         Caller::App => "app".to_owned(),

@@ -12,7 +12,11 @@ pub(in crate::sandbox) enum Caller {
     /// With the App's own JWT.
     App,
     /// With an installation token.
-    Installation { id: u64, permissions: Permissions, repos: BTreeSet<u64> },
+    Installation {
+        id: u64,
+        permissions: Permissions,
+        repos: BTreeSet<u64>,
+    },
 }
 
 impl Caller {

@@ -104,7 +104,9 @@ mod tests {
         let (route, params) = find("GET", "/repos/acme/shop/releases/tags/pkg%2Fv1.0.0").unwrap();
         assert_eq!(route.name, "GET /repos/{owner}/{repo}/releases/tags/{+tag}");
         assert_eq!(params["tag"], "pkg/v1.0.0");
-        for (method, path) in [("GET", "/repos/acme/shop/"), ("GET", "/app/"), ("PUT", "/app"), ("GET", "/repos/acme//releases")] {
+        for (method, path) in
+            [("GET", "/repos/acme/shop/"), ("GET", "/app/"), ("PUT", "/app"), ("GET", "/repos/acme//releases")]
+        {
             assert!(find(method, path).is_none(), "{method} {path}");
         }
     }

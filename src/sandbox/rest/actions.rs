@@ -23,8 +23,20 @@ pub(in crate::sandbox) const ROUTES: &[Route] = &[
         body: &[Field("ref!", Is::Text), Field("inputs", Is::Object), Field("return_run_details", Is::Flag)],
         run: dispatch,
     },
-    Route { name: "GET /repos/{owner}/{repo}/actions/workflows/{workflow}/runs", needs: READ, query: "branch event status head_sha created actor", body: &[], run: runs },
-    Route { name: "GET /repos/{owner}/{repo}/actions/runs", needs: READ, query: "branch event status head_sha created actor", body: &[], run: runs },
+    Route {
+        name: "GET /repos/{owner}/{repo}/actions/workflows/{workflow}/runs",
+        needs: READ,
+        query: "branch event status head_sha created actor",
+        body: &[],
+        run: runs,
+    },
+    Route {
+        name: "GET /repos/{owner}/{repo}/actions/runs",
+        needs: READ,
+        query: "branch event status head_sha created actor",
+        body: &[],
+        run: runs,
+    },
     Route { name: "GET /repos/{owner}/{repo}/actions/runs/{id}", needs: READ, query: "", body: &[], run: get },
 ];
 
@@ -88,7 +100,11 @@ fn runs(world: &mut World, call: &Call) -> Answer {
     let fits = |r: &&WorkflowRun| {
         let state = is("status", &r.status) || r.conclusion.as_deref().is_some_and(|c| is("status", c));
         let from = only.as_ref().is_none_or(|path| *path == r.path);
-        from && state && is("branch", &r.branch) && is("event", &r.event) && is("head_sha", r.sha.as_str()) && is("actor", &r.actor)
+        from && state
+            && is("branch", &r.branch)
+            && is("event", &r.event)
+            && is("head_sha", r.sha.as_str())
+            && is("actor", &r.actor)
     };
     let all = repo.runs.iter().rev().filter(fits).collect::<Vec<_>>();
     Ok(call.paged(world, &all, Some("workflow_runs"), |run| views::workflow_run(world, repo, run)))
@@ -145,7 +161,8 @@ impl World {
     pub fn tell_run(&mut self, repo_id: u64, run: u64, action: &'static str) {
         let Some(repo) = self.repos.get(&repo_id) else { return };
         let Some(run) = repo.runs.iter().find(|r| r.id == run) else { return };
-        let payload = json!({ "workflow": views::workflow(self, repo, run), "workflow_run": views::workflow_run(self, repo, run) });
+        let payload =
+            json!({ "workflow": views::workflow(self, repo, run), "workflow_run": views::workflow_run(self, repo, run) });
         let actor = run.actor.clone();
         self.emit(repo_id, Event { name: "workflow_run", action: Some(action), payload, actor });
     }

@@ -57,8 +57,20 @@ pub(in crate::sandbox) const ROUTES: &[Route] = &[
         body: &[],
         run: of_commit,
     },
-    Route { name: "GET /repos/{owner}/{repo}/commits/{ref}/check-suites", needs: READ, query: "app_id check_name", body: &[], run: suites },
-    Route { name: "GET /repos/{owner}/{repo}/check-suites/{id}/check-runs", needs: READ, query: "check_name status filter", body: &[], run: of_suite },
+    Route {
+        name: "GET /repos/{owner}/{repo}/commits/{ref}/check-suites",
+        needs: READ,
+        query: "app_id check_name",
+        body: &[],
+        run: suites,
+    },
+    Route {
+        name: "GET /repos/{owner}/{repo}/check-suites/{id}/check-runs",
+        needs: READ,
+        query: "check_name status filter",
+        body: &[],
+        run: of_suite,
+    },
     Route {
         name: "GET /repos/{owner}/{repo}/commits/{ref}/status",
         needs: Needs::Right("statuses", "read"),
@@ -66,7 +78,13 @@ pub(in crate::sandbox) const ROUTES: &[Route] = &[
         body: &[],
         run: combined,
     },
-    Route { name: "GET /repos/{owner}/{repo}/commits/{ref}/statuses", needs: Needs::Right("statuses", "read"), query: "", body: &[], run: statuses },
+    Route {
+        name: "GET /repos/{owner}/{repo}/commits/{ref}/statuses",
+        needs: Needs::Right("statuses", "read"),
+        query: "",
+        body: &[],
+        run: statuses,
+    },
 ];
 
 fn create(world: &mut World, call: &Call) -> Answer {
@@ -94,7 +112,7 @@ fn create(world: &mut World, call: &Call) -> Answer {
     apply(&mut run, call, &now)?;
     let bot = world.bot();
     let id = world.add_check(call.repo, run, &bot);
-    show(world, call, id).map(|value| Reply::created(value))
+    show(world, call, id).map(Reply::created)
 }
 
 fn update(world: &mut World, call: &Call) -> Answer {
@@ -102,7 +120,10 @@ fn update(world: &mut World, call: &Call) -> Answer {
     let repo = of_mut(world, call)?;
     let run = repo.checks.iter_mut().find(|c| c.id == id).ok_or_else(Refused::not_found)?;
     if run.app_id != app {
-        return Err(Refused::new(403, format!("Invalid app_id `{app}` - check run can only be modified by the GitHub App that created it.")));
+        return Err(Refused::new(
+            403,
+            format!("Invalid app_id `{app}` - check run can only be modified by the GitHub App that created it."),
+        ));
     }
     let was = run.status.clone();
     let mut changed = run.clone();
@@ -161,7 +182,10 @@ fn checked_actions(actions: &[Value]) -> Result<Vec<Value>, Refused> {
             let text = action.get(field).and_then(Value::as_str);
             let text = text.ok_or_else(|| Refused::invalid_request(&format!("\"{field}\" wasn't supplied.")))?;
             if text.chars().count() > most {
-                return Err(Refused::invalid_request(&format!("Only {most} characters are allowed; {} were supplied.", text.chars().count())));
+                return Err(Refused::invalid_request(&format!(
+                    "Only {most} characters are allowed; {} were supplied.",
+                    text.chars().count()
+                )));
             }
         }
     }

@@ -29,7 +29,13 @@ pub(in crate::sandbox) const ROUTES: &[Route] = &[
         body: &[],
         run: pull,
     },
-    Route { name: "GET /repos/{owner}/{repo}/pulls", needs: Needs::Right("pull_requests", "read"), query: "state head base sort direction", body: &[], run: list_pulls },
+    Route {
+        name: "GET /repos/{owner}/{repo}/pulls",
+        needs: Needs::Right("pull_requests", "read"),
+        query: "state head base sort direction",
+        body: &[],
+        run: list_pulls,
+    },
 ];
 
 fn compare(world: &mut World, call: &Call) -> Answer {

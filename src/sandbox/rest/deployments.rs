@@ -12,13 +12,18 @@ use serde_json::{Value, json};
 
 const READ: Needs = Needs::Right("deployments", "read");
 const WRITE: Needs = Needs::Right("deployments", "write");
-pub(in crate::sandbox) const STATES: &[&str] =
-    &["error", "failure", "inactive", "in_progress", "queued", "pending", "success"];
+pub(in crate::sandbox) const STATES: &[&str] = &["error", "failure", "inactive", "in_progress", "queued", "pending", "success"];
 /// Characters of a status' description.
 const LONGEST_DESCRIPTION: usize = 140;
 
 pub(in crate::sandbox) const ROUTES: &[Route] = &[
-    Route { name: "GET /repos/{owner}/{repo}/deployments", needs: READ, query: "sha ref task environment", body: &[], run: list },
+    Route {
+        name: "GET /repos/{owner}/{repo}/deployments",
+        needs: READ,
+        query: "sha ref task environment",
+        body: &[],
+        run: list,
+    },
     Route {
         name: "POST /repos/{owner}/{repo}/deployments",
         needs: WRITE,
@@ -67,7 +72,8 @@ fn list(world: &mut World, call: &Call) -> Answer {
 
 fn create(world: &mut World, call: &Call) -> Answer {
     let git_ref = call.text("ref").unwrap_or_default().to_owned();
-    let sha = of_mut(world, call)?.resolve(&git_ref).ok_or_else(|| Refused::new(422, format!("No ref found for: {git_ref}")))?;
+    let sha =
+        of_mut(world, call)?.resolve(&git_ref).ok_or_else(|| Refused::new(422, format!("No ref found for: {git_ref}")))?;
     check_merge(world, call, &git_ref, &sha)?;
     check_contexts(world, call, &git_ref, &sha)?;
     let environment = call.text("environment").unwrap_or("production").to_owned();
@@ -188,7 +194,13 @@ impl World {
     }
 
     /// Adds a status, makes earlier non-production deployments of the environment inactive, and tells about each.
-    pub fn add_deployment_status(&mut self, repo_id: u64, id: u64, mut status: DeploymentStatus, inactive: bool) -> Result<Value, Refused> {
+    pub fn add_deployment_status(
+        &mut self,
+        repo_id: u64,
+        id: u64,
+        mut status: DeploymentStatus,
+        inactive: bool,
+    ) -> Result<Value, Refused> {
         let now = self.now();
         let repo = self.repos.get_mut(&repo_id).ok_or_else(Refused::not_found)?;
         let of = repo.deployments.iter_mut().find(|d| d.id == id).ok_or_else(Refused::not_found)?;
@@ -201,15 +213,17 @@ impl World {
         of.statuses.push(status.clone());
         let shown = self.tell_deployment_status(repo_id, id, &actor);
         let repo = self.repos.get(&repo_id).ok_or_else(Refused::not_found)?;
-        let earlier = repo.deployments.iter().filter(|d| {
-            d.id < id && d.environment == environment && !d.transient && !d.production && d.state() == "success"
-        });
+        let earlier = repo
+            .deployments
+            .iter()
+            .filter(|d| d.id < id && d.environment == environment && !d.transient && !d.production && d.state() == "success");
         let earlier = earlier.map(|d| d.id).collect::<Vec<_>>();
         for old in earlier.into_iter().filter(|_| success && inactive) {
             let new = self.ids.next(Kind::DeploymentStatus);
             let found = self.repos.get_mut(&repo_id).and_then(|r| r.deployments.iter_mut().find(|d| d.id == old));
             if let Some(of) = found {
-                let blank = DeploymentStatus { id: new, state: "inactive".into(), description: String::new(), ..status.clone() };
+                let blank =
+                    DeploymentStatus { id: new, state: "inactive".into(), description: String::new(), ..status.clone() };
                 of.statuses.push(blank);
             }
             self.tell_deployment_status(repo_id, old, &actor);
@@ -219,7 +233,8 @@ impl World {
 
     fn tell_deployment_status(&mut self, repo_id: u64, id: u64, actor: &str) -> Value {
         let Some(repo) = self.repos.get(&repo_id) else { return Value::Null };
-        let Some((of, status)) = repo.deployments.iter().find(|d| d.id == id).and_then(|d| Some((d, d.statuses.last()?))) else {
+        let Some((of, status)) = repo.deployments.iter().find(|d| d.id == id).and_then(|d| Some((d, d.statuses.last()?)))
+        else {
             return Value::Null;
         };
         let shown = views::deployment_status(self, repo, of, status);

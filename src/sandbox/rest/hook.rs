@@ -13,7 +13,12 @@ pub(in crate::sandbox) const ROUTES: &[Route] = &[
         name: "PATCH /app/hook/config",
         needs: Needs::Jwt,
         query: "",
-        body: &[Field("url", Is::Text), Field("secret", Is::Text), Field("content_type", Is::Text), Field("insecure_ssl", Is::Any)],
+        body: &[
+            Field("url", Is::Text),
+            Field("secret", Is::Text),
+            Field("content_type", Is::Text),
+            Field("insecure_ssl", Is::Any),
+        ],
         run: set_config,
     },
     Route { name: "GET /app/hook/deliveries", needs: Needs::Jwt, query: "cursor status", body: &[], run: list },
@@ -27,7 +32,8 @@ fn config(world: &mut World, _: &Call) -> Answer {
 }
 
 fn set_config(world: &mut World, call: &Call) -> Answer {
-    let mut webhook = world.webhook.clone().unwrap_or_else(|| crate::sandbox::Webhook { url: String::new(), secret: String::new() });
+    let mut webhook =
+        world.webhook.clone().unwrap_or_else(|| crate::sandbox::Webhook { url: String::new(), secret: String::new() });
     if let Some(url) = call.text("url") {
         webhook.url = url.to_owned();
     }

@@ -8,8 +8,20 @@ use crate::sandbox::world::World;
 use serde_json::json;
 
 pub(in crate::sandbox) const ROUTES: &[Route] = &[
-    Route { name: "GET /repos/{owner}/{repo}/collaborators/{user}/permission", needs: Needs::Right("metadata", "read"), query: "", body: &[], run: permission },
-    Route { name: "GET /orgs/{org}/teams/{team}/memberships/{user}", needs: Needs::Right("members", "read"), query: "", body: &[], run: membership },
+    Route {
+        name: "GET /repos/{owner}/{repo}/collaborators/{user}/permission",
+        needs: Needs::Right("metadata", "read"),
+        query: "",
+        body: &[],
+        run: permission,
+    },
+    Route {
+        name: "GET /orgs/{org}/teams/{team}/memberships/{user}",
+        needs: Needs::Right("members", "read"),
+        query: "",
+        body: &[],
+        run: membership,
+    },
     Route { name: "GET /users/{user}", needs: Needs::Token, query: "", body: &[], run: user },
 ];
 

@@ -32,11 +32,23 @@ macro_rules! release_fields {
 
 pub(in crate::sandbox) const ROUTES: &[Route] = &[
     Route { name: "GET /repos/{owner}/{repo}/releases", needs: READ, query: "", body: &[], run: list },
-    Route { name: "POST /repos/{owner}/{repo}/releases", needs: WRITE, query: "", body: release_fields!(Field("tag_name!", Is::Text)), run: create },
+    Route {
+        name: "POST /repos/{owner}/{repo}/releases",
+        needs: WRITE,
+        query: "",
+        body: release_fields!(Field("tag_name!", Is::Text)),
+        run: create,
+    },
     Route { name: "GET /repos/{owner}/{repo}/releases/latest", needs: READ, query: "", body: &[], run: latest },
     Route { name: "GET /repos/{owner}/{repo}/releases/tags/{+tag}", needs: READ, query: "", body: &[], run: by_tag },
     Route { name: "GET /repos/{owner}/{repo}/releases/{id}", needs: READ, query: "", body: &[], run: get },
-    Route { name: "PATCH /repos/{owner}/{repo}/releases/{id}", needs: WRITE, query: "", body: release_fields!(Field("tag_name", Is::Text)), run: update },
+    Route {
+        name: "PATCH /repos/{owner}/{repo}/releases/{id}",
+        needs: WRITE,
+        query: "",
+        body: release_fields!(Field("tag_name", Is::Text)),
+        run: update,
+    },
     Route { name: "DELETE /repos/{owner}/{repo}/releases/{id}", needs: WRITE, query: "", body: &[], run: delete },
 ];
 

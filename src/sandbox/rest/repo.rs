@@ -80,7 +80,11 @@ fn contents(world: &mut World, call: &Call) -> Answer {
         return Ok(Reply::ok(text.split('\0').filter_map(entry).collect::<Vec<_>>().into()));
     }
     if call.accept.contains("raw") {
-        return Ok(Reply { status: 200, body: Body::Raw(object.bytes, "application/vnd.github.raw; charset=utf-8"), headers: vec![] });
+        return Ok(Reply {
+            status: 200,
+            body: Body::Raw(object.bytes, "application/vnd.github.raw; charset=utf-8"),
+            headers: vec![],
+        });
     }
     let mut value = item(name, path, object.oid.as_str(), object.bytes.len(), "file");
     // Above 1 MB GitHub leaves the content out.

@@ -19,7 +19,9 @@ pub(in crate::sandbox) fn pull(world: &World, repo: &Repo, pull: &Pull) -> Value
     let head_repo = match &pull.head_repo {
         None => repository(world, repo),
         Some(fork) if fork.is_empty() => Value::Null,
-        Some(fork) => json!({ "id": 1, "full_name": fork, "fork": true, "name": repo.name, "owner": { "login": fork.split('/').next() } }),
+        Some(fork) => {
+            json!({ "id": 1, "full_name": fork, "fork": true, "name": repo.name, "owner": { "login": fork.split('/').next() } })
+        }
     };
     let head_owner = pull.head_repo.as_deref().and_then(|f| f.split('/').next()).unwrap_or(&repo.owner);
     json!({

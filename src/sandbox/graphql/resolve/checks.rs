@@ -83,8 +83,11 @@ pub(super) fn context(cx: &Cx<'_>, id: u64, status: u64, name: &str) -> Answer {
 pub(super) fn suites(repo: &Repo, sha: &Sha, args: &Value) -> Connection {
     let filter = &args["filterBy"];
     let app = filter["appId"].as_u64();
-    let named = |suite: u64| text(filter, "checkName").is_none_or(|name| repo.checks.iter().any(|c| c.suite == suite && c.name == name));
-    let all = repo.suites.iter().filter(|s| s.sha == *sha && app.is_none_or(|id| id == s.app_id) && named(s.id)).collect::<Vec<_>>();
+    let named = |suite: u64| {
+        text(filter, "checkName").is_none_or(|name| repo.checks.iter().any(|c| c.suite == suite && c.name == name))
+    };
+    let all =
+        repo.suites.iter().filter(|s| s.sha == *sha && app.is_none_or(|id| id == s.app_id) && named(s.id)).collect::<Vec<_>>();
     Connection::of("CheckSuiteConnection", args, &all, |s| Node::CheckSuite(repo.id, s.id))
 }
 

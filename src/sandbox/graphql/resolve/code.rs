@@ -78,7 +78,8 @@ fn history(repo: &Repo, sha: &Sha, args: &Value) -> Answer {
     let (since, until) = (moment("since"), moment("until"));
     let keep = |sha: &Sha| {
         repo.git.commit(sha).is_some_and(|c| {
-            let by = emails.is_none_or(|list| list.iter().any(|e| e.as_str().is_some_and(|e| e.eq_ignore_ascii_case(&c.author.email))));
+            let by = emails
+                .is_none_or(|list| list.iter().any(|e| e.as_str().is_some_and(|e| e.eq_ignore_ascii_case(&c.author.email))));
             by && since.is_none_or(|at| c.committer.time >= at) && until.is_none_or(|at| c.committer.time <= at)
         })
     };
@@ -159,7 +160,9 @@ pub(super) fn blob(cx: &mut Cx<'_>, id: u64, oid: &Sha, name: &str) -> Answer {
         "isBinary" => Got::leaf(binary),
         "isTruncated" => Got::leaf(bytes.len() > LONGEST_TEXT),
         "text" if binary => Got::leaf(Value::Null),
-        "text" => Got::leaf(String::from_utf8_lossy(bytes.get(..bytes.len().min(LONGEST_TEXT)).unwrap_or_default()).into_owned()),
+        "text" => {
+            Got::leaf(String::from_utf8_lossy(bytes.get(..bytes.len().min(LONGEST_TEXT)).unwrap_or_default()).into_owned())
+        }
         _ => missing("Blob", name),
     }
 }

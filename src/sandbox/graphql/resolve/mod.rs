@@ -137,7 +137,10 @@ fn query(cx: &mut Cx<'_>, name: &str, args: &Value) -> Answer {
         "nodes" => {
             let ids = args["ids"].as_array().cloned().unwrap_or_default();
             if ids.len() > 100 {
-                return Err(GqlError::new("ARGUMENT_LIMIT", &format!("You may not provide more than 100 node ids; you provided {}.", ids.len())));
+                return Err(GqlError::new(
+                    "ARGUMENT_LIMIT",
+                    &format!("You may not provide more than 100 node ids; you provided {}.", ids.len()),
+                ));
             }
             let nodes = ids.iter().map(|id| by_id(cx, id.as_str().unwrap_or_default())).collect::<Result<Vec<_>, _>>()?;
             Ok(Got::Many(nodes))

@@ -23,7 +23,8 @@ pub(super) fn of_repository(cx: &Cx<'_>, id: u64, name: &str, args: &Value) -> A
     let repo = cx.repo(id)?;
     if name == "pullRequest" {
         let number = args["number"].as_u64().unwrap_or(0);
-        let unknown = || GqlError::new("NOT_FOUND", &format!("Could not resolve to a PullRequest with the number of {number}."));
+        let unknown =
+            || GqlError::new("NOT_FOUND", &format!("Could not resolve to a PullRequest with the number of {number}."));
         return repo.pulls.get(&number).map(|p| Got::One(Some(Node::PullRequest(id, p.number)))).ok_or_else(unknown);
     }
     let states = args["states"].as_array();
@@ -68,7 +69,9 @@ pub(super) fn pull(cx: &Cx<'_>, id: u64, number: u64, name: &str, args: &Value) 
         "baseRefOid" => Got::leaf(pull.base_sha.as_str()),
         "isCrossRepository" => Got::leaf(pull.head_repo.is_some()),
         "repository" => Got::one(Node::Repository(id)),
-        "labels" => Ok(Got::Page(Connection::of("LabelConnection", args, &pull.labels, |label| Node::Label(id, label.clone())))),
+        "labels" => {
+            Ok(Got::Page(Connection::of("LabelConnection", args, &pull.labels, |label| Node::Label(id, label.clone()))))
+        }
         _ => missing("PullRequest", name),
     }
 }
