@@ -87,3 +87,12 @@ impl Store {
         self.writer.close().await;
     }
 }
+
+/// Another program that holds the file until it is dropped; the store waits for it no longer than a moment.
+#[cfg(test)]
+pub(crate) async fn hold(store: &Store, dir: &Path) -> rusqlite::Connection {
+    store.write(|tx| Ok(tx.conn.busy_timeout(std::time::Duration::from_millis(20))?)).await.unwrap();
+    let other = rusqlite::Connection::open(dir.join("lockkeeper.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    other
+}

@@ -138,6 +138,8 @@ pub struct OpenCall {
     pub step: String,
     pub workflow: String,
     pub subject: Subject,
+    /// How often the run was started.
+    pub starts: u32,
     pub attempts: u32,
     pub first_error_at: Option<Millis>,
     pub next_at: Option<Millis>,
@@ -149,7 +151,7 @@ pub struct OpenCall {
 /// Those of the store.
 pub fn open_calls(rx: &Rx<'_>) -> Result<Vec<OpenCall>, StoreError> {
     let sql = "SELECT steps.run, steps.name, steps.attempts, steps.first_error_at, steps.next_at, runs.workflow, runs.repo_id,
-               runs.repo_name, runs.installation, runs.tag, runs.sha, runs.environment, runs.delivery, runs.actor
+               runs.repo_name, runs.installation, runs.tag, runs.sha, runs.environment, runs.delivery, runs.actor, runs.starts
                FROM steps CROSS JOIN runs ON runs.id = steps.run
                WHERE steps.state = 'pending' AND steps.kind IN ('call', 'undo') AND runs.state = 'active'
                ORDER BY runs.created_at, steps.run, steps.seq";
@@ -159,6 +161,7 @@ pub fn open_calls(rx: &Rx<'_>) -> Result<Vec<OpenCall>, StoreError> {
             step: row.get("name")?,
             workflow: row.get("workflow")?,
             subject: subject(row)?,
+            starts: row.get("starts")?,
             attempts: row.get("attempts")?,
             first_error_at: maybe_millis(row, "first_error_at")?,
             next_at: maybe_millis(row, "next_at")?,

@@ -99,12 +99,10 @@ async fn a_full_disk_is_an_error_with_a_code_and_work_goes_on_when_there_is_room
 async fn a_store_that_another_program_holds_is_busy_and_then_works() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).unwrap();
-    store.write(|tx| Ok(tx.conn.busy_timeout(std::time::Duration::from_millis(20))?)).await.unwrap();
-    let other = rusqlite::Connection::open(dir.path().join("lockkeeper.db")).unwrap();
-    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let other = hold(&store, dir.path()).await;
     let refused = receive(&store, delivery("a", 1)).await.unwrap_err();
     assert_eq!(refused.refusal().code, "store_busy");
-    other.execute_batch("ROLLBACK").unwrap();
+    drop(other);
     assert_eq!(receive(&store, delivery("a", 1)).await, Ok(Receipt::Accepted));
 }
 

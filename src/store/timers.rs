@@ -29,6 +29,15 @@ pub fn clear_all(tx: &Tx<'_>, run: &RunId) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// The timers of a run.
+///
+/// # Errors
+/// Those of the store.
+pub fn of(rx: &Rx<'_>, run: &RunId) -> Result<Vec<(String, Millis)>, StoreError> {
+    let mut statement = rx.conn.prepare_cached("SELECT name, at FROM timers WHERE run = ?1 ORDER BY at")?;
+    statement.query_and_then([run.as_str()], |row| Ok((row.get("name")?, millis(row, "at")?)))?.collect()
+}
+
 /// All timers, earliest first.
 ///
 /// # Errors

@@ -1,0 +1,178 @@
+//! Calls that are ready: one line for each repository, served in turn, with a limit for each and for all together.
+
+use crate::domain::{Millis, RepoId, RunId};
+use crate::store::runs::Subject;
+use serde_json::Value;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
+
+/// A call that is to be made.
+#[derive(Clone, Debug)]
+pub(super) struct CallJob {
+    pub run: RunId,
+    pub step: String,
+    pub workflow: String,
+    pub subject: Arc<Subject>,
+    /// Nothing when it is to be read from the store.
+    pub call: Option<Value>,
+    /// Asked for in this process by the first start of the run, and never tried.
+    pub fresh: bool,
+    /// Which start of the run it belongs to; the result of an earlier one is dropped.
+    pub starts: u32,
+    pub attempts: u32,
+    pub first_error_at: Option<Millis>,
+}
+
+#[derive(Default)]
+struct Lines {
+    lines: HashMap<RepoId, VecDeque<CallJob>>,
+    /// Repositories that have a line, in the order of their turn.
+    turns: VecDeque<RepoId>,
+    running: HashMap<RepoId, usize>,
+    total: usize,
+    closed: bool,
+}
+
+pub(super) struct Queue {
+    lines: Mutex<Lines>,
+    changed: Notify,
+    concurrency: usize,
+    per_repository: usize,
+}
+
+impl Queue {
+    pub(super) fn new(concurrency: usize, per_repository: usize) -> Self {
+        Self { lines: Mutex::default(), changed: Notify::new(), concurrency, per_repository }
+    }
+
+    pub(super) fn push(&self, job: CallJob) {
+        let mut lines = self.lock();
+        let repo = job.subject.repo.id;
+        let line = lines.lines.entry(repo).or_default();
+        line.push_back(job);
+        if line.len() == 1 {
+            lines.turns.push_back(repo);
+        }
+        drop(lines);
+        self.changed.notify_one();
+    }
+
+    /// The next call that may run now. Its slot is free again when the [`Slot`] is dropped.
+    pub(super) fn next(self: &Arc<Self>) -> Option<(CallJob, Slot)> {
+        let mut lines = self.lock();
+        if lines.closed || lines.total >= self.concurrency {
+            return None;
+        }
+        for _ in 0..lines.turns.len() {
+            let repo = lines.turns.pop_front()?;
+            if lines.running.get(&repo).copied().unwrap_or(0) >= self.per_repository {
+                lines.turns.push_back(repo);
+                continue;
+            }
+            let line = lines.lines.get_mut(&repo)?;
+            let job = line.pop_front();
+            if line.is_empty() {
+                lines.lines.remove(&repo);
+            } else {
+                lines.turns.push_back(repo);
+            }
+            if let Some(job) = job {
+                *lines.running.entry(repo).or_default() += 1;
+                lines.total += 1;
+                return Some((job, Slot { queue: Arc::clone(self), repo }));
+            }
+        }
+        None
+    }
+
+    /// Returns when something may have changed since the last call.
+    pub(super) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// Gives out no more calls.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+    }
+
+    /// Calls in flight and calls that wait.
+    pub(super) fn depth(&self) -> (usize, usize) {
+        let lines = self.lock();
+        (lines.total, lines.lines.values().map(VecDeque::len).sum())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Lines> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A call in flight.
+pub(super) struct Slot {
+    queue: Arc<Queue>,
+    repo: RepoId,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut lines = self.queue.lock();
+        lines.total -= 1;
+        let left = lines.running.get_mut(&self.repo).map_or(0, |running| {
+            *running -= 1;
+            *running
+        });
+        if left == 0 {
+            lines.running.remove(&self.repo);
+        }
+        drop(lines);
+        self.queue.changed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Actor, InstallationId, RepoName, RepoRef};
+
+    fn job(repo: u64, step: &str) -> CallJob {
+        let repo = RepoRef { id: RepoId(repo), name: RepoName::parse("a/b").unwrap(), installation: InstallationId(1) };
+        let subject = Subject { repo, tag: None, sha: None, environment: None, delivery: None, actor: Actor::schedule() };
+        CallJob {
+            run: RunId::parse("r").unwrap(),
+            step: step.into(),
+            workflow: "w".into(),
+            subject: Arc::new(subject),
+            call: None,
+            fresh: true,
+            starts: 1,
+            attempts: 0,
+            first_error_at: None,
+        }
+    }
+
+    fn take(queue: &Arc<Queue>) -> Vec<(String, Slot)> {
+        std::iter::from_fn(|| queue.next()).map(|(job, slot)| (job.step, slot)).collect()
+    }
+
+    fn names(taken: &[(String, Slot)]) -> Vec<&str> {
+        taken.iter().map(|(name, _)| name.as_str()).collect()
+    }
+
+    #[test]
+    fn repositories_take_turns_and_none_takes_more_than_its_share() {
+        let queue = Arc::new(Queue::new(4, 2));
+        for (repo, step) in [(1, "a1"), (1, "a2"), (1, "a3"), (1, "a4"), (2, "b1"), (3, "c1"), (3, "c2")] {
+            queue.push(job(repo, step));
+        }
+        let mut taken = take(&queue);
+        assert_eq!(names(&taken), ["a1", "b1", "c1", "a2"], "four in flight");
+        drop(taken.remove(1));
+        assert_eq!(names(&take(&queue)), ["c2"], "the first repository has its two");
+        assert_eq!(queue.depth(), (3, 2));
+        drop(taken);
+        assert_eq!(names(&take(&queue)), ["a3", "a4"]);
+        queue.push(job(9, "late"));
+        queue.close();
+        assert!(queue.next().is_none());
+    }
+}
