@@ -8,7 +8,7 @@
 //! when the first ones pass. Listing `names` closes it. Two workflows of one App with equal job names are one check here, as
 //! they are for GitHub's required checks.
 
-use super::text::{link, list, plain};
+use super::text::{join, link, list, plain};
 use super::{GateView, Link, Status, Verdict};
 use crate::config::repo::ChecksPolicy;
 use crate::domain::{CheckItem, CheckSource, CheckState, Millis};
@@ -108,12 +108,12 @@ fn of_seen(items: &[&CheckItem], absent: Vec<String>, clock: &Clock) -> Verdict 
 }
 
 fn fail(failed: &[&CheckItem]) -> Verdict {
-    let said: Vec<String> = failed.iter().map(|i| format!("{} ({})", plain(&i.name), plain(&i.conclusion))).collect();
+    let said: Vec<String> = failed.iter().map(|i| format!("\"{}\" ({})", plain(&i.name), plain(&i.conclusion))).collect();
     let noun = if failed.len() == 1 { "check" } else { "checks" };
     Verdict::fail(
         GATE,
         "check_failed",
-        format!("The {noun} {} did not pass.", list(&said)),
+        format!("The {noun} {} did not pass.", join(&said)),
         format!("See why the {noun} failed, and re-run on this commit once mended; a change to the code needs a new version."),
     )
     .names(names_of(failed))

@@ -20,15 +20,19 @@ pub(super) fn judge(view: &GateView<'_>) -> Verdict {
         return Verdict::pass(GATE, "commits_classified", "Every commit of this release has a type.");
     }
     let names: Vec<String> = commits.iter().take(LISTED).map(|c| format!("{} {}", c.sha.short(), plain(&c.subject))).collect();
-    let (count, are) = if commits.len() == 1 { ("1 commit has", "it") } else { ("", "them") };
-    let count = if count.is_empty() { format!("{} commits have", commits.len()) } else { count.to_owned() };
-    let more = commits.len().saturating_sub(LISTED);
-    let rest = if more == 0 { String::new() } else { format!(" and {more} more") };
+    let (count, them) = match commits.len() {
+        1 => ("1 commit has".to_owned(), "it"),
+        many => (format!("{many} commits have"), "them"),
+    };
+    let rest = match commits.len().saturating_sub(LISTED) {
+        0 => String::new(),
+        more => format!("; and {more} more"),
+    };
     Verdict::fail(
         GATE,
         "commits_unclassified",
         format!("{count} no type such as feat or fix: {}{rest}.", names.join("; ")),
-        format!("Release a commit range in which {are} is reworded as `type: subject`, or remove the gate `commits`."),
+        format!("Reword {them} as `type: subject` and tag the new commit, or remove the gate `commits`."),
     )
     .names(names)
 }

@@ -43,6 +43,9 @@ pub(super) fn compare(manifests: &[FileAt], directory: &str, tag: &Version) -> C
         let path = join(directory, file);
         let Some(manifest) = manifests.iter().find(|m| m.path == path) else { continue };
         match read_checked(read, &manifest.text, manifests, &path) {
+            Ok(Stated::Semver(text) | Stated::Private(text) | Stated::Python(text)) if text.trim().is_empty() => {
+                found.unreadable.push((path, "its version is empty".into()));
+            }
             Ok(stated) => sort_in(&mut found, path, stated, tag),
             Err(why) => found.unreadable.push((path, why)),
         }

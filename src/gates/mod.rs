@@ -42,3 +42,6 @@ fn not_available(name: &str) -> Verdict {
         format!("Update Lockkeeper, or remove the gate \"{name}\" from .github/lockkeeper.toml."),
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@
 //! Known race: a tag can move after the newest read; the run reads and judges again before it publishes.
 
 use super::manifest::{self, Comparison};
-use super::text::{link, list, plain};
+use super::text::{join, link, list, plain};
 use super::{BranchStanding, GateView, TagView, Verdict};
 use crate::domain::{Ancestry, ReleaseInfo, TagRef, Version};
 
@@ -49,12 +49,19 @@ fn is_version<'a>(view: &GateView<'a>, tag: &TagView<'a>) -> Result<&'a Version,
     if let Some(version) = tag.version {
         return Ok(version);
     }
-    let pattern = view.config.release.tag.as_deref().unwrap_or("v{version}");
+    let name = quoted(tag.name.as_str());
+    let (reason, example) = match &view.config.release.tag {
+        None => (format!("Tag {name} is not a version such as v1.2.3."), "v1.2.3".to_owned()),
+        Some(pattern) => {
+            let reason = format!("Tag {name} is not a version by the pattern {}.", quoted(pattern));
+            (reason, plain(&pattern.replace("{version}", "1.2.3")))
+        }
+    };
     early(Verdict::fail(
         GATE,
         "not_a_version",
-        format!("Tag {} is not a version such as {} would read.", quoted(tag.name.as_str()), quoted(pattern)),
-        "Push a tag such as v1.2.3, or list this one under `ignore` in `[release]` of .github/lockkeeper.toml.",
+        reason,
+        format!("Push a tag such as {example}, or list this one under `ignore` in `[release]` of .github/lockkeeper.toml."),
     ))
 }
 
@@ -66,7 +73,7 @@ fn not_moved(view: &GateView<'_>, tag: &TagView<'_>) -> Result<(), Early> {
             GATE,
             "tag_gone",
             format!("Tag {name} does not exist any more."),
-            format!("Push the tag {name} again if this commit is to be released."),
+            format!("If this commit is to be released, push the tag {name} for it again. {RERUN}"),
         ));
     };
     if now.commit != *view.pinned {
@@ -191,7 +198,7 @@ fn same_as_manifests(view: &GateView<'_>, tag: &TagView<'_>, version: &Version) 
     if !found.differ.is_empty() {
         let says: Vec<String> = found.differ.iter().map(|(path, v)| format!("{} says {}", plain(path), plain(v))).collect();
         let paths: Vec<String> = found.differ.iter().map(|(path, _)| plain(path)).collect();
-        let reason = format!("Tag {} means version {version}, but {}.", quoted(tag.name.as_str()), says.join(" and "));
+        let reason = format!("Tag {} means version {version}, but {}.", quoted(tag.name.as_str()), join(&says));
         let fix =
             format!("Set version {version} in {}, commit it, delete the tag and push it on that commit.", paths.join(", "));
         return early(Verdict::fail(GATE, "manifest_differs", reason, fix).names(paths));
@@ -212,7 +219,8 @@ fn passed(view: &GateView<'_>, tag: &TagView<'_>, version: &Version, branch: &st
     }
     reason += &format!(", at commit {} on {}", view.pinned.short(), quoted(branch));
     if !found.agree.is_empty() {
-        reason += &format!("; {} says the same", found.agree.join(", "));
+        let say = if found.agree.len() == 1 { "says" } else { "say" };
+        reason += &format!("; {} {say} the same", join(&found.agree));
     }
     for (path, other) in &found.noted {
         reason += &format!("; {path} is private and says {}", plain(other));
@@ -225,7 +233,7 @@ fn passed(view: &GateView<'_>, tag: &TagView<'_>, version: &Version, branch: &st
 
 /// `*` stands for anything but `/`, `**` for anything, as in GitHub's branch filters. Time grows with the product of the
 /// lengths, whatever the pattern.
-fn glob(pattern: &str, name: &str) -> bool {
+pub(super) fn glob(pattern: &str, name: &str) -> bool {
     let name = name.as_bytes();
     // reach[i]: the pattern so far can stand for the first i bytes of the name.
     let mut reach: Vec<bool> = (0..=name.len()).map(|i| i == 0).collect();

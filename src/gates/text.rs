@@ -26,14 +26,20 @@ pub(super) fn link(name: &str, url: Option<&str>) -> Option<Link> {
     (fits && clean).then(|| Link { name: name.to_owned(), url: url.to_owned() })
 }
 
-/// `"a"`, `"a" and "b"`, `"a", "b" and 3 more`.
+/// `"a"`, `"a" and "b"`, `"a", "b", "c", "d", "e" and 3 more`.
 pub(super) fn list(names: &[String]) -> String {
+    let quoted: Vec<String> = names.iter().map(|n| format!("\"{n}\"")).collect();
+    join(&quoted)
+}
+
+/// The same without quotation marks.
+pub(super) fn join(words: &[String]) -> String {
     const SHOWN: usize = 5;
-    let quoted: Vec<String> = names.iter().take(SHOWN).map(|n| format!("\"{n}\"")).collect();
-    let more = names.len().saturating_sub(SHOWN);
-    match quoted.split_last() {
+    let shown = words.get(..SHOWN).unwrap_or(words);
+    let more = words.len() - shown.len();
+    match shown.split_last() {
         None => String::new(),
-        Some(_) if more > 0 => format!("{} and {more} more", quoted.join(", ")),
+        Some(_) if more > 0 => format!("{} and {more} more", shown.join(", ")),
         Some((last, [])) => last.clone(),
         Some((last, first)) => format!("{} and {last}", first.join(", ")),
     }
