@@ -11,7 +11,9 @@ mod classify;
 mod header;
 mod order;
 pub mod range;
+pub mod render;
 mod reverts;
+pub mod sandboxed;
 pub mod tags;
 
 pub use classify::{Classified, Entry, Message, Unclassified, Why, classify, classify_messages};

@@ -42,6 +42,9 @@ pub enum Command {
     Rehearse(rehearse::Args),
     /// Write release notes and compute the next version from commits
     Notes(notes::Args),
+    /// The rendering child of this program; not for people
+    #[command(hide = true, name = crate::notes::sandboxed::COMMAND)]
+    RenderNotes,
     /// Read tags as Lockkeeper reads them
     Tags(tags::Args),
     /// Check a .github/lockkeeper.toml and show every problem
