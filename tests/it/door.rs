@@ -1,8 +1,9 @@
 //! A running webhook door over a store in a temporary folder.
 
+use futures::FutureExt;
 use hmac::{Hmac, KeyInit, Mac};
 use lockkeeper::store::Store;
-use lockkeeper::surfaces::http::{Limits, serve, traced};
+use lockkeeper::surfaces::http::{Health, Limits, Snapshot, health_router, serve, traced};
 use lockkeeper::surfaces::webhook::{Own, Receiver, Secrets, router};
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,8 +45,14 @@ impl Door {
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let (own_, store_, bell_) = (own.clone(), store.clone(), bell.clone());
         let receiver = Receiver { secrets, own: own_, store: store_, bell: bell_, metrics: Arc::default() };
+        let health = Health {
+            metrics: receiver.metrics.clone(),
+            snapshot: Arc::new(|| std::future::ready(Snapshot::default()).boxed()),
+            readiness: Arc::new(|| std::future::ready(Vec::new()).boxed()),
+        };
+        let routes = traced(router(receiver).merge(health_router(health)));
         let limits = Limits { header_timeout: Duration::from_millis(300), ..Limits::default() };
-        tokio::spawn(serve(listener, traced(router(receiver)), limits, async { drop(stopped.await) }));
+        tokio::spawn(serve(listener, routes, limits, async { drop(stopped.await) }));
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         Self { address, http, store, bell, own, folder, _stop: stop }
     }

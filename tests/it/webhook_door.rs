@@ -71,7 +71,17 @@ async fn every_answer_of_the_door() {
         }
     }
     let got = door.http.get(format!("http://{}/webhook", door.address)).send().await.unwrap();
-    assert_eq!(got.status(), 405);
+    assert_eq!((got.status().as_u16(), got.headers()["allow"].to_str().unwrap()), (405, "POST"));
+    assert_eq!(got.json::<serde_json::Value>().await.unwrap()["code"], "method_not_allowed");
+    let metrics = door.http.get(format!("http://{}/metrics", door.address)).send().await.unwrap().text().await.unwrap();
+    for line in [
+        "lockkeeper_deliveries_total{event=\"push\",status=\"accepted\"} 3",
+        "lockkeeper_deliveries_total{event=\"push\",status=\"duplicate\"} 1",
+        "lockkeeper_deliveries_total{event=\"other\",status=\"ignored\"} 1",
+        "lockkeeper_deliveries_total{event=\"other\",status=\"unauthorized\"} 5",
+    ] {
+        assert!(metrics.contains(line), "{line} is missing in\n{metrics}");
+    }
 }
 
 #[tokio::test]

@@ -7,9 +7,10 @@
 //! Races: a delivery that is stored while we look is seen by the next look, because the bell keeps one ring. The system's
 //! clock may jump: waiting is measured by a clock that only goes on, and at the start everything pending is due.
 
+use super::retry::{Clock, wait};
 use super::screen::Own;
 use super::translate::{Translation, translate};
-use crate::domain::{Blame, Millis, Refusal};
+use crate::domain::{Blame, Refusal};
 use crate::engine::intent::Intent;
 use crate::store::inbox::{self, Delivery, DeliveryStatus, Lane};
 use crate::store::{Store, StoreError};
@@ -20,7 +21,7 @@ use std::collections::HashSet;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tracing::Instrument;
@@ -29,8 +30,6 @@ use tracing::Instrument;
 const ATTEMPTS: u32 = 6;
 /// How long anything else is tried.
 const PATIENCE: Duration = Duration::from_secs(24 * 3600);
-const FIRST_WAIT: Duration = Duration::from_millis(500);
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// When the store itself cannot be written.
 const STORE_WAIT: Duration = Duration::from_secs(1);
 /// Repositories at once.
@@ -127,7 +126,7 @@ impl Worker {
         let translation = translate(&delivery.event, &payload, &self.own.borrow());
         match translation {
             Translation::Intents(intents) => {
-                tracing::debug!(intents = intents.len(), "translated");
+                tracing::info!(intents = intents.len(), "delivery taken up");
                 match (self.accept)(delivery.clone(), intents).await {
                     Err(refusal) if refusal.blame == Blame::User => Ok(self.refuse(delivery, &refusal).await?),
                     other => Ok(other?),
@@ -194,26 +193,4 @@ fn panicked() -> Refusal {
 
 fn note(refusal: &Refusal) -> String {
     format!("{}: {} {}", refusal.code, refusal.message, refusal.fix)
-}
-
-/// Doubled from attempt to attempt, with jitter, so that many deliveries do not come back at once.
-fn wait(attempts: u32) -> Duration {
-    let doubled = FIRST_WAIT.saturating_mul(1 << attempts.min(10)).min(LONGEST_WAIT);
-    doubled.mul_f64(rand::random_range(0.75..=1.0))
-}
-
-/// Now by the system at the start, and from there on only forward.
-#[derive(Clone, Copy)]
-struct Clock {
-    at: Millis,
-    begun: Instant,
-}
-
-impl Clock {
-    fn start() -> Self {
-        Self { at: now(), begun: Instant::now() }
-    }
-    fn now(&self) -> Millis {
-        self.at.plus(self.begun.elapsed())
-    }
 }

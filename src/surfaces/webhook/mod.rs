@@ -1,9 +1,11 @@
 //! The webhook door: a delivery is checked, looked at, stored and answered; only then does anything happen because of it.
 
+mod answer;
 mod body;
 pub mod event;
 mod inbox;
 mod receive;
+mod retry;
 mod screen;
 mod translate;
 mod verify;

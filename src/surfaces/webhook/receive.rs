@@ -4,7 +4,8 @@
 //! even what else is wrong; if the store cannot take a delivery the answer is 503, so that GitHub counts it as failed and
 //! the reconciler asks for it again.
 
-use super::body::{BodyError, MAX_BODY, read};
+use super::answer::{Answer, bad_request, done, not_stored, refused, unauthorized, unreadable};
+use super::body::read;
 use super::screen::{Ignored, Own, label, screen};
 use super::verify::{Secrets, looks_signed};
 use crate::domain::{DeliveryId, InstallationId, Refusal, RepoId};
@@ -15,7 +16,7 @@ use crate::surfaces::now;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::post;
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode, header};
@@ -58,13 +59,6 @@ async fn receive(State(receiver): State<Arc<Receiver>>, request: Request<Body>) 
     answer.response
 }
 
-/// A response and what the metrics say about it.
-struct Answer {
-    event: &'static str,
-    word: &'static str,
-    response: Response,
-}
-
 async fn verified(receiver: &Receiver, request: Request<Body>) -> Answer {
     let (parts, body) = request.into_parts();
     let signature = parts.headers.get("x-hub-signature-256").map_or(&b""[..], |value| value.as_bytes());
@@ -73,8 +67,7 @@ async fn verified(receiver: &Receiver, request: Request<Body>) -> Answer {
         Err(error) => return unreadable(error),
     };
     if !receiver.secrets.verify(signature, &body.bytes) {
-        let response = (StatusCode::UNAUTHORIZED, axum::Json(serde_json::json!({ "code": "unauthorized" }))).into_response();
-        return Answer { event: "other", word: "unauthorized", response };
+        return unauthorized();
     }
     let (id, event) = match names(&parts.headers) {
         Ok(names) => names,
@@ -114,8 +107,15 @@ async fn take(receiver: &Receiver, headers: &HeaderMap, id: DeliveryId, event: S
         payload: body.into(),
     };
     match tokio::time::timeout(STORE_TIMEOUT, keep(receiver, delivery)).await {
-        Ok(Ok(Receipt::Duplicate)) => done(StatusCode::ACCEPTED, &id, "duplicate"),
-        Ok(Ok(Receipt::Accepted)) => done(StatusCode::ACCEPTED, &id, if ignored.is_some() { "ignored" } else { "accepted" }),
+        Ok(Ok(receipt)) => {
+            let word = match receipt {
+                Receipt::Duplicate => "duplicate",
+                Receipt::Accepted if ignored.is_some() => "ignored",
+                Receipt::Accepted => "accepted",
+            };
+            tracing::debug!(status = word, "delivery answered");
+            done(StatusCode::ACCEPTED, &id, word)
+        }
         Ok(Err(error)) => not_stored(&error.refusal()),
         Err(_) => {
             let fix = "Look at the disk of the server; the delivery is asked for again by itself.";
@@ -153,44 +153,4 @@ fn names(headers: &HeaderMap) -> Result<(DeliveryId, String), Refusal> {
     }
     let invalid = || Refusal::user("delivery_header_invalid", "The header `X-GitHub-Delivery` does not hold an id.", fix);
     Ok((DeliveryId::parse(id).ok_or_else(invalid)?, event.to_owned()))
-}
-
-fn unreadable(error: BodyError) -> Answer {
-    let (status, refusal) = match error {
-        BodyError::TooLarge => {
-            let message = format!("The payload is larger than {} MB.", MAX_BODY / 1024 / 1024);
-            let fix = "GitHub sends nothing larger; look at what stands between GitHub and this server.";
-            (StatusCode::PAYLOAD_TOO_LARGE, Refusal::user("payload_too_large", message, fix))
-        }
-        BodyError::TooSlow => {
-            let fix = "Look at the network between GitHub and this server, then redeliver.";
-            let refusal = Refusal::world("payload_too_slow", "The payload did not arrive in time.", fix);
-            (StatusCode::REQUEST_TIMEOUT, refusal)
-        }
-        BodyError::Broken => {
-            let fix = "Redeliver the event from the App's settings, Advanced.";
-            let message = "The connection broke before the payload was complete.";
-            (StatusCode::BAD_REQUEST, Refusal::world("payload_broken", message, fix))
-        }
-    };
-    Answer { event: "other", word: "unreadable", response: refused(status, &refusal) }
-}
-
-fn done(status: StatusCode, id: &DeliveryId, word: &'static str) -> Answer {
-    let response = (status, axum::Json(serde_json::json!({ "delivery": id, "status": word }))).into_response();
-    Answer { event: "other", word, response }
-}
-
-fn bad_request(refusal: &Refusal) -> Answer {
-    Answer { event: "other", word: "bad_request", response: refused(StatusCode::BAD_REQUEST, refusal) }
-}
-
-fn not_stored(refusal: &Refusal) -> Answer {
-    tracing::error!(code = refusal.code, message = refusal.message, "delivery not stored");
-    Answer { event: "other", word: "not_stored", response: refused(StatusCode::SERVICE_UNAVAILABLE, refusal) }
-}
-
-fn refused(status: StatusCode, refusal: &Refusal) -> Response {
-    let body = serde_json::json!({ "code": refusal.code, "message": refusal.message, "fix": refusal.fix });
-    (status, axum::Json(body)).into_response()
 }
