@@ -9,6 +9,7 @@
 use super::manifest::{self, Comparison};
 use super::text::{join, link, list, plain};
 use super::{BranchStanding, GateView, TagView, Verdict};
+use crate::config::repo::glob;
 use crate::domain::{Ancestry, ReleaseInfo, TagRef, Version};
 
 const GATE: &str = "tag";
@@ -129,7 +130,7 @@ fn right_commit(view: &GateView<'_>) -> Result<(), Early> {
 fn on_allowed_branch(view: &GateView<'_>) -> Result<String, Early> {
     let globs = &view.config.release.branches;
     let default = &view.facts.default_branch.name;
-    let allowed = |name: &str| if globs.is_empty() { name == default } else { globs.iter().any(|g| glob(g, name)) };
+    let allowed = |name: &str| if globs.is_empty() { name == default } else { globs.iter().any(|g| glob::matches(g, name)) };
     let standing = BranchStanding { name: default.clone(), ancestry: view.facts.on_default_branch };
     // Without a list only the default branch counts; with one, the others must have been read to say "on none".
     let others_read = globs.is_empty() || view.branches.is_some();
@@ -229,27 +230,4 @@ fn passed(view: &GateView<'_>, tag: &TagView<'_>, version: &Version, branch: &st
         reason += &format!("; the commits call for {next}, and the tag decides");
     }
     reason + "."
-}
-
-/// `*` stands for anything but `/`, `**` for anything, as in GitHub's branch filters. Time grows with the product of the
-/// lengths, whatever the pattern.
-pub(super) fn glob(pattern: &str, name: &str) -> bool {
-    let name = name.as_bytes();
-    // reach[i]: the pattern so far can stand for the first i bytes of the name.
-    let mut reach: Vec<bool> = (0..=name.len()).map(|i| i == 0).collect();
-    let mut rest = pattern.as_bytes();
-    while let Some((first, tail)) = rest.split_first() {
-        let deep = *first == b'*' && tail.first() == Some(&b'*');
-        let mut next = vec![false; name.len() + 1];
-        next[0] = *first == b'*' && reach[0];
-        for (i, byte) in name.iter().enumerate() {
-            next[i + 1] = match *first {
-                b'*' => reach[i + 1] || (next[i] && (deep || *byte != b'/')),
-                literal => reach[i] && literal == *byte,
-            };
-        }
-        reach = next;
-        rest = if deep { &tail[1..] } else { tail };
-    }
-    reach[name.len()]
 }

@@ -51,7 +51,8 @@ pub fn check(text: &str, validate_expression: ValidateExpression<'_>) -> Report 
     }
     links::check(&mut walk, file.get_ref());
     drop_echoes(text, &lines, &mut walk.findings, broken);
-    let Walk { mut findings, later, .. } = walk;
+    let Walk { mut findings, mut later, .. } = walk;
+    later.sort_by_key(|l| l.span.start);
     let warnings = later.iter().map(|l| problem(&lines, warning(l))).collect();
     if findings.is_empty() {
         let order = in_file_order(file.get_ref());

@@ -49,19 +49,18 @@ fn the_example_of_everything_is_accepted_and_what_cannot_be_enforced_is_named() 
     assert_eq!((staging.name.as_str(), staging.on.as_slice()), ("staging", &[Trigger::Merge][..]));
     assert!(staging.unsupported.is_empty());
     assert_eq!(staging.gates, None);
-    assert_eq!(
-        production.unsupported,
-        [
-            "after",
-            "agents",
-            "analysis",
-            "approvals",
-            "gates.kind = \"peer\"",
-            "rollback = \"automatic\"",
-            "strategy.kind = \"gradual\"",
-            "windows"
-        ]
-    );
+    let in_file_order = [
+        "after",
+        "approvals",
+        "agents",
+        "strategy.kind = \"gradual\"",
+        "rollback = \"automatic\"",
+        "windows",
+        "gates.kind = \"peer\"",
+        "analysis",
+    ];
+    assert_eq!(production.unsupported, in_file_order);
+    assert!(report.warnings.is_sorted_by_key(|w| (w.line, w.column)));
     let gates = production.gates.as_deref().unwrap();
     assert_eq!(gates, [GatePolicy::Checks(ChecksPolicy::default()), GatePolicy::Unsupported { name: "peer".into() }]);
     assert_eq!(report.warnings.len(), production.unsupported.len());
@@ -237,7 +236,7 @@ url = \"https://deploy.example/{{ version }}\"
 ";
     let report = check(text, &cel);
     let config = report.outcome.unwrap();
-    assert_eq!(config.release.unsupported, ["gates.kind = \"order\"", "publish_after"]);
+    assert_eq!(config.release.unsupported, ["publish_after", "gates.kind = \"order\""]);
     assert_eq!(config.environments[0].unsupported, ["health.kind = \"tcp\"", "targets.h.kind = \"http\""]);
     assert!(config.targets.is_empty());
     assert_eq!(report.warnings.len(), 4);
