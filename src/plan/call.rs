@@ -1,7 +1,7 @@
 //! One request to the world for each variant. The executor of each lives in `engine::steps`, one file for each area.
 
 use crate::config::repo::HttpCheck;
-use crate::domain::{Millis, RepoRef, Sha, Tag};
+use crate::domain::{EnvName, Millis, RepoRef, Sha, Tag};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -14,9 +14,10 @@ pub enum Call {
         tag: Option<Tag>,
         sha: Option<Sha>,
     },
-    /// The repository's own settings and nothing else; answers `Settings`.
+    /// The repository's own settings at a commit of the default branch; answers `Settings`.
     ReadSettings {
         repo: RepoRef,
+        sha: Sha,
     },
     /// What may have changed since; answers `Recheck`.
     Recheck {
@@ -175,7 +176,7 @@ pub struct DeploymentCall {
     pub sha: Sha,
     /// The tag, if a tag is what is deployed; for people, in the payload.
     pub tag: Option<Tag>,
-    pub environment: String,
+    pub environment: EnvName,
     pub production: bool,
     pub description: String,
     pub plan: String,

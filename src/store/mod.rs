@@ -16,6 +16,7 @@ pub mod locks;
 mod migrate;
 mod open;
 mod reader;
+pub mod repos;
 mod row;
 pub mod runs;
 pub mod signals;

@@ -132,7 +132,7 @@ impl Deployment<'_> {
             repo: self.input.repo.clone(),
             sha: subject.sha.clone(),
             tag: subject.tag.clone(),
-            environment: self.input.environment.to_string(),
+            environment: self.input.environment.clone(),
             production: self.environment.is_production(),
             description: line(&format!("{} to {}", what(subject), self.input.environment), DESCRIPTION),
             plan: self.plan.digest.to_string(),

@@ -28,7 +28,7 @@ fn run(f: &mut Flow, input: &Value) -> Result<Value, Stop> {
 }
 
 fn story(f: &mut Flow, input: &Input) -> Result<Outcome, Stop> {
-    let read: Settings = f.step("settings", &Call::ReadSettings { repo: input.repo.clone() })?;
+    let read: Settings = f.step("settings", &Call::ReadSettings { repo: input.repo.clone(), sha: input.sha.clone() })?;
     let config = match ground::settings(&read.config) {
         Ok(config) => config,
         // The pull request that broke the file has a check run that says so.

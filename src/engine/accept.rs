@@ -1,0 +1,287 @@
+//! Turns intents into runs and signals, inside the transaction that settles the delivery.
+//!
+//! Invariants: a tag's name starts one run for each push that matters, however many events tell of it (`push`, `create`, a
+//! redelivery, the reconciler); nothing here believes more than that something may have changed.
+
+use super::host::{Host, NewRun};
+use super::intent::{CheckChange, Intent};
+use crate::domain::{Actor, CheckState, DeliveryId, Millis, RepoRef, RunId, Sha, Tag};
+use crate::store::runs::{self, Filter, Run, RunState, Subject};
+use crate::store::{StoreError, Tx, repos};
+use crate::workflow::{self, Outcome, State, deploy, merge, preview, release};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// How many runs of one repository are looked through.
+const RECENT: u32 = 1_000;
+
+/// One transaction's worth of accepting.
+pub struct Accept<'a> {
+    pub host: &'a Host,
+    pub tx: &'a Tx<'a>,
+    pub delivery: Option<&'a DeliveryId>,
+    pub now: Millis,
+}
+
+type Runs = Result<Vec<RunId>, StoreError>;
+
+impl Accept<'_> {
+    /// The runs that an intent started or woke.
+    pub fn intent(&self, intent: &Intent) -> Runs {
+        match intent {
+            Intent::TagPushed { repo, tag, sha, actor } => self.tag_pushed(repo, tag, sha.as_ref(), actor),
+            Intent::TagDeleted { repo, tag } => self.tag_deleted(repo, tag),
+            Intent::Merged { repo, sha, actor } => self.merged(repo, sha, actor),
+            Intent::PullRequestChanged { repo, number, head, actor, .. } => self.pull_request(repo, *number, head, actor),
+            Intent::ChecksChanged { repo, sha, check } => self.checks_changed(repo, sha, check.as_ref()),
+            Intent::CheckRerequested { external_id, .. } => self.rerequested(external_id),
+            Intent::ChecksRerequested { repo, sha, .. } => self.all_rerequested(repo, sha),
+            Intent::DeploymentReported { repo, .. } => self.wake_deployments(repo, "report"),
+            Intent::WorkflowRunChanged { repo, .. } => self.wake_deployments(repo, "workflow_run"),
+            Intent::InstallationChanged { repositories, .. } => self.installed(repositories),
+            Intent::RepositoryGone { repositories, .. } => self.gone(repositories),
+        }
+    }
+
+    /// A tag that only the reconciler has seen.
+    pub fn tag_found(&self, repo: &RepoRef, tag: &Tag) -> Runs {
+        if !self.releases_of(repo, tag)?.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.start_release(repo, tag, None, &Actor::schedule(), Start { nth: 1, moved_from: None, found: true })
+    }
+
+    fn tag_pushed(&self, repo: &RepoRef, tag: &Tag, sha: Option<&Sha>, actor: &Actor) -> Runs {
+        let earlier = self.releases_of(repo, tag)?;
+        let nth = earlier.len() + 1;
+        let Some(last) = earlier.into_iter().max_by_key(|run| (run.created_at, run.id.clone())) else {
+            return self.start_release(repo, tag, sha, actor, Start { nth, moved_from: None, found: false });
+        };
+        let before = last.subject.sha.clone().or_else(|| outcome(&last).and_then(|o| o.sha));
+        match (sha, before) {
+            (Some(now), Some(before)) if *now != before => {
+                self.wake(&last)?;
+                self.start_release(repo, tag, sha, actor, Start { nth, moved_from: Some(before), found: false })
+            }
+            // Deleted before it was released, and pushed again as it was.
+            _ if refused_as(&last, "tag_gone") => {
+                self.start_release(repo, tag, sha, actor, Start { nth, moved_from: None, found: false })
+            }
+            _ => {
+                self.wake(&last)?;
+                Ok(vec![last.id])
+            }
+        }
+    }
+
+    fn start_release(&self, repo: &RepoRef, tag: &Tag, sha: Option<&Sha>, actor: &Actor, start: Start) -> Runs {
+        let input = release::Input {
+            repo: repo.clone(),
+            tag: tag.clone(),
+            event_sha: sha.cloned(),
+            actor: actor.clone(),
+            asked_at: self.now,
+            moved_from: start.moved_from,
+            found: start.found,
+        };
+        let subject = Subject { tag: Some(tag.clone()), sha: sha.cloned(), ..self.subject(repo, actor) };
+        self.submit(release::WORKFLOW.name, format!("release:{}:{tag}:{}", repo.id, start.nth), subject, &input)
+    }
+
+    fn tag_deleted(&self, repo: &RepoRef, tag: &Tag) -> Runs {
+        let mut woken = Vec::new();
+        for run in runs::by_tag(self.tx, repo.id, tag)? {
+            if self.wake(&run)? {
+                woken.push(run.id);
+            }
+        }
+        Ok(woken)
+    }
+
+    fn merged(&self, repo: &RepoRef, sha: &Sha, actor: &Actor) -> Runs {
+        let input = merge::Input { repo: repo.clone(), sha: sha.clone(), actor: actor.clone(), asked_at: self.now };
+        let subject = Subject { sha: Some(sha.clone()), ..self.subject(repo, actor) };
+        self.submit(merge::WORKFLOW.name, format!("merge:{}:{sha}", repo.id), subject, &input)
+    }
+
+    fn pull_request(&self, repo: &RepoRef, number: u64, head: &Sha, actor: &Actor) -> Runs {
+        let input = preview::Input { repo: repo.clone(), number, head: head.clone(), asked_at: self.now };
+        let subject = Subject { sha: Some(head.clone()), ..self.subject(repo, actor) };
+        self.submit(preview::WORKFLOW.name, format!("preview:{}:{number}:{head}", repo.id), subject, &input)
+    }
+
+    /// Wakes who waits for this commit; a new run of a check that refused a run starts that run's gates again.
+    fn checks_changed(&self, repo: &RepoRef, sha: &Sha, check: Option<&CheckChange>) -> Runs {
+        let mut touched = Vec::new();
+        if check.is_none_or(|c| c.state != CheckState::Pending) {
+            for run in self.active(repo)? {
+                if run.subject.sha.as_ref().is_none_or(|at| at == sha) && self.wake(&run)? {
+                    touched.push(run.id);
+                }
+            }
+        }
+        if let Some(check) = check {
+            for run in self.refused_by(repo, sha, check)? {
+                touched.extend(self.again(&run)?);
+            }
+        }
+        Ok(touched)
+    }
+
+    /// The newest runs of each kind on this commit that an older run of this check refused.
+    fn refused_by(&self, repo: &RepoRef, sha: &Sha, check: &CheckChange) -> Result<Vec<Run>, StoreError> {
+        let mut newest: Vec<Run> = Vec::new();
+        for run in self.of_commit(repo, sha)? {
+            let key = lineage(&run.key);
+            match newest.iter_mut().find(|other| lineage(&other.key) == key) {
+                Some(other) if other.created_at < run.created_at => *other = run,
+                Some(_) => {}
+                None => newest.push(run),
+            }
+        }
+        newest.retain(|run| run.state == RunState::Finished && outcome(run).is_some_and(|o| is_rerun(&o, check)));
+        Ok(newest)
+    }
+
+    fn rerequested(&self, external_id: &str) -> Runs {
+        let Some(run) = RunId::parse(external_id).map(|id| runs::get(self.tx, &id)).transpose()?.flatten() else {
+            return Ok(Vec::new());
+        };
+        if self.wake(&run)? {
+            return Ok(vec![run.id]);
+        }
+        self.again(&run)
+    }
+
+    fn all_rerequested(&self, repo: &RepoRef, sha: &Sha) -> Runs {
+        let mut touched = Vec::new();
+        for run in self.of_commit(repo, sha)? {
+            touched.extend(if self.wake(&run)? { vec![run.id] } else { self.again(&run)? });
+        }
+        Ok(touched)
+    }
+
+    /// Starts the same thing once more, unless it was done or a newer run of it exists.
+    fn again(&self, run: &Run) -> Runs {
+        let done = outcome(run).is_some_and(|o| matches!(o.state, State::Succeeded | State::Nothing));
+        let Some((stem, nth)) = generation(&run.key).filter(|_| run.state != RunState::Active && !done) else {
+            return Ok(Vec::new());
+        };
+        let key = format!("{stem}:{}", nth + 1);
+        if runs::by_key(self.tx, &key)?.is_some() {
+            return Ok(Vec::new());
+        }
+        let Some(mut input) = runs::input(self.tx, &run.id)? else { return Ok(Vec::new()) };
+        // Deadlines count from now; everything else is what was asked for.
+        input["asked_at"] = json!(self.now);
+        let subject = Subject { delivery: self.delivery.cloned(), ..run.subject.clone() };
+        self.submit(&run.workflow, key, subject, &input)
+    }
+
+    fn wake_deployments(&self, repo: &RepoRef, signal: &str) -> Runs {
+        let mut woken = Vec::new();
+        for run in self.active(repo)? {
+            if run.workflow == deploy::WORKFLOW.name {
+                self.host.signal_in(self.tx, &run.id, signal, &Value::Null)?;
+                woken.push(run.id);
+            }
+        }
+        Ok(woken)
+    }
+
+    fn installed(&self, repositories: &[RepoRef]) -> Runs {
+        for repo in repositories {
+            repos::seen(self.tx, repo, self.now)?;
+        }
+        Ok(Vec::new())
+    }
+
+    fn gone(&self, repositories: &[RepoRef]) -> Runs {
+        let mut stopped = Vec::new();
+        for repo in repositories {
+            repos::suspend(self.tx, repo.id)?;
+            for run in self.active(repo)? {
+                self.host.cancel_in(self.tx, &run.id, "Lockkeeper was removed from the repository")?;
+                stopped.push(run.id);
+            }
+        }
+        Ok(stopped)
+    }
+
+    /// Tells a waiting run to look again; false if it is over.
+    fn wake(&self, run: &Run) -> Result<bool, StoreError> {
+        if run.state != RunState::Active {
+            return Ok(false);
+        }
+        self.host.signal_in(self.tx, &run.id, "wake", &Value::Null)?;
+        Ok(true)
+    }
+
+    fn submit(&self, workflow: &str, key: String, subject: Subject, input: &impl Serialize) -> Runs {
+        let input = serde_json::to_value(input).map_err(|why| StoreError::Sql(why.to_string()))?;
+        let new = NewRun { workflow: workflow.to_owned(), key, subject, input };
+        Ok(vec![self.host.submit_in(self.tx, new)?.id().clone()])
+    }
+
+    fn subject(&self, repo: &RepoRef, actor: &Actor) -> Subject {
+        let delivery = self.delivery.cloned();
+        Subject { repo: repo.clone(), tag: None, sha: None, environment: None, delivery, actor: actor.clone() }
+    }
+
+    fn releases_of(&self, repo: &RepoRef, tag: &Tag) -> Result<Vec<Run>, StoreError> {
+        let mut all = runs::by_tag(self.tx, repo.id, tag)?;
+        all.retain(|run| run.workflow == release::WORKFLOW.name);
+        Ok(all)
+    }
+
+    fn active(&self, repo: &RepoRef) -> Result<Vec<Run>, StoreError> {
+        runs::list(self.tx, &Filter { repo: Some(repo.id), state: Some(RunState::Active), limit: Some(RECENT), ..Filter::default() })
+    }
+
+    fn of_commit(&self, repo: &RepoRef, sha: &Sha) -> Result<Vec<Run>, StoreError> {
+        let mut all = runs::list(self.tx, &Filter { repo: Some(repo.id), limit: Some(RECENT), ..Filter::default() })?;
+        let here = |run: &Run| run.subject.sha.clone().or_else(|| outcome(run).and_then(|o| o.sha)).as_ref() == Some(sha);
+        all.retain(here);
+        all.retain(|run| [release::WORKFLOW.name, deploy::WORKFLOW.name].contains(&run.workflow.as_str()));
+        Ok(all)
+    }
+}
+
+struct Start {
+    nth: usize,
+    moved_from: Option<Sha>,
+    found: bool,
+}
+
+/// How a run ended, in the workflow's own words.
+pub fn outcome(run: &Run) -> Option<Outcome> {
+    let stored = run.outcome.clone()?;
+    match serde_json::from_value(stored).ok()? {
+        crate::flow::Outcome::Finished(value) => serde_json::from_value(value).ok(),
+        crate::flow::Outcome::Failed(refusal) => Some(Outcome::refused(workflow::State::Failed, refusal)),
+    }
+}
+
+fn refused_as(run: &Run, code: &str) -> bool {
+    outcome(run).and_then(|o| o.refusal).is_some_and(|refusal| refusal.code == code)
+}
+
+/// A new check run under the name of one that failed, or a status that does not fail any more.
+fn is_rerun(outcome: &Outcome, check: &CheckChange) -> bool {
+    outcome.failed_checks.iter().filter(|failed| failed.name == check.name).any(|failed| {
+        match (failed.check_run, check.check_run) {
+            (Some(old), Some(new)) => new > old,
+            _ => check.state != CheckState::Failure,
+        }
+    })
+}
+
+/// `stem:n` of a key that counts its generations.
+fn generation(key: &str) -> Option<(&str, u32)> {
+    let (stem, nth) = key.rsplit_once(':')?;
+    Some((stem, nth.parse().ok()?))
+}
+
+fn lineage(key: &str) -> &str {
+    generation(key).map_or(key, |(stem, _)| stem)
+}

@@ -1,0 +1,104 @@
+//! Makes the calls of runs: observe → already true? → act → answer. One file for each area of effects.
+//!
+//! Invariants: a call that was tried before (`first` is false) looks for its own earlier work before it acts, by the run's
+//! id in the body, `external_id` or payload; what GitHub refuses becomes the workflow's to answer, what may pass later the
+//! host's to retry.
+
+mod checks;
+mod deployments;
+mod notes;
+mod probe;
+mod reads;
+mod releases;
+
+use crate::domain::{Refusal, RepoRef};
+use crate::engine::host::{Executor, StepCtx, StepError};
+use crate::github::{GitHub, Installation, Trouble};
+use crate::plan::Call;
+use crate::probes::Prober;
+use crate::store::{Store, StoreError};
+use futures::future::BoxFuture;
+use serde::Serialize;
+use serde_json::Value;
+use std::path::PathBuf;
+
+/// What an attempt ends with.
+type Done = Result<Value, StepError>;
+
+/// Everything that calls need.
+pub struct Steps {
+    pub github: GitHub,
+    pub store: Store,
+    pub prober: Prober,
+    pub app_id: u64,
+    /// Our own program, which renders notes in a child process.
+    pub program: PathBuf,
+    /// Where people see repositories, without a slash at its end: `https://github.com`.
+    pub site: String,
+}
+
+impl Executor for Steps {
+    fn execute(&self, ctx: StepCtx, call: Value) -> BoxFuture<'_, Done> {
+        Box::pin(async move {
+            let call: Call = serde_json::from_value(call).map_err(|why| {
+                let text = format!("The stored call of step {} cannot be read: {why}.", ctx.step);
+                StepError::Fail(Refusal::us("call_unreadable", text))
+            })?;
+            self.make(&ctx, call).await
+        })
+    }
+}
+
+impl Steps {
+    async fn make(&self, ctx: &StepCtx, call: Call) -> Done {
+        match call {
+            Call::ReadCommit { repo, tag, sha } => self.read_commit(ctx, &repo, tag.as_ref(), sha.as_ref()).await,
+            Call::ReadSettings { repo, sha } => self.read_settings(&repo, &sha).await,
+            Call::Recheck { repo, tag, sha, base, authors } => {
+                self.recheck(&repo, tag.as_ref(), &sha, base.as_ref(), &authors).await
+            }
+            Call::ReadBranches { repo, sha, globs } => self.read_branches(&repo, &sha, &globs).await,
+            Call::IsLocked { key } => self.is_locked(ctx, key).await,
+            Call::ReadRange { repo, candidates, head } => self.read_range(&repo, &candidates, &head).await,
+            Call::RenderNotes(call) => self.render_notes(ctx, call).await,
+            Call::CheckRun(call) => self.check_run(ctx, call).await,
+            Call::CreateDraft(call) => self.create_draft(ctx, call).await,
+            Call::Publish(call) => self.publish(ctx, call).await,
+            Call::DeleteDraft { repo, release } => self.delete_draft(&repo, release).await,
+            Call::CreateDeployment(call) => self.create_deployment(ctx, call).await,
+            Call::DeploymentStatus(call) => self.deployment_status(ctx, call).await,
+            Call::ReadStatuses { repo, deployment } => self.read_statuses(&repo, deployment).await,
+            Call::IsTeamMember { repo, team, login } => self.is_team_member(&repo, &team, &login).await,
+            Call::Dispatch { repo, workflow, git_ref, inputs, offered } => {
+                let ask = deployments::Dispatch { repo: &repo, workflow: &workflow, git_ref: &git_ref, inputs, offered };
+                self.dispatch(ctx, ask).await
+            }
+            Call::ReadWorkflowRun { repo, workflow_run } => self.read_workflow_run(&repo, workflow_run).await,
+            Call::Probe(call) => self.probe(call).await,
+        }
+    }
+
+    fn at(&self, repo: &RepoRef) -> Installation {
+        self.github.installation(repo.installation)
+    }
+}
+
+fn answer(value: &impl Serialize) -> Done {
+    serde_json::to_value(value)
+        .map_err(|why| StepError::Fail(Refusal::us("answer_unwritable", format!("An answer cannot be stored: {why}."))))
+}
+
+/// Whether GitHub's trouble is the host's (again later) or the workflow's.
+fn trouble(trouble: Trouble) -> StepError {
+    let (again, after) = (trouble.is_retryable(), trouble.after());
+    let refusal = Refusal::from(trouble);
+    if again { StepError::Retry { after, refusal } } else { StepError::Fail(refusal) }
+}
+
+fn stored(why: StoreError) -> StepError {
+    let text = format!("Our own store could not answer: {why}.");
+    StepError::Retry {
+        after: None,
+        refusal: Refusal::operator("store_unavailable", text, "Look at the server's disk and log."),
+    }
+}

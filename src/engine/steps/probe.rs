@@ -1,0 +1,21 @@
+//! Health probes.
+
+use super::{Done, Steps, answer};
+use crate::plan::{ProbeAnswer, ProbeCall};
+use crate::probes::HttpProbe;
+
+impl Steps {
+    pub(super) async fn probe(&self, call: ProbeCall) -> Done {
+        let probe = HttpProbe {
+            url: &call.check.url,
+            expect: &call.check.expect,
+            timeout: call.check.timeout,
+            version: call.version.as_deref(),
+            sha: Some(call.sha.as_str()),
+            environment: Some(&call.environment),
+        };
+        let report = self.prober.http(&probe).await;
+        let fix = Some(report.fix).filter(|fix| !fix.is_empty());
+        answer(&ProbeAnswer { ok: report.ok, code: report.code, reason: report.reason, fix, hopeless: report.hopeless })
+    }
+}

@@ -1,0 +1,101 @@
+//! Reads of GitHub and of our own store.
+
+use super::{Done, Steps, answer, stored, trouble};
+use crate::config::repo::glob;
+use crate::domain::{CommitFacts, RepoRef, Sha, Tag, TagRef, Unreadable};
+use crate::engine::accept::outcome;
+use crate::engine::host::{StepCtx, StepError};
+use crate::gates::BranchStanding;
+use crate::github::{RangeBase, RecheckAsk, TagOrSha};
+use crate::plan::{Base, Ground, Settings};
+use crate::store::locks;
+use crate::store::runs::{self, Filter, RunState};
+use crate::workflow::{self, release};
+
+const CONFIG_PATH: &str = ".github/lockkeeper.toml";
+
+/// How many of our own releases are remembered as possible baselines.
+const RELEASES: u32 = 200;
+
+impl Steps {
+    pub(super) async fn read_commit(&self, ctx: &StepCtx, repo: &RepoRef, tag: Option<&Tag>, sha: Option<&Sha>) -> Done {
+        let ask = match (tag, sha) {
+            (Some(tag), _) => TagOrSha::Tag(tag.clone()),
+            (None, Some(sha)) => TagOrSha::Sha(sha.clone()),
+            (None, None) => return answer(&serde_json::Value::Null),
+        };
+        let mut facts = self.at(repo).commit_facts(&repo.name, &ask).await.map_err(trouble)?;
+        if !facts.tags_complete && tag.is_some() {
+            self.complete_tags(repo, &mut facts).await?;
+        }
+        let released = self.released(repo).await?;
+        answer(&Ground { run: ctx.run.clone(), app_id: self.app_id, facts, released })
+    }
+
+    /// GitHub lists the newest hundred tags with their commits; the rest by name, in one more request.
+    async fn complete_tags(&self, repo: &RepoRef, facts: &mut CommitFacts) -> Result<(), StepError> {
+        let names = self.at(repo).tag_names(&repo.name, "").await.map_err(trouble)?;
+        for found in names {
+            if !facts.tags.iter().any(|tag| tag.name == found.name) {
+                facts.tags.push(TagRef { name: found.name, commit: found.object.clone(), object: Some(found.object), annotated: false, message: None });
+            }
+        }
+        facts.tags_complete = true;
+        Ok(())
+    }
+
+    /// Tags that we have released ourselves, newest first.
+    async fn released(&self, repo: &RepoRef) -> Result<Vec<Tag>, StepError> {
+        let filter = Filter {
+            repo: Some(repo.id),
+            state: Some(RunState::Finished),
+            workflow: Some(release::WORKFLOW.name.to_owned()),
+            limit: Some(RELEASES),
+            ..Filter::default()
+        };
+        let ended = self.store.read(move |rx| runs::list(rx, &filter)).await.map_err(stored)?;
+        let released = ended.into_iter().filter(|run| outcome(run).is_some_and(|o| o.state == workflow::State::Succeeded));
+        Ok(released.filter_map(|run| run.subject.tag).collect())
+    }
+
+    pub(super) async fn read_settings(&self, repo: &RepoRef, sha: &Sha) -> Done {
+        let config = match self.at(repo).file(&repo.name, CONFIG_PATH, sha.as_str()).await {
+            Ok(file) => Ok(file),
+            Err(why) if why.is_retryable() => return Err(trouble(why)),
+            Err(why) => Err(Unreadable { reason: why.to_string() }),
+        };
+        answer(&Settings { config })
+    }
+
+    pub(super) async fn recheck(
+        &self,
+        repo: &RepoRef,
+        tag: Option<&Tag>,
+        sha: &Sha,
+        base: Option<&Sha>,
+        authors: &[String],
+    ) -> Done {
+        let ask = RecheckAsk { tag, sha, base, authors };
+        answer(&self.at(repo).recheck(&repo.name, ask).await.map_err(trouble)?)
+    }
+
+    pub(super) async fn read_branches(&self, repo: &RepoRef, sha: &Sha, globs: &[String]) -> Done {
+        let all = self.at(repo).branches(&repo.name, sha).await.map_err(trouble)?;
+        let wanted = |name: &str| globs.iter().any(|pattern| glob::matches(pattern, name));
+        let named = all.into_iter().filter(|b| wanted(&b.branch.name));
+        let standings: Vec<BranchStanding> =
+            named.map(|b| BranchStanding { name: b.branch.name, ancestry: b.standing }).collect();
+        answer(&standings)
+    }
+
+    pub(super) async fn is_locked(&self, ctx: &StepCtx, key: String) -> Done {
+        let queue = self.store.read(move |rx| locks::queue(rx, &key)).await.map_err(stored)?;
+        answer(&queue.iter().any(|place| place.run != ctx.run))
+    }
+
+    pub(super) async fn read_range(&self, repo: &RepoRef, candidates: &[Base], head: &Sha) -> Done {
+        let bases: Vec<RangeBase> =
+            candidates.iter().map(|b| RangeBase { tag: b.tag.clone(), commit: b.commit.clone() }).collect();
+        answer(&self.at(repo).range(&repo.name, &bases, head).await.map_err(trouble)?)
+    }
+}
