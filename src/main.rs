@@ -1,12 +1,14 @@
 //! The program: reads the command line and hands over.
 
 use clap::Parser;
+use lockkeeper::app;
 use lockkeeper::notes::sandboxed;
 use lockkeeper::surfaces::cli::{Cli, Command, check, deliveries, notes, runs, schema, tags};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     match Cli::parse().command {
+        Command::Serve(args) => app::serve(&args),
         Command::Notes(args) => notes::run(args),
         Command::RenderNotes => sandboxed::child::run(),
         Command::Tags(args) => tags::run(args),

@@ -3,7 +3,7 @@
 //! Invariants: a tag's name starts one run for each push that matters, however many events tell of it (`push`, `create`, a
 //! redelivery, the reconciler); nothing here believes more than that something may have changed.
 
-use super::host::{Host, NewRun};
+use super::host::{Host, NewRun, Submitted};
 use super::intent::{CheckChange, Intent};
 use crate::domain::{Actor, CheckState, DeliveryId, Millis, RepoRef, RunId, Sha, Tag};
 use crate::store::runs::{self, Filter, Run, RunState, Subject};
@@ -208,19 +208,23 @@ impl Accept<'_> {
         Ok(stopped)
     }
 
-    /// Tells a waiting run to look again; false if it is over.
+    /// Tells a waiting run to look again, starts one that was given up; false if it is over.
     fn wake(&self, run: &Run) -> Result<bool, StoreError> {
-        if run.state != RunState::Active {
-            return Ok(false);
+        match run.state {
+            RunState::Active => self.host.signal_in(self.tx, &run.id, "wake", &Value::Null),
+            RunState::Dead => self.host.replay_in(self.tx, &run.id),
+            RunState::Finished => Ok(false),
         }
-        self.host.signal_in(self.tx, &run.id, "wake", &Value::Null)?;
-        Ok(true)
     }
 
     fn submit(&self, workflow: &str, key: String, subject: Subject, input: &impl Serialize) -> Runs {
         let input = serde_json::to_value(input).map_err(|why| StoreError::Sql(why.to_string()))?;
         let new = NewRun { workflow: workflow.to_owned(), key, subject, input };
-        Ok(vec![self.host.submit_in(self.tx, new)?.id().clone()])
+        let submitted = self.host.submit_in(self.tx, new)?;
+        if let Submitted::Existing(run, RunState::Dead) = &submitted {
+            self.host.replay_in(self.tx, run)?;
+        }
+        Ok(vec![submitted.id().clone()])
     }
 
     fn subject(&self, repo: &RepoRef, actor: &Actor) -> Subject {
@@ -235,7 +239,10 @@ impl Accept<'_> {
     }
 
     fn active(&self, repo: &RepoRef) -> Result<Vec<Run>, StoreError> {
-        runs::list(self.tx, &Filter { repo: Some(repo.id), state: Some(RunState::Active), limit: Some(RECENT), ..Filter::default() })
+        runs::list(
+            self.tx,
+            &Filter { repo: Some(repo.id), state: Some(RunState::Active), limit: Some(RECENT), ..Filter::default() },
+        )
     }
 
     fn of_commit(&self, repo: &RepoRef, sha: &Sha) -> Result<Vec<Run>, StoreError> {

@@ -43,7 +43,7 @@ mod range_git;
 mod range_rest;
 mod recheck;
 mod releases;
-mod secret;
+
 mod tag_releases;
 mod tags;
 mod tokens;
@@ -52,6 +52,7 @@ mod transport;
 mod trouble;
 mod workflows;
 
+pub use crate::config::Secret;
 pub use app::{AppInfo, HookConfig, HookDelivery, InstallationInfo, RepositoryInfo};
 pub use app_permissions::{EVENTS, required_permissions};
 pub use branches::BranchStanding;
@@ -69,6 +70,5 @@ pub use quota::Quota;
 pub use range::{FETCH_ABOVE, RangeBase};
 pub use recheck::RecheckAsk;
 pub use releases::{NewRelease, ReleaseChange};
-pub use secret::Secret;
 pub use trouble::{Class, Trouble};
 pub use workflows::DispatchedAsk;

@@ -30,7 +30,6 @@ pub struct Steps {
     pub github: GitHub,
     pub store: Store,
     pub prober: Prober,
-    pub app_id: u64,
     /// Our own program, which renders notes in a child process.
     pub program: PathBuf,
     /// Where people see repositories, without a slash at its end: `https://github.com`.

@@ -29,7 +29,8 @@ impl Steps {
             self.complete_tags(repo, &mut facts).await?;
         }
         let released = self.released(repo).await?;
-        answer(&Ground { run: ctx.run.clone(), app_id: self.app_id, facts, released })
+        let app_id = self.github.own_app_id().await.map_err(trouble)?;
+        answer(&Ground { run: ctx.run.clone(), app_id, facts, released })
     }
 
     /// GitHub lists the newest hundred tags with their commits; the rest by name, in one more request.
@@ -37,7 +38,13 @@ impl Steps {
         let names = self.at(repo).tag_names(&repo.name, "").await.map_err(trouble)?;
         for found in names {
             if !facts.tags.iter().any(|tag| tag.name == found.name) {
-                facts.tags.push(TagRef { name: found.name, commit: found.object.clone(), object: Some(found.object), annotated: false, message: None });
+                facts.tags.push(TagRef {
+                    name: found.name,
+                    commit: found.object.clone(),
+                    object: Some(found.object),
+                    annotated: false,
+                    message: None,
+                });
             }
         }
         facts.tags_complete = true;

@@ -1,0 +1,24 @@
+//! Where log lines go: to standard error, as text or JSON, filtered by `LOCKKEEPER_LOG`.
+
+use crate::config::settings::LogFormat;
+use crate::domain::Refusal;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
+
+/// Starts logging for this process; a second call changes nothing.
+///
+/// # Errors
+/// `log_filter_invalid`.
+pub fn start(filter: &str, format: LogFormat) -> Result<(), Refusal> {
+    let filter = EnvFilter::try_new(filter).map_err(|why| {
+        let message = format!("LOCKKEEPER_LOG is no filter: {why}.");
+        Refusal::operator("log_filter_invalid", message, "Write it like `info` or `lockkeeper=debug,warn`.")
+    })?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(BoxMakeWriter::new(std::io::stderr));
+    // Tests and the demo may have started it already.
+    let _ = match format {
+        LogFormat::Text => builder.try_init(),
+        LogFormat::Json => builder.json().try_init(),
+    };
+    Ok(())
+}

@@ -1,0 +1,249 @@
+//! The whole program in one value: store, host, doors and reconciler, started in an order that lets webhooks in as early
+//! as they can be kept, and stopped in the opposite one.
+
+use crate::config::settings::Serve;
+use crate::domain::{Millis, Refusal};
+use crate::engine::accept::Accept;
+use crate::engine::host::{Host, Options};
+use crate::engine::intent::Intent;
+use crate::engine::reconcile::Reconciler;
+use crate::engine::steps::Steps;
+use crate::github::{GitHub, GitHubConfig};
+use crate::probes::{AllowList, Prober};
+use crate::store::inbox::{self, Delivery, DeliveryStatus};
+use crate::store::{Store, StoreError};
+use crate::surfaces::control::{Desk, Door};
+use crate::surfaces::http::{Ask, Health, Limits, Metrics, Readiness, Snapshot, health_router, serve, traced};
+use crate::surfaces::webhook::{Own, Receiver, Secrets, Worker, router};
+use crate::workflow;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+
+/// What tests set otherwise.
+#[derive(Clone)]
+pub struct Tuning {
+    pub host: Options,
+    /// Between two rounds of the reconciler.
+    pub reconcile: Duration,
+    /// How long steps may take to end on shutdown.
+    pub grace: Duration,
+    /// Our own program, which renders notes in a child process; found by itself when nothing is said.
+    pub program: Option<std::path::PathBuf>,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self { host: Options::default(), reconcile: Duration::from_secs(4 * 60), grace: Duration::from_secs(20), program: None }
+    }
+}
+
+/// A running server.
+pub struct Server {
+    pub address: SocketAddr,
+    pub host: Host,
+    pub github: GitHub,
+    store: Store,
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+    grace: Duration,
+}
+
+impl Server {
+    /// Opens the store, takes up what was left, and accepts webhooks.
+    ///
+    /// # Errors
+    /// The operator's: a store that is locked or unreadable, an address that is taken, a key that is none.
+    pub async fn start(settings: Serve, tuning: Tuning) -> Result<Self, Refusal> {
+        let listener = listen(&settings.local.listen).await?;
+        let address = listener.local_addr().map_err(|why| cannot_listen(&settings.local.listen, &why))?;
+        let store = Store::open(&settings.local.data_dir)?;
+        let github = GitHub::new(github_config(&settings))?;
+        let (stop, stopped) = watch::channel(false);
+        let (own_is, own) = watch::channel(Own { app_id: settings.app.app_id.parse().ok(), slug: None });
+        let bell = Arc::new(Notify::new());
+        let metrics = Arc::new(Metrics::default());
+        let host = start_host(&settings, &tuning, &store, &github).await?;
+        let receiver = Receiver {
+            secrets: secrets(&settings)?,
+            own: own.clone(),
+            store: store.clone(),
+            bell: Arc::clone(&bell),
+            metrics: Arc::clone(&metrics),
+        };
+        let health = health(&store, &github, &host, metrics);
+        let doors = traced(router(receiver).merge(health_router(health)));
+        let door = Door::open(&settings.local.data_dir).await?;
+        let desk = Desk::new(store.clone(), Arc::clone(&bell));
+        let worker = Worker::new(store.clone(), own, bell, accept(&host, &store));
+        let reconciler = Reconciler { github: github.clone(), host: host.clone(), store: store.clone() };
+        let tasks = vec![
+            tokio::spawn(serve(listener, doors, Limits::default(), told(stopped.clone()))),
+            tokio::spawn(door.serve(desk, told(stopped.clone()))),
+            tokio::spawn(worker.run(told(stopped.clone()))),
+            tokio::spawn(learn_who_we_are(github.clone(), own_is, told(stopped.clone()))),
+            tokio::spawn(reconcile(reconciler, tuning.reconcile, told(stopped))),
+        ];
+        Ok(Self { address, host, github, store, stop, tasks, grace: tuning.grace })
+    }
+
+    /// Answers webhooks to the last moment, lets steps end, closes the store.
+    pub async fn stop(self) {
+        let left = self.host.drain(self.grace).await;
+        if left > 0 {
+            tracing::warn!(left, "steps were cut off; they are looked for and taken up at the next start");
+        }
+        // Nobody listens when every task has ended by itself.
+        let _ = self.stop.send(true);
+        for task in self.tasks {
+            if let Err(why) = task.await {
+                tracing::error!(%why, "a task ended badly");
+            }
+        }
+        self.store.close().await;
+    }
+}
+
+async fn listen(address: &str) -> Result<TcpListener, Refusal> {
+    TcpListener::bind(address).await.map_err(|why| cannot_listen(address, &why))
+}
+
+fn cannot_listen(address: &str, why: &std::io::Error) -> Refusal {
+    Refusal::operator(
+        "cannot_listen",
+        format!("Lockkeeper cannot listen on {address}: {why}."),
+        "Set LOCKKEEPER_LISTEN to a free host:port.",
+    )
+}
+
+fn github_config(settings: &Serve) -> GitHubConfig {
+    GitHubConfig {
+        api_url: settings.app.github_api_url.clone(),
+        app_id: settings.app.app_id.clone(),
+        private_key: settings.app.private_key.clone(),
+        ..GitHubConfig::default()
+    }
+}
+
+fn secrets(settings: &Serve) -> Result<Secrets, Refusal> {
+    Secrets::new(settings.webhook_secrets.iter().map(|secret| secret.expose())).ok_or_else(|| {
+        Refusal::operator("webhook_secret_missing", "There is no webhook secret.", "Set LOCKKEEPER_WEBHOOK_SECRET.")
+    })
+}
+
+async fn start_host(settings: &Serve, tuning: &Tuning, store: &Store, github: &GitHub) -> Result<Host, Refusal> {
+    let program = match &tuning.program {
+        Some(program) => program.clone(),
+        None => std::env::current_exe().map_err(|why| {
+            Refusal::operator(
+                "program_unknown",
+                format!("Lockkeeper cannot find its own program: {why}."),
+                "Start it by its path.",
+            )
+        })?,
+    };
+    let steps = Steps {
+        github: github.clone(),
+        store: store.clone(),
+        prober: Prober::new(AllowList::from(settings.allow_addresses.clone()))?,
+        program,
+        site: site(&settings.app.github_api_url),
+    };
+    Host::start(store.clone(), workflow::ALL.to_vec(), Arc::new(steps), tuning.host.clone()).await
+}
+
+/// Where people see repositories, by the address of the API.
+fn site(api_url: &str) -> String {
+    match api_url.strip_suffix("/api/v3") {
+        Some(ghes) => ghes.to_owned(),
+        None => "https://github.com".to_owned(),
+    }
+}
+
+/// Takes a delivery's intents and settles it, in one transaction.
+fn accept(host: &Host, store: &Store) -> crate::surfaces::webhook::Accept {
+    let (host, store) = (host.clone(), store.clone());
+    Arc::new(move |delivery: Delivery, intents: Vec<Intent>| {
+        let (host, store) = (host.clone(), store.clone());
+        Box::pin(async move {
+            let settled = store.write(move |tx| {
+                let accept = Accept { host: &host, tx, delivery: Some(&delivery.id), now: now() };
+                let mut runs = Vec::new();
+                for intent in &intents {
+                    runs.extend(accept.intent(intent)?);
+                }
+                runs.sort();
+                runs.dedup();
+                inbox::settle(tx, &delivery.id, DeliveryStatus::Done, "", &runs, now())?;
+                Ok::<_, StoreError>(())
+            });
+            settled.await.map_err(|why| why.refusal())
+        })
+    })
+}
+
+fn health(store: &Store, github: &GitHub, host: &Host, metrics: Arc<Metrics>) -> Health {
+    let ready_store = store.clone();
+    let ready_github = github.clone();
+    let readiness: Ask<Vec<Readiness>> = Arc::new(move || {
+        let (store, github) = (ready_store.clone(), ready_github.clone());
+        Box::pin(async move {
+            let writable = store.write(|_| Ok(())).await.map_err(|why| why.refusal()).err();
+            let known = github.own_slug().await.map_err(Refusal::from).err();
+            vec![Readiness { name: "store", problem: writable }, Readiness { name: "github", problem: known }]
+        })
+    });
+    let (store, github, host) = (store.clone(), github.clone(), host.clone());
+    let snapshot: Ask<Snapshot> = Arc::new(move || {
+        let (store, github, host) = (store.clone(), github.clone(), host.clone());
+        Box::pin(async move { super::snapshot::take(&store, &github, &host, now()).await })
+    });
+    Health { metrics, snapshot, readiness }
+}
+
+/// Asks GitHub who we are until it answers, so that our own echo is known.
+async fn learn_who_we_are(github: GitHub, own: watch::Sender<Own>, stopped: impl Future<Output = ()>) {
+    const AGAIN: Duration = Duration::from_secs(30);
+    let asking = async {
+        loop {
+            match (github.own_app_id().await, github.own_slug().await) {
+                (Ok(id), Ok(slug)) => {
+                    own.send_replace(Own { app_id: Some(id), slug: Some(slug) });
+                    return;
+                }
+                (Err(why), _) | (_, Err(why)) => tracing::warn!(code = why.code, %why, "GitHub does not say who we are"),
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    };
+    tokio::select! {
+        () = asking => {}
+        () = stopped => {}
+    }
+}
+
+async fn reconcile(reconciler: Reconciler, every: Duration, stopped: impl Future<Output = ()>) {
+    let rounds = async {
+        loop {
+            let round = reconciler.round(now()).await;
+            tracing::info!(?round, "looked for what was missed");
+            tokio::time::sleep(every).await;
+        }
+    };
+    tokio::select! {
+        () = rounds => {}
+        () = stopped => {}
+    }
+}
+
+async fn told(mut stopped: watch::Receiver<bool>) {
+    // A sender that is gone means the same as a word from it.
+    let _ = stopped.wait_for(|stop| *stop).await;
+}
+
+fn now() -> Millis {
+    Millis(jiff::Timestamp::now().as_millisecond())
+}
