@@ -23,12 +23,6 @@ pub(super) struct Closed {
     range: &'static str,
 }
 
-impl From<Vec<AddressRange>> for AllowList {
-    fn from(ranges: Vec<AddressRange>) -> Self {
-        Self(ranges)
-    }
-}
-
 impl AllowList {
     /// Addresses and ranges such as `10.0.0.0/8, fd00::/8, 192.168.1.5`, separated by commas or blanks.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
