@@ -10,7 +10,7 @@ use super::{ground, health, rollout};
 use crate::actions::deploy::{self, Subject};
 use crate::config::repo::{Environment, RepoConfig};
 use crate::domain::Sha;
-use crate::domain::{Actor, EnvName, Millis, Recheck, Refusal, RepoRef, Tag};
+use crate::domain::{Actor, Blame, EnvName, Millis, Recheck, Refusal, RepoRef, Tag};
 use crate::flow::{Flow, StepFailure, Stop, Workflow};
 use crate::gates::Verdict;
 use crate::plan::{Call, CheckOutcome, CheckRunCall, CheckRunMade, DeploymentCall, DeploymentMade, Ground, Plan, StatusCall};
@@ -256,7 +256,7 @@ fn broken(f: &mut Flow, input: &Input, failure: StepFailure, shown: &Shown) -> R
     let cancelled = failure.refusal.code == "cancelled";
     let (state, word, outcome) = match () {
         () if cancelled => (State::Cancelled, "inactive", CheckOutcome::Cancelled),
-        () if failure.dead => (State::Expired, "error", CheckOutcome::TimedOut),
+        () if failure.dead && failure.refusal.blame != Blame::Us => (State::Expired, "error", CheckOutcome::TimedOut),
         () => (State::Failed, "error", CheckOutcome::Failure),
     };
     status(f, "status.broken", input, shown, word, &failure.refusal.message, None)?;

@@ -15,7 +15,7 @@ use super::report::{Outcome, State};
 use crate::actions::deploy::Subject;
 use crate::actions::publish::{self, ReadTag};
 use crate::config::repo::RepoConfig;
-use crate::domain::{Actor, Millis, Refusal, RepoRef, Sha, Tag};
+use crate::domain::{Actor, Blame, Millis, Refusal, RepoRef, Sha, Tag};
 use crate::flow::{Flow, StepFailure, Stop, Workflow};
 use crate::gates::Verdict;
 use crate::notes::tags::{ParsedTag, Scheme};
@@ -284,7 +284,7 @@ fn broken(f: &mut Flow, input: &Input, failure: StepFailure, shown: &Shown) -> R
     }
     let (state, end) = match () {
         () if refusal.code == "cancelled" => (State::Cancelled, CheckOutcome::Cancelled),
-        () if failure.dead => (State::Expired, CheckOutcome::TimedOut),
+        () if failure.dead && refusal.blame != Blame::Us => (State::Expired, CheckOutcome::TimedOut),
         () => (State::Failed, CheckOutcome::Failure),
     };
     let mut outcome = Outcome::refused(state, refusal.clone());

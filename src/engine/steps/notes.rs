@@ -54,7 +54,7 @@ impl Steps {
     async fn earlier<T: DeserializeOwned>(&self, run: &RunId, step: &'static str) -> Result<T, StepError> {
         let run = run.clone();
         let found = self.store.read(move |rx| steps::get(rx, &run, step)).await.map_err(stored)?;
-        let value = found.and_then(|s| s.result).and_then(|result| result.get("Ok").cloned());
+        let value = found.filter(|step| step.state == "done").and_then(|step| step.result);
         let value =
             value.ok_or_else(|| StepError::Fail(Refusal::us("step_missing", format!("The step {step} has no result."))))?;
         serde_json::from_value(value).map_err(|why| {

@@ -66,11 +66,9 @@ impl Steps {
     }
 
     pub(super) async fn read_settings(&self, repo: &RepoRef, sha: &Sha) -> Done {
-        let config = match self.at(repo).file(&repo.name, CONFIG_PATH, sha.as_str()).await {
-            Ok(file) => Ok(file),
-            Err(why) if why.is_retryable() => return Err(trouble(why)),
-            Err(why) => Err(Unreadable { reason: why.to_string() }),
-        };
+        let asked = [CONFIG_PATH.to_owned()];
+        let mut files = self.at(repo).files(&repo.name, sha, &asked).await.map_err(trouble)?;
+        let config = files.pop().unwrap_or_else(|| Err(Unreadable { reason: "GitHub said nothing about it".to_owned() }));
         answer(&Settings { config })
     }
 
