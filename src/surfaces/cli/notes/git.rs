@@ -18,7 +18,7 @@ use std::process::{Command, Stdio};
 pub fn read(repo: &Path, range: &str, config: Option<FileAt>) -> Result<Source, Refusal> {
     let (from, to) = ends(range)?;
     let (old, new) = (format!("{from}^{{commit}}"), format!("{to}^{{commit}}"));
-    let paths: Vec<String> = CONFIG_PLACES.iter().chain(&IGNORE_FILES).map(|path| format!("HEAD:{path}")).collect();
+    let paths: Vec<String> = CONFIG_PLACES.iter().map(|path| format!("HEAD:{path}")).collect();
     let mut names = vec![new.as_str(), if from.is_empty() { &new } else { &old }];
     names.extend(paths.iter().map(String::as_str));
     let found = objects(repo, &names)?;
@@ -28,9 +28,7 @@ pub fn read(repo: &Path, range: &str, config: Option<FileAt>) -> Result<Source, 
     let mut files = found.into_iter().skip(2).map(|o| String::from_utf8(o?.bytes).ok());
     let configs: Vec<FileAt> =
         CONFIG_PLACES.iter().filter_map(|path| Some(FileAt { path: (*path).to_owned(), text: files.next()?? })).collect();
-    let mut ignored =
-        IGNORE_FILES.map(|_| files.next().flatten().map(|text| ignore_lines(&text)).unwrap_or_default()).into_iter();
-    let (blamed, skipped) = (ignored.next().unwrap_or_default(), ignored.next().unwrap_or_default());
+    let (blamed, skipped) = (ignore_lines(repo, ".git-blame-ignore-revs"), ignore_lines(repo, ".cliffignore"));
     let hidden = format!("^{base}");
     let list = git(repo, &["rev-list", &head, if from.is_empty() { &head } else { &hidden }], &[])?;
     let ids: Vec<&str> = std::str::from_utf8(&list).unwrap_or_default().lines().collect();
@@ -42,9 +40,6 @@ pub fn read(repo: &Path, range: &str, config: Option<FileAt>) -> Result<Source, 
     let unseen = unseen(repo, &ids, &blamed)?;
     Ok(Source { commits, tags, previous, unseen, skipped, site: origin(repo), config })
 }
-
-/// Lists of commits that git-cliff leaves out: walked over, and skipped.
-const IGNORE_FILES: [&str; 2] = [".git-blame-ignore-revs", ".cliffignore"];
 
 fn ends(range: &str) -> Result<(&str, &str), Refusal> {
     let refuse = || {
@@ -94,7 +89,9 @@ fn objects(repo: &Path, names: &[&str]) -> Result<Vec<Option<Object>>, Refusal> 
     Ok(found)
 }
 
-fn ignore_lines(text: &str) -> Vec<String> {
+/// The commit ids in a file of the working tree, as git-cliff reads it; a bare repository has none.
+fn ignore_lines(repo: &Path, name: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(repo.join(name)).unwrap_or_default();
     text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')).map(str::to_owned).collect()
 }
 
