@@ -5,7 +5,7 @@
 
 use super::clock::now;
 use super::git_objects::Login;
-use super::graphql::{Answered, Page, PageInfo};
+use super::graphql::{Answered, Page, PageInfo, PageSize};
 use super::{Installation, Operation, Trouble};
 use crate::domain::{CheckItem, CheckSource, CheckState, Millis, RepoName, Sha, Unreadable};
 use serde::Deserialize;
@@ -173,11 +173,7 @@ impl Installation {
         let Ok(mut all) = items else { return Ok(items) };
         for _ in 0..MAX_PAGES {
             let Some(after) = next.take() else { return Ok(Ok(all)) };
-            let variables = json!({"owner": repo.owner(), "name": repo.name(), "sha": sha, "checks": 100, "after": after});
-            let answered = self.query::<MoreData>(Operation::MoreChecks, MORE_CHECKS, variables).await?;
-            let mut answered = answered.tolerating(&["statusCheckRollup"])?;
-            let asked = answered.data.repository.take().and_then(|r| r.asked);
-            let more = page(asked.and_then(|c| c.status_check_rollup), &answered);
+            let more = self.checks_page(repo, sha, Some(&after)).await?;
             match more.items {
                 Ok(items) => all.extend(items),
                 unreadable => return Ok(unreadable),
@@ -189,12 +185,25 @@ impl Installation {
 
     /// Check runs and statuses of a commit, our own included.
     pub async fn checks(&self, repo: &RepoName, sha: &Sha) -> Result<Checks, Trouble> {
-        let variables = json!({"owner": repo.owner(), "name": repo.name(), "sha": sha, "checks": 100, "after": null});
-        let answered = self.query::<MoreData>(Operation::MoreChecks, MORE_CHECKS, variables).await?;
-        let mut answered = answered.tolerating(&["statusCheckRollup"])?;
-        let asked = answered.data.repository.take().and_then(|r| r.asked);
-        let first = page(asked.and_then(|c| c.status_check_rollup), &answered);
+        let first = self.checks_page(repo, sha, None).await?;
         self.all_checks(repo, sha, first).await
+    }
+
+    async fn checks_page(&self, repo: &RepoName, sha: &Sha, after: Option<&str>) -> Result<ChecksPage, Trouble> {
+        let mut size = PageSize::full();
+        loop {
+            let variables = json!({
+                "owner": repo.owner(), "name": repo.name(), "sha": sha, "items": size.get(), "after": after,
+            });
+            match self.query::<MoreData>(Operation::MoreChecks, MORE_CHECKS, variables).await {
+                Ok(answered) => {
+                    let mut answered = answered.tolerating(&["statusCheckRollup"])?;
+                    let asked = answered.data.repository.take().and_then(|r| r.asked);
+                    return Ok(page(asked.and_then(|c| c.status_check_rollup), &answered));
+                }
+                Err(trouble) => size.shrink(trouble)?,
+            }
+        }
     }
 }
 

@@ -190,3 +190,104 @@ pub(super) fn printable(text: &str) -> String {
     let words: Vec<&str> = clean.split_whitespace().map(|w| if secret(w) { "[hidden]" } else { w }).collect();
     words.join(" ").chars().take(300).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Millis = Millis(1_000_000_000);
+
+    fn trouble(status: u16, headers: &[(&str, &str)], body: &str) -> Trouble {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.insert(http::HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
+        }
+        let operation = Operation::ReleaseCreate;
+        let status = StatusCode::from_u16(status).unwrap();
+        Answer { operation, status, headers: &map, body: body.as_bytes(), now: NOW }.trouble()
+    }
+
+    fn said(message: &str) -> String {
+        serde_json::json!({"message": message, "documentation_url": "https://docs.github.com"}).to_string()
+    }
+
+    /// A wait that GitHub names, or none.
+    fn later(seconds: u64) -> Class {
+        Class::Retryable { after: Some(Duration::from_secs(seconds)) }
+    }
+    const SOON: Class = Class::Retryable { after: None };
+
+    #[test]
+    fn every_answer_has_its_class_and_code() {
+        let used_up = [("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1000300")];
+        let secondary = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.";
+        let abuse = "You have triggered an abuse detection mechanism. Please wait a few minutes before you try again.";
+        let ip = "Although you appear to have the correct authorization credentials, the `acme` organization has an IP allow \
+                  list enabled, and your IP address is not permitted to access this resource.";
+        type Case<'a> = (u16, &'a [(&'a str, &'a str)], &'a str, Class, &'a str);
+        let cases: &[Case<'_>] = &[
+            (400, &[], "Problems parsing JSON", Class::Refused, "github_bad_request"),
+            (401, &[], "Bad credentials", Class::Misconfigured, "github_unauthorized"),
+            (401, &[], "'Expiration time' claim ('exp') is too far in the future", Class::Misconfigured, "github_unauthorized"),
+            (403, &[], "Resource not accessible by integration", Class::Misconfigured, "github_permission_missing"),
+            (403, &used_up, "API rate limit exceeded for installation ID 1.", later(301), "github_rate_limit"),
+            (403, &[], "API rate limit exceeded for installation ID 1.", later(60), "github_rate_limit"),
+            (403, &[("retry-after", "7")], secondary, later(7), "github_secondary_limit"),
+            (403, &used_up, secondary, later(301), "github_secondary_limit"),
+            (403, &[], secondary, later(60), "github_secondary_limit"),
+            (403, &[], abuse, later(60), "github_secondary_limit"),
+            (403, &[("retry-after", "9")], "no", later(9), "github_secondary_limit"),
+            (403, &[], "This installation has been suspended", Class::Misconfigured, "github_installation_suspended"),
+            (403, &[], ip, Class::Misconfigured, "github_ip_not_allowed"),
+            (403, &[], "Resource protected by organization SAML enforcement.", Class::Misconfigured, "github_saml"),
+            (403, &[], "Repository was archived so is read-only.", Class::Refused, "github_repository_archived"),
+            (403, &[], "Repository access blocked", Class::Gone, "github_repository_blocked"),
+            (403, &[], "Must have admin rights to Repository.", Class::Refused, "github_forbidden"),
+            (404, &[], "Not Found", Class::Gone, "github_not_found"),
+            (408, &[], "", SOON, "github_timeout"),
+            (409, &[], "Conflict: Commit status checks failed for main.", Class::Refused, "github_conflict"),
+            (410, &[], "Gone", Class::Gone, "github_gone"),
+            (415, &[], "Unsupported Media Type", Class::Refused, "github_refused"),
+            (422, &[], "Validation Failed", Class::Refused, "github_rejected"),
+            (422, &[], "was submitted too quickly", later(60), "github_secondary_limit"),
+            (429, &[], "slow", later(60), "github_secondary_limit"),
+            (429, &[("retry-after", "30")], "slow", later(30), "github_secondary_limit"),
+            (429, &used_up, "slow", later(301), "github_rate_limit"),
+            (451, &[], "DMCA", Class::Gone, "github_gone"),
+            (500, &[], "Server Error", SOON, "github_unavailable"),
+            (501, &[], "", Class::Refused, "github_unsupported"),
+            (502, &[], "", SOON, "github_unavailable"),
+            (503, &[("retry-after", "120")], "", later(120), "github_unavailable"),
+            (503, &[("retry-after", "999999999")], "", later(MAX_WAIT), "github_unavailable"),
+            (504, &[], "", SOON, "github_unavailable"),
+        ];
+        for (status, headers, message, class, code) in cases {
+            let found = trouble(*status, headers, &said(message));
+            assert_eq!((found.class, found.code), (*class, *code), "{status} {message}");
+            assert_eq!(found.status, Some(*status));
+            assert!(found.message.ends_with('.') && !found.fix.is_empty(), "{found:?}");
+            let page = trouble(*status, headers, "<html>no JSON at all</html>");
+            assert!(!page.message.contains('<'), "a page that is not GitHub's is not quoted: {page:?}");
+        }
+    }
+
+    #[test]
+    fn a_missing_permission_is_named_and_a_value_that_is_there_too() {
+        let missing = trouble(403, &[], &said("Resource not accessible by integration"));
+        assert!(missing.message.contains("Contents: write"), "{missing}");
+        let body = serde_json::json!({"message": "Validation Failed", "errors": [
+            {"resource": "Release", "code": "already_exists", "field": "tag_name"}]});
+        let exists = trouble(422, &[], &body.to_string());
+        assert_eq!(exists.code, "github_already_exists");
+        assert!(exists.message.contains("tag_name already_exists"), "{exists}");
+    }
+
+    #[test]
+    fn what_github_says_is_made_safe() {
+        let token = format!("ghs_{}", "a".repeat(36));
+        let long = format!("Bearer {token}\r\nX: eyJhbGciOi.x.y\u{7} {}", "z".repeat(1000));
+        let shown = trouble(422, &[], &said(&long)).message;
+        assert!(!shown.contains("ghs_") && !shown.contains("eyJ"), "{shown}");
+        assert!(!shown.contains(char::is_control) && shown.chars().count() < 400);
+    }
+}

@@ -19,6 +19,7 @@ use http::header::{HeaderValue, LOCATION};
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// GitHub as our App sees it; cheap to clone.
@@ -46,7 +47,7 @@ pub(super) struct Inner {
 }
 
 /// GitHub as one installation of the App sees it; cheap to clone.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Installation {
     pub(super) github: GitHub,
     pub(super) id: InstallationId,
@@ -92,6 +93,12 @@ impl Reply {
         let part = link.split(',').find(|part| part.contains("rel=\"next\""))?;
         let (_, rest) = part.split_once('<')?;
         Some(rest.split_once('>')?.0.to_owned())
+    }
+}
+
+impl fmt::Debug for GitHub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GitHub").field("api", &self.inner.bases.rest).finish_non_exhaustive()
     }
 }
 

@@ -135,8 +135,7 @@ impl Installation {
         loop {
             let variables = json!({
                 "owner": repo.owner(), "name": repo.name(), "asked": object, "head": head,
-                "tag": tag.map_or("", Tag::as_str), "withTag": tag.is_some(), "many": many && tag.is_some(),
-                "commits": size.get(), "checks": 100,
+                "tag": tag.map_or("", Tag::as_str), "withTag": tag.is_some(), "many": many && tag.is_some(), "items": size.get(),
             });
             match self.query::<Data>(Operation::ReleaseFacts, RELEASE_FACTS, variables).await {
                 Ok(answered) => return answered.tolerating(TOLERATED),

@@ -46,6 +46,10 @@ mod releases;
 
 mod tag_releases;
 mod tags;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod tokens;
 mod topology;
 mod transport;

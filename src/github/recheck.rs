@@ -4,7 +4,7 @@ use super::checks::{self, Rollup};
 use super::clock::now;
 use super::compare::Distance;
 use super::git_objects::{CommitNode, GitObject};
-use super::graphql::{Answered, Page};
+use super::graphql::{Answered, Page, PageSize};
 use super::tag_releases::{Found, ReleasesOfTag};
 use super::{Installation, Operation, Trouble};
 use crate::domain::{Commit, Recheck, ReleaseInfo, RepoName, Sha, Tag};
@@ -109,10 +109,18 @@ impl Installation {
         authors: &[(String, Vec<String>)],
     ) -> Result<(Answered<Data>, Vec<ReleaseInfo>), Trouble> {
         let (document, mut variables) = request(repo, ask, authors);
+        let mut size = PageSize::full();
         loop {
             let many = self.has_many_releases(repo) && ask.tag.is_some();
             variables["many"] = json!(many);
-            let answered = self.query::<Data>(Operation::Recheck, &document, variables.clone()).await?;
+            variables["items"] = json!(size.get());
+            let answered = match self.query::<Data>(Operation::Recheck, &document, variables.clone()).await {
+                Ok(answered) => answered,
+                Err(trouble) => {
+                    size.shrink(trouble)?;
+                    continue;
+                }
+            };
             let mut got = answered.tolerating(&["statusCheckRollup", "compare", "base"])?;
             let Some(tag) = ask.tag else { return Ok((got, Vec::new())) };
             let of_tag = got.data.repository.as_mut().map(|r| std::mem::take(&mut r.of_tag)).unwrap_or_default();
@@ -178,7 +186,6 @@ fn request(repo: &RepoName, ask: &RecheckAsk<'_>, authors: &[(String, Vec<String
         "tagRef": ask.tag.map_or_else(String::new, |tag| format!("refs/tags/{tag}")),
         "withTag": ask.tag.is_some(), "sha": ask.sha,
         "base": ask.base.unwrap_or(ask.sha), "baseHead": ask.base.unwrap_or(ask.sha), "withBase": ask.base.is_some(),
-        "checks": 100,
     });
     for (at, (_, addresses)) in authors.iter().enumerate() {
         // Writing to a String cannot fail.

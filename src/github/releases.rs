@@ -125,6 +125,11 @@ impl Installation {
         }
     }
 
+    /// The newest release of a tag whose body holds our marker: an earlier, perhaps unanswered, work of the same run.
+    pub async fn find_marked_release(&self, repo: &RepoName, tag: &Tag, marker: &str) -> Result<Option<ReleaseInfo>, Trouble> {
+        Ok(self.find_releases(repo, tag).await?.into_iter().find(|release| release.body.contains(marker)))
+    }
+
     /// Releases of a tag among the newest 500, drafts included, newest first.
     pub async fn find_releases(&self, repo: &RepoName, tag: &Tag) -> Result<Vec<ReleaseInfo>, Trouble> {
         let mut next = Some(repo_path(repo, "releases?per_page=100"));
