@@ -20,6 +20,8 @@ mod undo;
 mod waits;
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;
 
 pub use advance::{Advance, Workflow, WorkflowFn, advance};
