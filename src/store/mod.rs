@@ -10,7 +10,9 @@
 //! - SQLite is 3.51.3 or later: versions before it can corrupt a WAL that is reset while it is read.
 //! - The folder is 0700 and its files are 0600.
 
+pub mod audit;
 mod error;
+pub mod facts;
 pub mod inbox;
 pub mod locks;
 mod migrate;
