@@ -9,6 +9,8 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Serve(args) => app::serve(&args),
+        Command::Demo(args) => app::demo(&args),
+        Command::Rehearse(args) => app::rehearse(&args),
         Command::Notes(args) => notes::run(args),
         Command::RenderNotes => sandboxed::child::run(),
         Command::Tags(args) => tags::run(args),

@@ -1,7 +1,7 @@
 //! `lockkeeper serve`: settings, logging, the server, and a quiet end on SIGTERM.
 
-use super::{Server, Tuning, logging};
-use crate::config::settings::{EXIT_CODE, Serve};
+use super::{Server, Tuning, logging, say};
+use crate::config::settings::Serve;
 use crate::domain::Refusal;
 use crate::surfaces::cli::serve::Args;
 use std::process::ExitCode;
@@ -16,23 +16,15 @@ pub fn serve(args: &Args) -> ExitCode {
     if let Err(refusal) = logging::start(&settings.local.log, settings.local.log_format) {
         return say(&[refusal]);
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(why) => {
-            return say(&[Refusal::operator(
-                "no_runtime",
-                format!("No threads can be started: {why}."),
-                "See the machine's limits.",
-            )]);
+    super::with_runtime(async {
+        match until_told(settings).await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(refusal) => {
+                say(&[refusal]);
+                ExitCode::FAILURE
+            }
         }
-    };
-    match runtime.block_on(until_told(settings)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(refusal) => {
-            say(&[refusal]);
-            ExitCode::FAILURE
-        }
-    }
+    })
 }
 
 async fn until_told(settings: Serve) -> Result<(), Refusal> {
@@ -49,12 +41,4 @@ async fn until_told(settings: Serve) -> Result<(), Refusal> {
     tracing::info!("stopping: what has begun may end, the rest goes on at the next start");
     server.stop().await;
     Ok(())
-}
-
-#[allow(clippy::print_stderr, reason = "the program's own refusals go to the person who started it")]
-fn say(problems: &[Refusal]) -> ExitCode {
-    for problem in problems {
-        eprintln!("lockkeeper: {} [{}]\n  {}", problem.message, problem.code, problem.fix);
-    }
-    ExitCode::from(EXIT_CODE)
 }

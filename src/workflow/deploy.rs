@@ -28,6 +28,8 @@ const DESCRIPTION: usize = 140;
 pub struct Input {
     pub repo: RepoRef,
     pub environment: EnvName,
+    /// Its `sha` and `tag` stand beside the others in the stored input, where the host finds them.
+    #[serde(flatten)]
     pub subject: Subject,
     pub actor: Actor,
     pub asked_at: Millis,

@@ -5,6 +5,7 @@ mod code;
 mod import;
 mod installs;
 mod pulls;
+mod rehearsal;
 mod seed;
 mod state;
 
