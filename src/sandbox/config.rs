@@ -42,9 +42,8 @@ impl Default for SandboxConfig {
             ("checks", "write"),
             ("contents", "write"),
             ("deployments", "write"),
-            ("issues", "write"),
             ("members", "read"),
-            ("pull_requests", "write"),
+            ("pull_requests", "read"),
             ("statuses", "read"),
         ];
         let events = "check_run check_suite create delete deployment deployment_status pull_request push release repository status \

@@ -85,7 +85,15 @@ pub enum Moment {
     AfterAnswer,
 }
 
-type Hook = Arc<dyn Fn(&RequestInfo) + Send + Sync>;
+/// What becomes of a request after a hook looked at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    GoOn,
+    /// The connection is reset; before the effect there is none.
+    Abandon,
+}
+
+type Hook = Arc<dyn Fn(&RequestInfo) -> Verdict + Send + Sync>;
 
 #[derive(Default)]
 pub(super) struct Faults {
@@ -120,10 +128,14 @@ impl Faults {
     }
 
     /// Calls the hooks of a moment, outside every lock: a hook may block, or kill the client.
-    pub fn call(&self, moment: Moment, info: &RequestInfo) {
+    pub fn call(&self, moment: Moment, info: &RequestInfo) -> Verdict {
         let hooks = self.hooks.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut verdict = Verdict::GoOn;
         for (_, hook) in hooks.iter().filter(|(when, _)| *when == moment) {
-            hook(info);
+            if hook(info) == Verdict::Abandon {
+                verdict = Verdict::Abandon;
+            }
         }
+        verdict
     }
 }

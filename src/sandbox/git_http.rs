@@ -1,6 +1,11 @@
-//! Smart HTTP for `git fetch` and `git clone`, through git's own `http-backend`. Pushing over HTTP is not offered.
+//! Smart HTTP for `git clone`, `fetch` and `push`, through git's own `http-backend`.
+//!
+//! The App reads with its token as a password; a person reads and pushes with `ghp_<login>`, if the role allows it.
 
 use super::http::{Body, Caller, Refused, Reply, RequestInfo, Shared};
+use super::model::Role;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
 use std::io::Write;
 use std::path::PathBuf;
@@ -21,34 +26,63 @@ pub(super) fn route_name(path: &str) -> String {
     format!("git {}", service(path).map_or("", |(_, service)| service))
 }
 
+/// A repository that may be used, and who pushes to it.
+struct Opened {
+    id: u64,
+    dir: PathBuf,
+    pusher: Option<String>,
+}
+
 pub(super) async fn answer(shared: &Arc<Shared>, info: &RequestInfo, headers: &HeaderMap) -> Reply {
-    let dir = match open(shared, info, headers) {
-        Ok(dir) => dir,
+    let opened = match open(shared, info, headers) {
+        Ok(opened) => opened,
         Err(mut refused) => {
             refused.headers.push(("www-authenticate".into(), "Basic realm=\"GitHub\"".into()));
             return refused.into_reply();
         }
     };
-    let (info, headers) = (info.clone(), headers.clone());
+    let (info, headers, dir) = (info.clone(), headers.clone(), opened.dir);
+    let pushed = info.method == "POST" && writes(&info.path);
     let ran = tokio::task::spawn_blocking(move || backend(&dir, &info, &headers)).await;
-    ran.unwrap_or_else(|e| Refused::broken(e).into_reply())
+    let reply = ran.unwrap_or_else(|e| Refused::broken(e).into_reply());
+    if let Some(pusher) = opened.pusher.filter(|_| pushed)
+        && let Err(error) = shared.change(|world| world.notice_push(opened.id, &pusher))
+    {
+        return Refused::broken(error).into_reply();
+    }
+    reply
 }
 
-fn open(shared: &Shared, info: &RequestInfo, headers: &HeaderMap) -> Result<PathBuf, Refused> {
+fn writes(path: &str) -> bool {
+    path.ends_with("/git-receive-pack") || path.ends_with("service=git-receive-pack")
+}
+
+fn open(shared: &Shared, info: &RequestInfo, headers: &HeaderMap) -> Result<Opened, Refused> {
     let header = headers.get("authorization").and_then(|v| v.to_str().ok());
-    let world = shared.world();
+    let mut world = shared.world();
     let unseen = || Refused::new(401, "Repository not found.");
     let (name, _) = service(&info.path).ok_or_else(unseen)?;
-    let caller = world.authenticate(header)?;
+    let login = header.and_then(person);
+    let caller = if login.is_some() { Caller::Nobody } else { world.authenticate(header)? };
     let repo = world.repo_id(&name).and_then(|id| world.repos.get(&id)).ok_or_else(unseen)?;
+    let role = login.as_ref().map_or(Role::None, |login| repo.role(login));
     let read = match &caller {
         Caller::Installation { repos, .. } => repos.contains(&repo.id) && caller.may("contents", "read"),
-        Caller::Nobody | Caller::App => !repo.private,
+        Caller::Nobody | Caller::App => !repo.private || role >= Role::Read,
     };
-    if info.path.contains("receive-pack") || !read {
+    if !read || (writes(&info.path) && role < Role::Write) {
         return Err(unseen());
     }
-    Ok(repo.git.dir().to_owned())
+    let (id, dir) = (repo.id, repo.git.dir().to_owned());
+    let pusher = login.map(|login| world.account(&login).login);
+    Ok(Opened { id, dir, pusher })
+}
+
+/// The login of a person's token.
+fn person(header: &str) -> Option<String> {
+    let plain = STANDARD.decode(header.strip_prefix("Basic ")?.trim()).ok()?;
+    let (_, password) = std::str::from_utf8(&plain).ok()?.split_once(':')?;
+    password.strip_prefix("ghp_").map(str::to_owned)
 }
 
 /// CGI, as `git help http-backend` describes it.
@@ -57,7 +91,7 @@ fn backend(dir: &std::path::Path, info: &RequestInfo, headers: &HeaderMap) -> Re
     let query = info.path.split_once('?').map_or("", |(_, query)| query);
     let service = service(&info.path).map_or("", |(_, service)| service);
     let mut command = super::git::command(dir);
-    command.env_remove("GIT_DIR").arg("http-backend");
+    command.env_remove("GIT_DIR").args(["-c", "http.receivepack=true", "http-backend"]);
     command.env("GIT_PROJECT_ROOT", dir).env("GIT_HTTP_EXPORT_ALL", "1").env("PATH_INFO", format!("/{service}"));
     command.env("REQUEST_METHOD", &info.method).env("QUERY_STRING", query).env("CONTENT_TYPE", of("content-type"));
     command.env("HTTP_CONTENT_ENCODING", of("content-encoding")).env("GIT_PROTOCOL", of("git-protocol"));

@@ -23,7 +23,7 @@
 //! `views` the JSON; `rest` and `graphql` the doors for the App; `control` the door for tests; `hooks` the way back;
 //! `http` and `faults` everything about the wire.
 //!
-//! Not covered: pushing over HTTP, uploads to releases, branch protection and rulesets, mutations in GraphQL, TLS.
+//! Not covered: uploads to releases, branch protection and rulesets, mutations in GraphQL, TLS.
 
 mod changes;
 mod config;
@@ -45,7 +45,7 @@ mod world;
 
 pub use config::{SandboxConfig, SandboxError, Webhook};
 pub use control::{CommitSeed, DeploymentReport, Merge, PullSeed, RefPush, RepoHandle, RepoSeed};
-pub use faults::{Fault, Moment, Trouble, When};
+pub use faults::{Fault, Moment, Trouble, Verdict, When};
 pub use hooks::{Delivery, HookAction, HookRule, Order};
 pub use http::RequestInfo;
 pub use journal::{LogEntry, Violation};

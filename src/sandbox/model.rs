@@ -127,6 +127,8 @@ pub struct WorkflowRun {
     pub id: u64,
     pub workflow_id: u64,
     pub workflow: String,
+    /// `run-name` of the workflow, or its name.
+    pub title: String,
     pub path: String,
     pub number: u64,
     pub suite: u64,

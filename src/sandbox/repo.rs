@@ -20,6 +20,14 @@ impl Target {
     }
 }
 
+/// One file of a pull request.
+pub(super) struct ChangedFile {
+    /// `added`, `modified`, `removed` or `renamed`.
+    pub status: &'static str,
+    pub path: String,
+    pub previous: Option<String>,
+}
+
 pub(super) struct Repo {
     pub id: u64,
     pub owner: String,
@@ -134,6 +142,33 @@ impl Repo {
         let stable = self.releases.iter().filter(|r| !r.draft && !r.prerelease);
         let chosen = stable.clone().find(|r| Some(r.id) == self.latest);
         chosen.or_else(|| stable.max_by_key(|r| (r.created_at, r.id)))
+    }
+
+    /// The commits that a pull request offers or brought, without the merge, newest first.
+    pub fn work_of(&self, pull: &Pull) -> Vec<Sha> {
+        self.git.range(&[&pull.base_sha], &pull.head_sha)
+    }
+
+    /// What a pull request changes against its base.
+    pub fn files_of(&self, pull: &Pull) -> Result<Vec<ChangedFile>, SandboxError> {
+        let base = self.git.merge_base(&pull.base_sha, &pull.head_sha).unwrap_or_else(|| pull.base_sha.clone());
+        let out =
+            self.git.run(&["diff-tree", "-r", "-M", "-z", "--name-status", base.as_str(), pull.head_sha.as_str()], b"")?;
+        let text = String::from_utf8_lossy(&out).into_owned();
+        let mut parts = text.split('\0').filter(|p| !p.is_empty()).map(str::to_owned);
+        let mut files = Vec::new();
+        while let (Some(kind), Some(path)) = (parts.next(), parts.next()) {
+            let status = match kind.chars().next() {
+                Some('A') => "added",
+                Some('D') => "removed",
+                Some('R') => "renamed",
+                _ => "modified",
+            };
+            let new = if status == "renamed" { parts.next() } else { None };
+            let previous = new.is_some().then(|| path.clone());
+            files.push(ChangedFile { status, path: new.unwrap_or(path), previous });
+        }
+        Ok(files)
     }
 
     /// Pull requests that a commit came with, or is offered in.

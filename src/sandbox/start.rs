@@ -1,7 +1,7 @@
 //! Starting and stopping, and what belongs to no single repository.
 
 use super::config::{SandboxConfig, SandboxError, Webhook};
-use super::faults::{Fault, Moment};
+use super::faults::{Fault, Moment, Verdict};
 use super::hooks::{Delivery, Event, HookRule, Order, Outbox};
 use super::http::{RequestInfo, Server, Shared, start};
 use super::ids::{Ids, Kind};
@@ -14,7 +14,7 @@ use aws_lc_rs::signature::KeyPair as _;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -55,6 +55,7 @@ impl Sandbox {
             buckets: HashMap::new(),
             outbox: Outbox::default(),
             clock_offset_ms: 0,
+            creates: None,
         };
         let server = start(listen, world)?;
         let base_url = {
@@ -94,6 +95,10 @@ impl Sandbox {
     pub fn set_clock_offset(&self, milliseconds: i64) {
         self.shared().change(|world| world.clock_offset_ms = milliseconds);
     }
+    /// GitHub's limits on making things, 80 a minute and 500 an hour; off unless asked for.
+    pub fn set_secondary_limits(&self, on: bool) {
+        self.shared().change(|world| world.creates = on.then(VecDeque::new));
+    }
     /// Requests per hour and installation, from now on.
     pub fn set_rate_limit(&self, limit: u64) {
         self.shared().change(|world| world.config.rate_limit = limit);
@@ -131,6 +136,14 @@ impl Sandbox {
     }
     /// Calls `hook` at that moment of every request, on a thread of the sandbox. It may block.
     pub fn on(&self, moment: Moment, hook: impl Fn(&RequestInfo) + Send + Sync + 'static) {
+        self.intercept(moment, move |request| {
+            hook(request);
+            Verdict::GoOn
+        });
+    }
+    /// Like [`Self::on`], and may abandon the request: before the effect, so that a client that was killed meanwhile has
+    /// changed nothing; after it, so that the answer is lost. After the answer there is nothing left to abandon.
+    pub fn intercept(&self, moment: Moment, hook: impl Fn(&RequestInfo) -> Verdict + Send + Sync + 'static) {
         self.shared().faults.hook(moment, Arc::new(hook));
     }
     /// Removes all faults and hooks.

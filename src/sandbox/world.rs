@@ -8,7 +8,7 @@ use super::ids::{Ids, Kind};
 use super::model::{Account, AccountKind};
 use super::repo::Repo;
 use crate::domain::Millis;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -69,6 +69,8 @@ pub(super) struct World {
     pub outbox: Outbox,
     /// Added to this machine's clock, for tests of clocks that disagree.
     pub clock_offset_ms: i64,
+    /// When things were made in the last hour, if GitHub's secondary limits are on.
+    pub creates: Option<VecDeque<Millis>>,
 }
 
 impl World {

@@ -6,6 +6,7 @@ use crate::sandbox::SandboxError;
 use crate::sandbox::hooks::Event;
 use crate::sandbox::ids::Kind;
 use crate::sandbox::model::{CheckRun, Deployment, DeploymentStatus, Status};
+use crate::sandbox::rest::actions::NewRun;
 use crate::sandbox::rest::deployments::STATES;
 use crate::sandbox::views;
 use crate::sandbox::world::World;
@@ -71,24 +72,27 @@ impl RepoHandle {
         })
     }
 
-    /// Somebody presses "Re-run" on a check run. Nothing happens to it: its App is asked to run it again, and only the App
-    /// under test can be told here.
+    /// Somebody presses "Re-run" on a check run of the App under test: the App is asked to run it again.
     pub fn rerequest_check(&self, check: u64, by: &str) -> Result<(), SandboxError> {
+        self.ask_app(check, by, "rerequested", json!({}))
+    }
+
+    /// GitHub asks only the App that made a check run.
+    fn ask_app(&self, check: u64, by: &str, action: &'static str, extra: Value) -> Result<(), SandboxError> {
         self.change(|world, id| {
             world.account(by);
-            world.tell_check(id, check, "rerequested", by, json!({}));
+            let app = world.config.app_id;
+            if !repo_of(world, id)?.checks.iter().any(|c| c.id == check && c.app_id == app) {
+                return Err(no("no check run of the App under test"));
+            }
+            world.tell_check(id, check, action, by, extra);
             Ok(())
         })
     }
 
     /// Somebody presses a button of a check run.
     pub fn press_check_button(&self, check: u64, identifier: &str, by: &str) -> Result<(), SandboxError> {
-        self.change(|world, id| {
-            world.account(by);
-            let extra = json!({ "requested_action": { "identifier": identifier } });
-            world.tell_check(id, check, "requested_action", by, extra);
-            Ok(())
-        })
+        self.ask_app(check, by, "requested_action", json!({ "requested_action": { "identifier": identifier } }))
     }
 
     /// A commit status: `pending`, `success`, `failure` or `error`.
@@ -181,7 +185,9 @@ impl RepoHandle {
     pub fn start_run(&self, path: &str, event: &str, branch: &str, sha: &Sha, by: &str) -> Result<u64, SandboxError> {
         self.change(|world, id| {
             world.account(by);
-            world.add_run(id, path, event, branch, sha.clone(), json!({}), by).map_err(refused)
+            let (path, event, branch) = (path.to_owned(), event.to_owned(), branch.to_owned());
+            let run = NewRun { path, title: None, event, branch, sha: sha.clone(), inputs: json!({}), actor: by.to_owned() };
+            world.add_run(id, run).map_err(refused)
         })
     }
 }

@@ -1,63 +1,71 @@
-//! Questions about the commit graph, answered in memory.
+//! Questions about the commit graph, answered in memory: commits are numbered, a set of them is a list of marks.
 
-use super::{CommitObject, Git};
+use super::Git;
 use crate::domain::Sha;
-use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::collections::BinaryHeap;
 
 impl Git {
-    /// The commits that `tip` reaches, itself included.
-    pub fn ancestors(&self, tip: &Sha) -> HashSet<&Sha> {
-        let mut seen = HashSet::new();
-        let mut open = self.commits.get_key_value(tip).map(|(sha, _)| sha).into_iter().collect::<Vec<_>>();
-        while let Some(sha) = open.pop() {
-            if seen.insert(sha)
-                && let Some(commit) = self.commits.get(sha)
-            {
-                open.extend(commit.parents.iter().filter_map(|p| self.commits.get_key_value(p).map(|(sha, _)| sha)));
-            }
+    fn number(&self, sha: &Sha) -> Option<u32> {
+        self.numbers.get(sha).copied()
+    }
+
+    /// Marks everything that the tips reach, themselves included.
+    fn reach(&self, tips: impl IntoIterator<Item = u32>) -> Vec<bool> {
+        let mut marks = vec![false; self.graph.len()];
+        let mut open = tips.into_iter().collect::<Vec<_>>();
+        while let Some(n) = open.pop() {
+            let Some(mark) = marks.get_mut(n as usize).filter(|mark| !**mark) else { continue };
+            *mark = true;
+            open.extend(self.graph.get(n as usize).into_iter().flatten());
         }
-        seen
+        marks
     }
 
     pub fn is_ancestor(&self, ancestor: &Sha, tip: &Sha) -> bool {
-        ancestor == tip || self.ancestors(tip).contains(ancestor)
+        let marked = |n: u32| self.reach(self.number(tip)).get(n as usize).copied().unwrap_or(false);
+        ancestor == tip || self.number(ancestor).is_some_and(marked)
     }
 
     /// The commits that `tip` reaches and none of `without` does, newest first, children before parents.
     pub fn range(&self, without: &[&Sha], tip: &Sha) -> Vec<Sha> {
-        let hidden = without.iter().flat_map(|sha| self.ancestors(sha)).collect::<HashSet<_>>();
-        let shown = self.ancestors(tip).into_iter().filter(|sha| !hidden.contains(sha)).collect::<HashSet<_>>();
-        let mut children: HashMap<&Sha, usize> = HashMap::new();
-        for parent in shown.iter().filter_map(|sha| self.commits.get(*sha)).flat_map(|c| &c.parents) {
-            *children.entry(parent).or_default() += 1;
+        let hidden = self.reach(without.iter().filter_map(|sha| self.number(sha)));
+        let mut shown = self.reach(self.number(tip));
+        shown.iter_mut().zip(hidden).for_each(|(shown, hidden)| *shown &= !hidden);
+        let is_shown = |n: u32| shown.get(n as usize).copied().unwrap_or(false);
+        let parents = |n: u32| self.graph.get(n as usize).into_iter().flatten().copied().filter(|p| is_shown(*p));
+        let mut children = vec![0_u32; self.graph.len()];
+        for parent in (0..).take(self.graph.len()).filter(|n| is_shown(*n)).flat_map(parents) {
+            if let Some(count) = children.get_mut(parent as usize) {
+                *count += 1;
+            }
         }
-        let mut ready = BinaryHeap::new();
-        let rank = |commit: &CommitObject| (commit.committer.time, commit.sha.clone());
-        ready.extend(shown.get(tip).and_then(|sha| self.commits.get(*sha)).map(rank));
-        let mut out = Vec::with_capacity(shown.len());
-        while let Some((_, sha)) = ready.pop() {
-            for parent in self.commits.get(&sha).into_iter().flat_map(|c| &c.parents).filter(|p| shown.contains(p)) {
-                let left = children.entry(parent).or_default();
-                *left = left.saturating_sub(1);
-                if *left == 0 {
-                    ready.extend(self.commits.get(parent).map(rank));
+        // By time, and for equal times the one that was made later first.
+        let time = |n: u32| (self.commits.get(n as usize).map_or(0, |c| c.committer.time), n);
+        let mut ready = self.number(tip).filter(|n| is_shown(*n)).map(time).into_iter().collect::<BinaryHeap<_>>();
+        let mut out = Vec::new();
+        while let Some((_, n)) = ready.pop() {
+            out.extend(self.commits.get(n as usize).map(|c| c.sha.clone()));
+            for parent in parents(n) {
+                if let Some(left) = children.get_mut(parent as usize) {
+                    *left = left.saturating_sub(1);
+                    ready.extend((*left == 0).then(|| time(parent)));
                 }
             }
-            out.push(sha);
         }
         out
     }
 
     /// How far `head` is ahead of and behind `base`.
     pub fn ahead_behind(&self, base: &Sha, head: &Sha) -> (u64, u64) {
-        let (ours, theirs) = (self.ancestors(base), self.ancestors(head));
-        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-        (count(theirs.difference(&ours).count()), count(ours.difference(&theirs).count()))
+        let (ours, theirs) = (self.reach(self.number(base)), self.reach(self.number(head)));
+        let only = |a: &[bool], b: &[bool]| a.iter().zip(b).map(|(a, b)| u64::from(*a && !*b)).sum();
+        (only(&theirs, &ours), only(&ours, &theirs))
     }
 
     /// The newest commit that both reach.
     pub fn merge_base(&self, a: &Sha, b: &Sha) -> Option<Sha> {
-        let theirs = self.ancestors(b);
-        self.range(&[], a).into_iter().find(|sha| theirs.contains(sha))
+        let theirs = self.reach(self.number(b));
+        let shared = |sha: &Sha| self.number(sha).is_some_and(|n| theirs.get(n as usize).copied().unwrap_or(false));
+        self.range(&[], a).into_iter().find(shared)
     }
 }

@@ -30,7 +30,10 @@ pub(super) struct Object {
 pub(super) struct Git {
     dir: PathBuf,
     batch: Option<Batch>,
-    commits: HashMap<Sha, CommitObject>,
+    commits: Vec<CommitObject>,
+    numbers: HashMap<Sha, u32>,
+    /// The parents of each commit by number; a parent that a shallow copy lacks is left out.
+    graph: Vec<Vec<u32>>,
 }
 
 /// A `git` process that sees no configuration but the repository's own.
@@ -51,7 +54,7 @@ impl Git {
         let mut init = command(dir);
         init.args(["init", "--quiet", "--bare", "--template=", "--initial-branch", default_branch]);
         run(init, b"")?;
-        Ok(Self { dir: dir.to_owned(), batch: None, commits: HashMap::new() })
+        Ok(Self::at(dir))
     }
 
     /// A bare copy of a local repository: all its branches and tags.
@@ -59,10 +62,14 @@ impl Git {
         let mut clone = command(dir);
         clone.env_remove("GIT_DIR").args(["clone", "--quiet", "--bare", "--no-hardlinks", "--template="]).arg(from).arg(dir);
         run(clone, b"")?;
-        let mut git = Self { dir: dir.to_owned(), batch: None, commits: HashMap::new() };
+        let mut git = Self::at(dir);
         let tips = git.refs()?.into_values().collect::<Vec<_>>();
         git.learn(&tips)?;
         Ok(git)
+    }
+
+    fn at(dir: &Path) -> Self {
+        Self { dir: dir.to_owned(), batch: None, commits: Vec::new(), numbers: HashMap::new(), graph: Vec::new() }
     }
 
     pub fn dir(&self) -> &Path {
@@ -127,14 +134,14 @@ impl Git {
 
     /// A commit by its full id.
     pub fn commit(&self, sha: &Sha) -> Option<&CommitObject> {
-        self.commits.get(sha)
+        self.commits.get(*self.numbers.get(sha)? as usize)
     }
 
     /// Follows annotated tags to the commit.
     pub fn peel(&mut self, object: &Sha) -> Option<Sha> {
         let mut at = object.clone();
         for _ in 0..8 {
-            if self.commits.contains_key(&at) {
+            if self.numbers.contains_key(&at) {
                 return Some(at);
             }
             at = self.tag(&at)?.target;
@@ -154,21 +161,24 @@ impl Git {
             return Ok(());
         }
         let input = tips.iter().map(|sha| format!("{sha}\n")).collect::<String>();
-        let out = self.run(&["rev-list", "--stdin"], input.as_bytes())?;
+        let out = self.run(&["rev-list", "--reverse", "--topo-order", "--stdin"], input.as_bytes())?;
         let all = String::from_utf8_lossy(&out).lines().filter_map(|l| Sha::parse(l).ok()).collect::<Vec<_>>();
         self.learn_exactly(&all)
     }
 
-    /// Reads these commits, one question each over one process.
+    /// Reads these commits, parents before children, one question each over one process.
     pub fn learn_exactly(&mut self, shas: &[Sha]) -> Result<(), SandboxError> {
         for sha in shas.iter().filter(|sha| !sha.as_str().is_empty()) {
-            if self.commits.contains_key(sha) {
+            if self.numbers.contains_key(sha) {
                 continue;
             }
             let object = self.object(sha.as_str())?.filter(|o| o.kind == "commit");
             let commit = object.and_then(|o| CommitObject::parse(sha.clone(), &o.bytes));
             let commit = commit.ok_or_else(|| SandboxError::Git(format!("{sha} is not a readable commit")))?;
-            self.commits.insert(sha.clone(), commit);
+            let number = u32::try_from(self.commits.len()).map_err(|_| SandboxError::Git("too many commits".into()))?;
+            self.numbers.insert(sha.clone(), number);
+            self.graph.push(commit.parents.iter().filter_map(|p| self.numbers.get(p).copied()).collect());
+            self.commits.push(commit);
         }
         Ok(())
     }

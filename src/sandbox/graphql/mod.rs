@@ -7,6 +7,8 @@ mod exec;
 mod nodes;
 mod resolve;
 mod schema;
+#[cfg(test)]
+mod tests;
 
 use super::http::{Caller, Refused, Reply};
 use super::world::World;

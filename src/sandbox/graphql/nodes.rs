@@ -38,6 +38,12 @@ pub(super) enum Node {
     /// Repository, deployment, status.
     DeploymentStatus(u64, u64, u64),
     PullRequest(u64, u64),
+    PullCommit {
+        repo: u64,
+        pull: u64,
+        sha: Sha,
+    },
+    ChangedFile(String),
     Label(u64, String),
     Connection(Box<Connection>),
     Edge(String, Box<Node>),
@@ -89,6 +95,8 @@ impl Node {
             Self::Deployment(..) => "Deployment",
             Self::DeploymentStatus(..) => "DeploymentStatus",
             Self::PullRequest(..) => "PullRequest",
+            Self::PullCommit { .. } => "PullRequestCommit",
+            Self::ChangedFile(_) => "PullRequestChangedFile",
             Self::Label(..) => "Label",
             Self::Connection(connection) => connection.type_name,
             Self::Edge(_, node) => match **node {

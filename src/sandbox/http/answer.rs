@@ -4,6 +4,7 @@ use super::call::{Call, Caller};
 use super::reply::{Answer, Body, Refused, Reply};
 use super::routes::{self, Needs, Route};
 use super::{body, decode};
+use crate::domain::Millis;
 use crate::sandbox::graphql;
 use crate::sandbox::world::{Bucket, World};
 use bytes::Bytes;
@@ -67,6 +68,9 @@ pub(super) fn respond(world: &mut World, info: &RequestInfo, headers: &HeaderMap
         complaints.push(refused.message().to_owned());
         refused.into_reply()
     });
+    if world.clock_offset_ms != 0 {
+        reply.headers.push(("date".into(), http_date(world.now())));
+    }
     let version = header(headers, "x-github-api-version").unwrap_or(VERSIONS[0]);
     reply.headers.push(("x-github-api-version-selected".into(), version.to_owned()));
     if let Some((bucket, limit, resource)) = rate {
@@ -111,6 +115,7 @@ fn answer(world: &mut World, info: &RequestInfo, headers: &HeaderMap, complaints
         api_version: version.to_owned(),
     };
     authorize(world, route, &mut call)?;
+    slow_down(world, &info.method, route)?;
     call.body = body::parse(&info.body)?;
     body::check(&call.body, route.body)?;
     complaints.extend(body::unknown(&call.body, route.body));
@@ -171,6 +176,31 @@ fn spend(
     let mut refused = Refused::new(403, format!("API rate limit exceeded for {who}."));
     refused.headers.extend(rate_headers(bucket, limit, resource));
     Err(refused)
+}
+
+/// Secondary limits. Source: "Rate limits for the REST API", content-generating requests.
+fn slow_down(world: &mut World, method: &str, route: &Route) -> Result<(), Refused> {
+    let now = world.now();
+    let Some(creates) = world.creates.as_mut() else { return Ok(()) };
+    if method == "GET" || matches!(route.needs, Needs::Jwt) {
+        return Ok(());
+    }
+    creates.retain(|at| now.0 - at.0 < 3_600_000);
+    let last_minute = creates.iter().filter(|at| now.0 - at.0 < 60_000).count();
+    if last_minute < 80 && creates.len() < 500 {
+        creates.push_back(now);
+        return Ok(());
+    }
+    let mut refused =
+        Refused::new(403, "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.");
+    refused.headers.push(("retry-after".into(), "60".into()));
+    Err(refused)
+}
+
+/// `Tue, 24 Nov 2026 21:56:18 GMT`
+fn http_date(at: Millis) -> String {
+    let time = jiff::Timestamp::from_millisecond(at.0).unwrap_or_default();
+    time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
 fn rate_headers(bucket: &Bucket, limit: u64, resource: &str) -> [(String, String); 5] {

@@ -48,13 +48,14 @@ pub(in crate::sandbox) struct Route {
 
 /// All operations, area by area.
 fn table() -> impl Iterator<Item = &'static Route> {
-    let areas: [&'static [Route]; 10] = [
+    let areas: [&'static [Route]; 11] = [
         rest::app::ROUTES,
         rest::hook::ROUTES,
         rest::repo::ROUTES,
         rest::git::ROUTES,
         rest::commits::ROUTES,
         rest::checks::ROUTES,
+        rest::statuses::ROUTES,
         rest::releases::ROUTES,
         rest::deployments::ROUTES,
         rest::actions::ROUTES,

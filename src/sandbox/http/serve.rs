@@ -4,7 +4,7 @@ use super::answer::{self, Outcome, RequestInfo};
 use super::conn::{ConnState, Listener};
 use super::reply::{Body, Reply};
 use crate::sandbox::SandboxError;
-use crate::sandbox::faults::{Faults, Moment, Trouble, When};
+use crate::sandbox::faults::{Faults, Moment, Trouble, Verdict, When};
 use crate::sandbox::git_http;
 use crate::sandbox::hooks;
 use crate::sandbox::journal::Journal;
@@ -96,7 +96,9 @@ async fn handle(State(shared): State<Arc<Shared>>, ConnectInfo(conn): ConnectInf
     let at = shared.world().now();
     let seq = shared.journal().open(at, method, &path, route.clone(), &body);
     let info = RequestInfo { seq, method: method.to_owned(), path, operation, body };
-    shared.faults.call(Moment::BeforeEffect, &info);
+    if shared.faults.call(Moment::BeforeEffect, &info) == Verdict::Abandon {
+        return abandon(&shared, seq, &conn);
+    }
     let fault = shared.faults.draw(&info);
     if let Some((When::Before, trouble)) = &fault
         && let Some(reply) = suffer(trouble, &shared, seq, &conn).await
@@ -110,7 +112,9 @@ async fn handle(State(shared): State<Arc<Shared>>, ConnectInfo(conn): ConnectInf
     } else {
         shared.change(|world| answer::respond(world, &info, &parts.headers))
     };
-    shared.faults.call(Moment::AfterEffect, &info);
+    if shared.faults.call(Moment::AfterEffect, &info) == Verdict::Abandon {
+        return abandon(&shared, seq, &conn);
+    }
     if let Some((When::After, trouble)) = &fault
         && let Some(reply) = suffer(trouble, &shared, seq, &conn).await
     {
@@ -118,8 +122,16 @@ async fn handle(State(shared): State<Arc<Shared>>, ConnectInfo(conn): ConnectInf
     }
     note(&shared, &info, &route, &outcome);
     let after = Arc::clone(&shared);
-    conn.after_answer(Box::new(move || after.faults.call(Moment::AfterAnswer, &info)));
+    conn.after_answer(Box::new(move || {
+        after.faults.call(Moment::AfterAnswer, &info);
+    }));
     build(outcome.reply)
+}
+
+fn abandon(shared: &Shared, seq: u64, conn: &ConnState) -> Response {
+    shared.journal().close(seq, 0, true);
+    conn.reset();
+    build(Reply::empty(502))
 }
 
 fn note(shared: &Shared, info: &RequestInfo, route: &str, outcome: &Outcome) {

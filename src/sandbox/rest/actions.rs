@@ -1,6 +1,7 @@
 //! GitHub Actions: dispatching a workflow and following its runs.
 
 use super::{of, of_mut};
+use crate::domain::Sha;
 use crate::sandbox::hooks::Event;
 use crate::sandbox::http::{Answer, Call, Field, Is, Needs, Refused, Reply, Route};
 use crate::sandbox::ids::Kind;
@@ -65,7 +66,8 @@ fn dispatch(world: &mut World, call: &Call) -> Answer {
     check_inputs(&text, &inputs)?;
     let short = git_ref.trim_start_matches("refs/heads/").trim_start_matches("refs/tags/").to_owned();
     let (actor, event) = (world.bot(), "workflow_dispatch");
-    let id = world.add_run(call.repo, &path, event, &short, sha, inputs, &actor)?;
+    let title = run_name(&text, &inputs);
+    let id = world.add_run(call.repo, NewRun { path, title, event: event.to_owned(), branch: short, sha, inputs, actor })?;
     let tells = call.api_version == ALWAYS_TELLS || call.flag("return_run_details") == Some(true);
     if !tells {
         return Ok(Reply::empty(204));
@@ -90,7 +92,20 @@ fn check_inputs(text: &str, inputs: &Value) -> Result<(), Refused> {
     let first = block.first().map_or(0, |l| depth(l));
     let declared = block.iter().filter(|l| depth(l) == first).filter_map(|l| l.trim().split(':').next()).collect::<Vec<_>>();
     let extra = given.iter().filter(|name| !declared.contains(&name.as_str())).collect::<Vec<_>>();
-    if extra.is_empty() { Ok(()) } else { Err(Refused::new(422, format!("Unexpected inputs provided: {}", json!(extra)))) }
+    if !extra.is_empty() {
+        return Err(Refused::new(422, format!("Unexpected inputs provided: {}", json!(extra))));
+    }
+    // `required: true` without a default, below the input's own line.
+    let own = |name: &str| {
+        let start = block.iter().position(|l| depth(l) == first && l.trim().split(':').next() == Some(name));
+        let lines = block.iter().skip(start.map_or(block.len(), |n| n + 1)).take_while(|l| depth(l) > first);
+        lines.map(|l| l.trim()).collect::<Vec<_>>()
+    };
+    let needed = |name: &&&str| own(name).contains(&"required: true") && !own(name).iter().any(|l| l.starts_with("default:"));
+    match declared.iter().filter(needed).find(|name| !given.iter().any(|g| g == **name)) {
+        Some(name) => Err(Refused::new(422, format!("Required input '{name}' not provided"))),
+        None => Ok(()),
+    }
 }
 
 fn runs(world: &mut World, call: &Call) -> Answer {
@@ -117,40 +132,59 @@ fn get(world: &mut World, call: &Call) -> Answer {
     Ok(Reply::ok(views::workflow_run(world, repo, run)))
 }
 
+/// `run-name:` of the workflow with its inputs filled in.
+fn run_name(text: &str, inputs: &Value) -> Option<String> {
+    let line = text.lines().find_map(|line| line.strip_prefix("run-name:"))?;
+    let mut name = line.trim().trim_matches(['"', '\'']).to_owned();
+    for (input, value) in inputs.as_object()? {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        for form in [format!("${{{{ inputs.{input} }}}}"), format!("${{{{inputs.{input}}}}}")] {
+            name = name.replace(&form, &value);
+        }
+    }
+    Some(name)
+}
+
+/// A run of a workflow that is about to start.
+pub(in crate::sandbox) struct NewRun {
+    /// Of the workflow's file.
+    pub path: String,
+    /// What the list of runs shows; the workflow's name without one.
+    pub title: Option<String>,
+    pub event: String,
+    pub branch: String,
+    pub sha: Sha,
+    pub inputs: Value,
+    /// Who started it.
+    pub actor: String,
+}
+
 impl World {
     /// Starts a run of a workflow file and tells about it.
-    #[expect(clippy::too_many_arguments, reason = "what a run is made of")]
-    pub fn add_run(
-        &mut self,
-        repo_id: u64,
-        path: &str,
-        event: &str,
-        branch: &str,
-        sha: crate::domain::Sha,
-        inputs: Value,
-        actor: &str,
-    ) -> Result<u64, Refused> {
+    pub fn add_run(&mut self, repo_id: u64, run: NewRun) -> Result<u64, Refused> {
+        let NewRun { path, title, event, branch, sha, inputs, actor } = run;
         let (id, now, new) = (self.ids.next(Kind::Run), self.now(), self.ids.next(Kind::Workflow));
         let app = self.other_app("github-actions");
-        let suite = self.suite_for(repo_id, app.id, &app.slug, &sha, Some(branch.to_owned()));
+        let suite = self.suite_for(repo_id, app.id, &app.slug, &sha, Some(branch.clone()));
         let repo = self.repos.get_mut(&repo_id).ok_or_else(Refused::not_found)?;
-        let workflow_id = *repo.workflows.entry(path.to_owned()).or_insert(new);
+        let workflow_id = *repo.workflows.entry(path.clone()).or_insert(new);
         let number = repo.runs.iter().filter(|r| r.path == path).count() as u64 + 1;
-        let workflow = path.rsplit('/').next().unwrap_or(path).trim_end_matches(".yml").trim_end_matches(".yaml").to_owned();
+        let workflow = path.rsplit('/').next().unwrap_or(&path).trim_end_matches(".yml").trim_end_matches(".yaml").to_owned();
         repo.runs.push(WorkflowRun {
             id,
             workflow_id,
+            title: title.unwrap_or_else(|| workflow.clone()),
             workflow,
-            path: path.to_owned(),
+            path,
             number,
             suite,
-            event: event.to_owned(),
-            branch: branch.to_owned(),
+            event,
+            branch,
             sha,
             status: "queued".into(),
             conclusion: None,
             inputs,
-            actor: actor.to_owned(),
+            actor,
             created_at: now,
             updated_at: now,
         });
@@ -179,5 +213,9 @@ mod tests {
         let refused = check_inputs(text, &json!({ "type": "x" })).unwrap_err();
         assert_eq!(refused.message(), "Unexpected inputs provided: [\"type\"]");
         assert!(check_inputs("on: workflow_dispatch\n", &json!({ "a": 1 })).is_err());
+        let missing = check_inputs(text, &json!({ "environment": "x" })).unwrap_err();
+        assert_eq!(missing.message(), "Required input 'sha' not provided");
+        let named = "name: d\nrun-name: \"Deploy ${{ inputs.sha }} (${{inputs.run}})\"\n";
+        assert_eq!(run_name(named, &json!({ "sha": "abc", "run": "r1" })), Some("Deploy abc (r1)".into()));
     }
 }

@@ -30,6 +30,13 @@ pub(in crate::sandbox) const ROUTES: &[Route] = &[
         run: pull,
     },
     Route {
+        name: "GET /repos/{owner}/{repo}/pulls/{number}/files",
+        needs: Needs::OneOf(&[("pull_requests", "read"), ("contents", "read")]),
+        query: "",
+        body: &[],
+        run: pull_files,
+    },
+    Route {
         name: "GET /repos/{owner}/{repo}/pulls",
         needs: Needs::Right("pull_requests", "read"),
         query: "state head base sort direction",
@@ -113,6 +120,19 @@ fn pull(world: &mut World, call: &Call) -> Answer {
     let repo = of(world, call)?;
     let pull = repo.pulls.get(&call.id("number")?).ok_or_else(Refused::not_found)?;
     Ok(Reply::ok(views::pull(world, repo, pull)))
+}
+
+fn pull_files(world: &mut World, call: &Call) -> Answer {
+    let repo = of(world, call)?;
+    let pull = repo.pulls.get(&call.id("number")?).ok_or_else(Refused::not_found)?;
+    let all = repo.files_of(pull)?;
+    Ok(call.paged(world, &all, None, |file| {
+        let mut value = json!({ "filename": file.path, "status": file.status, "additions": 0, "deletions": 0, "changes": 0 });
+        if let Some(previous) = &file.previous {
+            value["previous_filename"] = previous.as_str().into();
+        }
+        value
+    }))
 }
 
 fn list_pulls(world: &mut World, call: &Call) -> Answer {

@@ -3,6 +3,7 @@
 
 pub(super) mod actions;
 pub(super) mod app;
+mod check_fields;
 pub(super) mod checks;
 pub(super) mod commits;
 pub(super) mod deployments;
@@ -11,6 +12,7 @@ pub(super) mod hook;
 pub(super) mod people;
 pub(super) mod releases;
 pub(super) mod repo;
+pub(super) mod statuses;
 
 use super::http::{Call, Refused};
 use super::repo::Repo;

@@ -22,7 +22,7 @@ pub(in crate::sandbox) fn workflow_run(world: &World, repo: &Repo, run: &Workflo
     let url = format!("{}/repos/{name}/actions/runs/{}", world.base, run.id);
     json!({
         "id": run.id, "name": run.workflow, "node_id": node_id(Kind::Run, repo.id, run.id), "head_branch": run.branch,
-        "head_sha": run.sha, "path": run.path, "display_title": run.workflow, "run_number": run.number, "event": run.event,
+        "head_sha": run.sha, "path": run.path, "display_title": run.title, "run_number": run.number, "event": run.event,
         "status": run.status, "conclusion": run.conclusion, "workflow_id": run.workflow_id, "check_suite_id": run.suite,
         "url": url, "html_url": format!("{WEB}/{name}/actions/runs/{}", run.id), "pull_requests": [],
         "created_at": run.created_at.rfc3339(), "updated_at": run.updated_at.rfc3339(), "run_started_at": run.created_at.rfc3339(),

@@ -75,8 +75,10 @@ async fn a_workflow_is_dispatched_and_followed() {
     let path = |file: &str| format!("/repos/acme/shop/actions/workflows/{file}/dispatches");
     let ask = json!({ "ref": "main", "inputs": { "sha": "x" }, "return_run_details": true });
     let told = bot.post(&path("deploy.yml"), ask.clone()).await.expect(200);
-    let quiet = bot.post(&path("deploy.yml"), json!({ "ref": "main" })).await;
+    let quiet = bot.post(&path("deploy.yml"), json!({ "ref": "main", "inputs": { "sha": "y" } })).await;
     assert_eq!(quiet.status, 204);
+    let missing = bot.post(&path("deploy.yml"), json!({ "ref": "main" })).await;
+    assert_eq!(missing.message(), "Required input 'sha' not provided");
     let refused = |a: Answer| (a.status, a.message());
     assert_eq!(
         refused(bot.post(&path("ci.yml"), json!({ "ref": "main" })).await).1,
@@ -173,4 +175,30 @@ async fn an_import_guesses_pull_requests() {
     let pulls = copy.pulls();
     assert_eq!((pulls.len(), pulls[0].number, pulls[0].author.as_str(), pulls[0].title.as_str()), (1, 7, "ada", "feat: a"));
     assert!(copy.refs().contains_key("refs/tags/v1.0.0"));
+}
+
+#[tokio::test]
+async fn people_push_with_git_itself() {
+    let (sandbox, shop) = shop();
+    shop.set_role("ann", Role::Write);
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().join("clone");
+    let url = |user: &str| format!("{}/acme/shop.git", sandbox.base_url().replace("http://", &format!("http://{user}@")));
+    let git = async |arguments: &[&str]| {
+        let mut git = tokio::process::Command::new("git");
+        let who = ["-c", "user.name=Ann", "-c", "user.email=ann@example.org", "-c", "credential.helper="];
+        git.args(who).args(arguments).env("GIT_TERMINAL_PROMPT", "0").env("GIT_ASKPASS", "true").output().await.unwrap()
+    };
+    let path = at.to_str().unwrap();
+    assert!(git(&["clone", "-q", &url("ann:ghp_ann"), path]).await.status.success());
+    assert!(git(&["-C", path, "commit", "-q", "--allow-empty", "-m", "fix: pushed"]).await.status.success());
+    assert!(git(&["-C", path, "tag", "-a", "v2.0.0", "-m", "two"]).await.status.success());
+    let pushed = git(&["-C", path, "push", "-q", "origin", "main", "v2.0.0"]).await;
+    assert!(pushed.status.success(), "{}", String::from_utf8_lossy(&pushed.stderr));
+    let head = shop.resolve("main").unwrap();
+    assert_eq!(shop.resolve("refs/tags/v2.0.0"), Some(head));
+    let refused = git(&["-C", path, "push", "-q", &url("bob:ghp_bob"), "main:other"]).await;
+    assert!(!refused.status.success() && shop.resolve("refs/heads/other").is_none());
+    assert!(git(&["-C", path, "push", "-q", "origin", ":v2.0.0"]).await.status.success());
+    assert_eq!(shop.resolve("refs/tags/v2.0.0"), None);
 }

@@ -2,7 +2,7 @@
 
 use super::bot::Bot;
 use super::shop;
-use lockkeeper::sandbox::{Fault, Moment, Trouble};
+use lockkeeper::sandbox::{Fault, Moment, Trouble, Verdict};
 use serde_json::json;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -69,4 +69,31 @@ async fn hooks_are_called_around_the_effect_in_order() {
     }
     let seen = seen.lock().unwrap().clone();
     assert_eq!(seen, [(Moment::BeforeEffect, 0), (Moment::AfterEffect, 1), (Moment::AfterAnswer, 1)]);
+}
+
+#[tokio::test]
+async fn an_abandoned_request_has_no_effect_or_no_answer() {
+    let (sandbox, shop) = shop();
+    let bot = Bot::of(&sandbox).await;
+    for (moment, left) in [(Moment::BeforeEffect, 0), (Moment::AfterEffect, 1)] {
+        sandbox.clear_faults();
+        sandbox.intercept(moment, |request| if request.path.ends_with("/releases") { Verdict::Abandon } else { Verdict::GoOn });
+        assert!(bot.request("POST", "/repos/acme/shop/releases").json(&draft("a")).send().await.is_err());
+        assert_eq!(shop.releases().len(), left, "{moment:?}");
+    }
+}
+
+#[tokio::test]
+async fn making_too_much_is_slowed_down() {
+    let (sandbox, _) = shop();
+    let bot = Bot::of(&sandbox).await;
+    sandbox.set_secondary_limits(true);
+    for _ in 0..80 {
+        bot.post("/repos/acme/shop/releases", draft("a")).await.expect(201);
+    }
+    let slow = bot.post("/repos/acme/shop/releases", draft("a")).await;
+    assert_eq!((slow.status, slow.header("retry-after")), (403, "60"));
+    assert_eq!(bot.get("/repos/acme/shop").await.status, 200);
+    sandbox.set_clock_offset(-3_600_000);
+    assert!(bot.get("/nowhere").await.header("date").ends_with(" GMT"));
 }

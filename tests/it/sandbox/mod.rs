@@ -1,5 +1,6 @@
 //! The stand-in for GitHub, asked as an App asks it: over HTTP.
 
+mod adapter;
 mod bot;
 mod code;
 mod faults;

@@ -69,6 +69,8 @@ fn dispatch(cx: &mut Cx<'_>, node: &Node, name: &str, args: &Value) -> Answer {
         Node::Deployment(repo, id) => deployments::deployment(cx, *repo, *id, name, args),
         Node::DeploymentStatus(repo, of, id) => deployments::status(cx, *repo, *of, *id, name),
         Node::PullRequest(repo, number) => pulls::pull(cx, *repo, *number, name, args),
+        Node::PullCommit { repo, pull, sha } => pulls::commit(*repo, *pull, sha, name),
+        Node::ChangedFile(path) => Got::leaf(path.as_str()),
         Node::Label(repo, label) => pulls::label(cx, *repo, label, name),
         Node::Connection(connection) => connection.field(name).map_or_else(|| checks::counts(connection, name), Ok),
         Node::Edge(cursor, node) => match name {

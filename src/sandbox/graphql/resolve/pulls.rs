@@ -1,13 +1,14 @@
 //! Pull requests and labels.
 
-use super::{Answer, date, descending, missing, text};
-use crate::domain::Millis;
+use super::{Answer, date, descending, made_up, missing, text};
+use crate::domain::{Millis, Sha};
 use crate::sandbox::graphql::GqlError;
 use crate::sandbox::graphql::connection::Connection;
 use crate::sandbox::graphql::exec::{Cx, Got};
 use crate::sandbox::graphql::nodes::Node;
 use crate::sandbox::ids::{Kind, node_id};
 use crate::sandbox::model::Pull;
+use crate::sandbox::repo::ChangedFile;
 use crate::sandbox::views::WEB;
 use serde_json::Value;
 
@@ -69,10 +70,29 @@ pub(super) fn pull(cx: &Cx<'_>, id: u64, number: u64, name: &str, args: &Value) 
         "baseRefOid" => Got::leaf(pull.base_sha.as_str()),
         "isCrossRepository" => Got::leaf(pull.head_repo.is_some()),
         "repository" => Got::one(Node::Repository(id)),
+        "commits" => {
+            let mut all = repo.work_of(pull);
+            all.reverse();
+            let node = |sha: &Sha| Node::PullCommit { repo: id, pull: number, sha: sha.clone() };
+            Ok(Got::Page(Connection::of("PullRequestCommitConnection", args, &all, node)))
+        }
+        "files" => {
+            let all = repo.files_of(pull).map_err(|e| GqlError::new("INTERNAL", &e.to_string()))?;
+            let node = |file: &ChangedFile| Node::ChangedFile(file.path.clone());
+            Ok(Got::Page(Connection::of("PullRequestChangedFileConnection", args, &all, node)))
+        }
         "labels" => {
             Ok(Got::Page(Connection::of("LabelConnection", args, &pull.labels, |label| Node::Label(id, label.clone()))))
         }
         _ => missing("PullRequest", name),
+    }
+}
+
+pub(super) fn commit(repo: u64, pull: u64, sha: &Sha, name: &str) -> Answer {
+    match name {
+        "id" => made_up("PRC", sha),
+        "commit" => Got::one(Node::Commit(repo, sha.clone())),
+        _ => Got::one(Node::PullRequest(repo, pull)),
     }
 }
 

@@ -1,25 +1,23 @@
-//! Changes that more than one door makes: references move, checks complete, releases appear, and GitHub tells the App.
+//! References move: on disk, in memory, and in what GitHub tells.
 
-use super::SandboxError;
-use super::hooks::Event;
-use super::http::Refused;
-use super::ids::Kind;
-use super::model::{CheckRun, CheckSuite};
-use super::repo::Target;
-use super::views;
-use super::world::World;
 use crate::domain::Sha;
+use crate::sandbox::SandboxError;
+use crate::sandbox::hooks::Event;
+use crate::sandbox::model::Pull;
+use crate::sandbox::repo::Target;
+use crate::sandbox::views;
+use crate::sandbox::world::World;
 use serde_json::{Value, json};
 
 /// All zeros: "no object" in a push event.
-pub(super) const ZERO: &str = "0000000000000000000000000000000000000000";
+const ZERO: &str = "0000000000000000000000000000000000000000";
 /// GitHub sends no events for tags when more than three are pushed at once.
 const MOST_TAGS: usize = 3;
 /// Commits that one push event lists.
 const MOST_COMMITS: usize = 2_048;
 
 /// One reference of a push: what it points at afterwards, nothing for a deletion.
-pub(super) struct RefChange {
+pub(in crate::sandbox) struct RefChange {
     pub name: String,
     pub to: Option<Sha>,
 }
@@ -60,6 +58,20 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// After somebody pushed with git itself: finds what moved on disk.
+    pub fn notice_push(&mut self, id: u64, actor: &str) -> Result<(), SandboxError> {
+        let Some(repo) = self.repos.get_mut(&id) else { return Ok(()) };
+        let on_disk = repo.git.refs()?;
+        let new = on_disk.iter().filter(|(name, to)| repo.refs.get(*name).is_none_or(|t| t.object != **to));
+        let mut changes = new.map(|(name, to)| RefChange { name: name.clone(), to: Some(to.clone()) }).collect::<Vec<_>>();
+        let gone = repo.refs.keys().filter(|name| !on_disk.contains_key(*name));
+        changes.extend(gone.map(|name| RefChange { name: name.clone(), to: None }));
+        changes.sort_by(|a, b| a.name.cmp(&b.name)); // branches before tags
+        let tips = changes.iter().filter_map(|c| c.to.clone()).collect::<Vec<_>>();
+        repo.git.learn(&tips)?;
+        self.push(id, actor, changes, true)
     }
 
     fn tell_push(&mut self, id: u64, actor: &str, name: &str, before: Option<&Target>, after: Option<&Target>) {
@@ -113,7 +125,7 @@ impl World {
     fn branch_moved(&mut self, id: u64, actor: &str, branch: &str, before: Option<&Target>, after: &Target) {
         let now = self.now();
         let Some(repo) = self.repos.get_mut(&id) else { return };
-        let of_branch = |p: &&mut super::model::Pull| p.open && p.head == branch && p.head_repo.is_none();
+        let of_branch = |p: &&mut Pull| p.open && p.head == branch && p.head_repo.is_none();
         let mut touched = Vec::new();
         for pull in repo.pulls.values_mut().filter(of_branch) {
             pull.head_sha = after.commit.clone();
@@ -138,92 +150,5 @@ impl World {
             into.extend(extra);
         }
         self.emit(id, Event { name: "pull_request", action: Some(action), payload, actor: actor.to_owned() });
-    }
-
-    /// The suite of an App on a commit, made when it is missing.
-    pub fn suite_for(&mut self, id: u64, app_id: u64, slug: &str, sha: &Sha, branch: Option<String>) -> u64 {
-        let at = self.now();
-        let new = self.ids.next(Kind::CheckSuite);
-        let Some(repo) = self.repos.get_mut(&id) else { return new };
-        if let Some(suite) = repo.suites.iter().find(|s| s.app_id == app_id && s.sha == *sha) {
-            return suite.id;
-        }
-        let on = |(name, t): (&String, &Target)| {
-            (t.commit == *sha).then(|| name.strip_prefix("refs/heads/")).flatten().map(str::to_owned)
-        };
-        let branch = branch.or_else(|| repo.refs.iter().find_map(on));
-        repo.suites.push(CheckSuite { id: new, app_id, app_slug: slug.to_owned(), sha: sha.clone(), branch, before: None, at });
-        new
-    }
-
-    pub fn tell_suite(&mut self, id: u64, suite: u64, action: &'static str, actor: &str) {
-        let Some(repo) = self.repos.get(&id) else { return };
-        let Some(suite) = repo.suites.iter().find(|s| s.id == suite) else { return };
-        let payload = json!({ "check_suite": views::suite(self, repo, suite) });
-        self.emit(id, Event { name: "check_suite", action: Some(action), payload, actor: actor.to_owned() });
-    }
-
-    pub fn tell_check(&mut self, id: u64, check: u64, action: &'static str, actor: &str, extra: Value) {
-        let Some(repo) = self.repos.get(&id) else { return };
-        let Some(run) = repo.checks.iter().find(|c| c.id == check) else { return };
-        let (suite, done) = (run.suite, repo.suite_state(run.suite).0 == "completed");
-        let mut payload = json!({ "check_run": views::check_run(self, repo, run) });
-        if let (Value::Object(into), Value::Object(extra)) = (&mut payload, extra) {
-            into.extend(extra);
-        }
-        self.emit(id, Event { name: "check_run", action: Some(action), payload, actor: actor.to_owned() });
-        if action == "completed" && done {
-            self.tell_suite(id, suite, "completed", actor);
-        }
-    }
-
-    /// Adds a check run of any App and tells about it.
-    pub fn add_check(&mut self, id: u64, mut run: CheckRun, actor: &str) -> u64 {
-        run.id = self.ids.next(Kind::CheckRun);
-        run.suite = self.suite_for(id, run.app_id, &run.app_slug.clone(), &run.sha.clone(), None);
-        let (check, done) = (run.id, run.status == "completed");
-        if let Some(repo) = self.repos.get_mut(&id) {
-            repo.checks.push(run);
-        }
-        self.tell_check(id, check, "created", actor, json!({}));
-        if done {
-            self.tell_check(id, check, "completed", actor, json!({}));
-        }
-        check
-    }
-
-    /// Sends a release event.
-    pub fn tell_release(&mut self, id: u64, release: u64, action: &'static str, actor: &str) {
-        let Some(repo) = self.repos.get(&id) else { return };
-        let Some(found) = repo.releases.iter().find(|r| r.id == release) else { return };
-        let payload = json!({ "release": views::release(self, repo, found) });
-        self.emit(id, Event { name: "release", action: Some(action), payload, actor: actor.to_owned() });
-    }
-
-    /// Publishes a draft, or a release that was never one: makes the tag if it is missing, and tells.
-    pub fn publish(&mut self, id: u64, release: u64, make_latest: Option<&str>, actor: &str) -> Result<(), Refused> {
-        let now = self.now();
-        let repo = self.repos.get_mut(&id).ok_or_else(Refused::not_found)?;
-        let found = repo.releases.iter().find(|r| r.id == release).cloned().ok_or_else(Refused::not_found)?;
-        let tag = format!("refs/tags/{}", found.tag);
-        if !repo.refs.contains_key(&tag) {
-            let target =
-                repo.resolve(&found.target).ok_or_else(|| Refused::validation("Release", "target_commitish", "invalid"))?;
-            self.push(id, actor, vec![RefChange { name: tag, to: Some(target) }], false)?;
-        }
-        let repo = self.repos.get_mut(&id).ok_or_else(Refused::not_found)?;
-        if let Some(release) = repo.releases.iter_mut().find(|r| r.id == release) {
-            release.draft = false;
-            release.published_at = Some(now);
-        }
-        match make_latest {
-            Some("false") => {}
-            Some("legacy") => repo.latest = None,
-            _ if !found.prerelease => repo.latest = Some(release),
-            _ => {}
-        }
-        self.tell_release(id, release, "published", actor);
-        self.tell_release(id, release, if found.prerelease { "prereleased" } else { "released" }, actor);
-        Ok(())
     }
 }
