@@ -32,6 +32,9 @@ impl Answer<'_> {
         let mut trouble = match self.status.as_u16() {
             401 => unauthorized(&lower),
             403 | 429 => self.forbidden(&lower),
+            404 if self.operation == Operation::InstallationToken => {
+                gone("github_installation_gone", "The App is not installed there any more")
+            }
             404 => gone("github_not_found", "GitHub knows nothing there, or does not show it to the App"),
             410 | 451 => gone("github_gone", "GitHub no longer serves this"),
             408 => Trouble::retry(self.wait(), "github_timeout", "GitHub took too long to answer."),

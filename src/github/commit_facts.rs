@@ -85,6 +85,10 @@ struct Asked {
 /// Fields whose errors are told apart from "none" one by one; any other error spoils the answer.
 const TOLERATED: &[&str] = &["statusCheckRollup", "settings", "settingsHere", "compare"];
 
+/// Fields that are rightly absent in many repositories.
+const OPTIONAL: &[&str] =
+    &["asked", "release", "settings", "settingsHere", "cliff", "dotCliff", "configCliff", "cargo", "npm", "python"];
+
 impl Installation {
     /// One request; see the module for the exceptions. A tag or commit that does not exist leaves `sha` empty.
     pub async fn commit_facts(&self, repo: &RepoName, ask: &TagOrSha) -> Result<CommitFacts, Trouble> {
@@ -138,7 +142,7 @@ impl Installation {
                 "tag": tag.map_or("", Tag::as_str), "withTag": tag.is_some(), "many": many && tag.is_some(), "items": size.get(),
             });
             match self.query::<Data>(Operation::ReleaseFacts, RELEASE_FACTS, variables).await {
-                Ok(answered) => return answered.tolerating(TOLERATED),
+                Ok(answered) => return answered.absent_is_none(OPTIONAL).tolerating(TOLERATED),
                 Err(trouble) => size.shrink(trouble)?,
             }
         }

@@ -59,7 +59,10 @@ impl Installation {
             variables[format!("f{at}")] = json!(path);
         }
         let document = FILES_AT.replace("  #variables\n", &declared).replace("        #files\n", &aliases);
-        let mut answered = self.query::<Data>(Operation::FilesAt, &document, variables).await?.tolerating(&["asked"])?;
+        let names: Vec<String> = (0..paths.len()).map(|at| format!("f{at}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let answered = self.query::<Data>(Operation::FilesAt, &document, variables).await?;
+        let mut answered = answered.absent_is_none(&names).tolerating(&["asked"])?;
         let asked = answered.data.repository.take().and_then(|r| r.asked);
         let mut asked = asked.ok_or_else(|| Trouble::nonsense(Operation::FilesAt, "the commit is not there"))?;
         let mut one = |at: usize| -> FileResult {

@@ -47,6 +47,13 @@ impl<T> Answered<T> {
         Some(Unreadable { reason: trouble_of(self.operation, error).message })
     }
 
+    /// Takes "there is none" for an answer at these fields, however GitHub puts it: null alone, or null with NOT_FOUND.
+    pub fn absent_is_none(mut self, fields: &[&str]) -> Self {
+        let ends_at = |e: &GraphError, field: &str| e.path.last().and_then(Value::as_str) == Some(field);
+        self.errors.retain(|e| e.kind != "NOT_FOUND" || !fields.iter().any(|f| ends_at(e, f)));
+        self
+    }
+
     /// Fails on the first error that is not at or below one of these fields.
     pub fn tolerating(self, fields: &[&str]) -> Result<Self, Trouble> {
         match self.errors.iter().find(|e| !fields.iter().any(|f| e.below(f))) {

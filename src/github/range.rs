@@ -155,7 +155,12 @@ impl Installation {
             });
             match self.query::<Data>(Operation::RangeOfCommits, RANGE, variables).await {
                 Ok(answered) => {
-                    return Ok(answered.tolerating(&["compare"])?.data.repository.and_then(|r| r.r#ref));
+                    return Ok(answered
+                        .absent_is_none(&["ref"])
+                        .tolerating(&["compare"])?
+                        .data
+                        .repository
+                        .and_then(|r| r.r#ref));
                 }
                 Err(trouble) => size.shrink(trouble)?,
             }

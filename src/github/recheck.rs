@@ -121,7 +121,11 @@ impl Installation {
                     continue;
                 }
             };
-            let mut got = answered.tolerating(&["statusCheckRollup", "compare", "base"])?;
+            let mut got = answered.absent_is_none(&["tagRef", "release", "base"]).tolerating(&[
+                "statusCheckRollup",
+                "compare",
+                "base",
+            ])?;
             let Some(tag) = ask.tag else { return Ok((got, Vec::new())) };
             let of_tag = got.data.repository.as_mut().map(|r| std::mem::take(&mut r.of_tag)).unwrap_or_default();
             match of_tag.of(tag, many) {

@@ -213,6 +213,19 @@ async fn what_is_hidden_is_never_none() {
 }
 
 #[tokio::test]
+async fn what_does_not_exist_may_be_said_in_two_ways() {
+    let mut data = facts_data();
+    data["repository"]["asked"] = Value::Null;
+    let absent = |field: &str| json!({"type": "NOT_FOUND", "message": "no", "path": ["repository", field]});
+    let mut file = absent("defaultBranchRef");
+    file["path"] = json!(["repository", "defaultBranchRef", "target", "settings"]);
+    let body = json!({"data": data, "errors": [absent("asked"), absent("release"), file]});
+    let server = server(move |_, _| say(200, body.clone())).await;
+    let facts = server.installation().commit_facts(&repo(), &v1()).await.unwrap();
+    assert_eq!((facts.sha, facts.tag, facts.config), (None, None, Ok(None)));
+}
+
+#[tokio::test]
 async fn errors_inside_a_200_are_told_apart() {
     let now = jiff::Timestamp::now().as_second();
     for (kind, message, code) in [
