@@ -103,6 +103,8 @@ fn other_actions_and_branches_are_known_and_ask_nothing() {
         ("pull_request.merged", "/pull_request/merged", Value::from(false)),
         ("pull_request.merged", "/pull_request/base/ref", Value::from("release-1.x")),
         ("check_suite.completed", "/action", Value::from("requested")),
+        ("check_run.ours_rerequested", "/check_run/app/id", Value::from(15368)),
+        ("check_suite.rerequested", "/check_suite/app/id", Value::from(15368)),
     ] {
         let (event, body) = changed(file, pointer, value);
         let translation = translate(&event, &body, &own());

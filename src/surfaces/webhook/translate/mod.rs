@@ -10,7 +10,7 @@ mod reports;
 
 use crate::domain::{Actor, ActorKind, InstallationId, Refusal, RepoId, RepoName, RepoRef, Sha, Tag, UserId};
 use crate::engine::intent::Intent;
-use crate::surfaces::webhook::event::{self, Account, Envelope};
+use crate::surfaces::webhook::event::{self, Account, Envelope, Maker};
 use crate::surfaces::webhook::screen::{Ignored, Own, screen};
 use serde::Deserialize;
 
@@ -36,13 +36,13 @@ pub fn translate(event: &str, body: &[u8], own: &Own) -> Translation {
     }
     let result = match screened.unreadable {
         Some(problem) => Err(unreadable(event, &problem)),
-        None => known(event, body, &screened.envelope),
+        None => known(event, body, &screened.envelope, own),
     };
     result.unwrap_or_else(Translation::Refused)
 }
 
-fn known(event: &str, body: &[u8], envelope: &Envelope) -> Intents {
-    let delivery = Delivery { event, body, envelope, action: envelope.action.as_deref().unwrap_or_default() };
+fn known(event: &str, body: &[u8], envelope: &Envelope, own: &Own) -> Intents {
+    let delivery = Delivery { event, body, envelope, own, action: envelope.action.as_deref().unwrap_or_default() };
     match event {
         "push" => delivery.push(),
         "create" | "delete" => delivery.reference(),
@@ -70,6 +70,7 @@ struct Delivery<'a> {
     event: &'a str,
     body: &'a [u8],
     envelope: &'a Envelope,
+    own: &'a Own,
     action: &'a str,
 }
 
@@ -95,6 +96,12 @@ impl Delivery<'_> {
     fn default_branch(&self) -> Result<&str, Refusal> {
         let branch = self.envelope.repository.as_ref().and_then(|repository| repository.default_branch.as_deref());
         branch.ok_or_else(|| self.missing("repository.default_branch"))
+    }
+
+    /// Whether a check was made by another App, as far as we know who we are.
+    fn of_another_app(&self, maker: Option<&Maker>) -> bool {
+        let app = maker.and_then(|maker| maker.app.as_ref());
+        self.own.app_id.is_some_and(|own| app.is_none_or(|app| app.id != own))
     }
 
     fn actor(&self) -> Actor {

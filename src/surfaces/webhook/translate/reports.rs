@@ -10,6 +10,9 @@ impl Delivery<'_> {
         if self.action == "requested_action" {
             return nothing("Lockkeeper offers no action on this check run");
         }
+        if self.action == "rerequested" && self.of_another_app(self.envelope.check_run.as_ref()) {
+            return nothing("the check run to run again is not Lockkeeper's");
+        }
         let run = self.payload::<event::CheckRunEvent>()?.check_run;
         let (repo, sha) = (self.repo()?, sha(&run.head_sha)?);
         if self.action == "rerequested" {
@@ -26,6 +29,9 @@ impl Delivery<'_> {
     }
 
     pub(super) fn check_suite(&self) -> Intents {
+        if self.action == "rerequested" && self.of_another_app(self.envelope.check_suite.as_ref()) {
+            return nothing("the checks to run again are not Lockkeeper's");
+        }
         let suite = self.payload::<event::CheckSuiteEvent>()?.check_suite;
         let (repo, sha) = (self.repo()?, sha(&suite.head_sha)?);
         match self.action {
