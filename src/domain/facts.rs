@@ -91,10 +91,10 @@ pub struct WorkflowRunInfo {
     pub created_at: Millis,
 }
 
-/// A tag's name alone, from a listing that does not peel.
+/// A tag's name and commit, from a listing of all tags.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TagName {
     pub name: Tag,
-    /// A commit or an annotated tag object.
-    pub object: Sha,
+    /// The commit, after peeling annotated tags.
+    pub commit: Sha,
 }

@@ -34,7 +34,7 @@ impl Accept<'_> {
             Intent::Merged { repo, sha, actor } => self.merged(repo, sha, actor),
             Intent::PullRequestChanged { repo, number, head, actor, .. } => self.pull_request(repo, *number, head, actor),
             Intent::ChecksChanged { repo, sha, check } => self.checks_changed(repo, sha, check.as_ref()),
-            Intent::CheckRerequested { external_id, .. } => self.rerequested(external_id),
+            Intent::CheckRerequested { repo, external_id, .. } => self.rerequested(repo, external_id),
             Intent::ChecksRerequested { repo, sha, .. } => self.all_rerequested(repo, sha),
             Intent::DeploymentReported { repo, .. } => self.wake_deployments(repo, "report"),
             Intent::WorkflowRunChanged { repo, .. } => self.wake_deployments(repo, "workflow_run"),
@@ -143,10 +143,14 @@ impl Accept<'_> {
         Ok(newest)
     }
 
-    fn rerequested(&self, external_id: &str) -> Runs {
+    fn rerequested(&self, repo: &RepoRef, external_id: &str) -> Runs {
         let Some(run) = RunId::parse(external_id).map(|id| runs::get(self.tx, &id)).transpose()?.flatten() else {
             return Ok(Vec::new());
         };
+        // The id is text that any App can put on a check run.
+        if run.subject.repo.id != repo.id {
+            return Ok(Vec::new());
+        }
         if self.wake(&run)? {
             return Ok(vec![run.id]);
         }

@@ -100,7 +100,7 @@ impl Reconciler {
 
     /// Takes up tags that nobody told us about.
     async fn tags(&self, repo: &RepoRef, now: Millis) -> Result<Vec<RunId>, Refusal> {
-        let names = self.github.installation(repo.installation).tag_names(&repo.name, "").await;
+        let names = self.github.installation(repo.installation).tag_names(&repo.name).await;
         let names = match names {
             // A repository without a commit has no references.
             Err(why) if is_empty_repository(&why) => Vec::new(),
@@ -112,7 +112,7 @@ impl Reconciler {
             let fresh = names.into_iter().filter(|name| !known.iter().flatten().any(|tag| tag == &name.name));
             let fresh: Vec<TagName> = fresh.collect();
             for name in &fresh {
-                repos::note_tag(tx, repo.id, &name.name, &name.object, known.is_none(), now)?;
+                repos::note_tag(tx, repo.id, &name.name, &name.commit, known.is_none(), now)?;
             }
             if known.is_none() {
                 repos::baselined(tx, repo.id, now)?;

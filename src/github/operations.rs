@@ -118,7 +118,7 @@ operations! {
     // As an installation.
     InstallationRepositories Read GET "/installation/repositories" [Metadata Read];
     RepositoryInfo Read GET "/repos/{owner}/{repo}" [Metadata Read];
-    MatchingTags Read GET "/repos/{owner}/{repo}/git/matching-refs/{ref}" [Contents Read];
+    Tags Read GET "/repos/{owner}/{repo}/tags" [Metadata Read];
     CompareCommits Read GET "/repos/{owner}/{repo}/compare/{basehead}" [Contents Read];
     FileContents Read GET "/repos/{owner}/{repo}/contents/{path}" [Contents Read];
     CheckRunCreate Create POST "/repos/{owner}/{repo}/check-runs" [Checks Write];

@@ -4,7 +4,7 @@ use super::client::Call;
 use super::paths::repo_path;
 use super::{Installation, Operation, Trouble};
 use crate::domain::{ReleaseInfo, RepoName, Sha, Tag, UserId};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// Drafts are among the newest releases; a repository with more open drafts than fit here is looked through no further.
@@ -20,6 +20,16 @@ pub struct NewRelease<'a> {
     /// With our marker in it; at most 125,000 characters.
     pub body: &'a str,
     pub prerelease: bool,
+}
+
+/// GitHub's words for which release it shows as latest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MakeLatest {
+    True,
+    False,
+    /// The one with the highest version, by date among equals.
+    Legacy,
 }
 
 /// What to change; `None` leaves as it is.
@@ -79,10 +89,8 @@ impl Installation {
         repo: &RepoName,
         id: u64,
         prerelease: bool,
-        make_latest: bool,
+        latest: MakeLatest,
     ) -> Result<ReleaseInfo, Trouble> {
-        // GitHub wants the words, not a boolean.
-        let latest = if make_latest && !prerelease { "true" } else { "false" };
         self.patch_release(repo, id, json!({"draft": false, "prerelease": prerelease, "make_latest": latest})).await
     }
 

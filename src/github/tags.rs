@@ -1,7 +1,9 @@
-//! All tags by name, without their commits: for baselines and for repositories with more than a hundred.
+//! All tags by name with their commits: for baselines, and for repositories with more than a hundred.
+//!
+//! `GET /tags` and not `git/matching-refs`: it peels annotated tags and takes a hundred on a page.
 
 use super::client::Call;
-use super::paths::{encode_path, repo_path};
+use super::paths::repo_path;
 use super::{Installation, Operation, Trouble};
 use crate::domain::{RepoName, Sha, Tag, TagName};
 use serde::Deserialize;
@@ -9,22 +11,22 @@ use serde::Deserialize;
 const MAX_PAGES: usize = 100;
 
 impl Installation {
-    /// Tags whose name starts with `prefix` (empty: all), by name. One request, reused by ETag.
-    pub async fn tag_names(&self, repo: &RepoName, prefix: &str) -> Result<Vec<TagName>, Trouble> {
+    /// Every tag. One request for each hundred, reused by ETag.
+    pub async fn tag_names(&self, repo: &RepoName) -> Result<Vec<TagName>, Trouble> {
         #[derive(Deserialize)]
         struct Raw {
-            r#ref: String,
-            object: Object,
+            name: String,
+            commit: Commit,
         }
         #[derive(Deserialize)]
-        struct Object {
+        struct Commit {
             sha: String,
         }
-        let mut next = Some(repo_path(repo, &format!("git/matching-refs/tags/{}", encode_path(prefix))));
+        let mut next = Some(repo_path(repo, "tags?per_page=100"));
         let mut all = Vec::new();
         for _ in 0..MAX_PAGES {
             let Some(target) = next else { break };
-            let reply = match self.call(Call::new(Operation::MatchingTags, target)).await {
+            let reply = match self.call(Call::new(Operation::Tags, target)).await {
                 Ok(reply) => reply,
                 // An empty repository has no references at all.
                 Err(trouble) if trouble.code == "github_conflict" => return Ok(all),
@@ -33,8 +35,7 @@ impl Installation {
             next = reply.next_page();
             let page: Vec<Raw> = reply.json()?;
             all.extend(page.into_iter().filter_map(|raw| {
-                let name = Tag::parse(raw.r#ref.strip_prefix("refs/tags/")?).ok()?;
-                Some(TagName { name, object: Sha::parse(&raw.object.sha).ok()? })
+                Some(TagName { name: Tag::parse(&raw.name).ok()?, commit: Sha::parse(&raw.commit.sha).ok()? })
             }));
         }
         Ok(all)

@@ -158,13 +158,23 @@ pub struct DraftCall {
     pub adopt: Option<u64>,
 }
 
+/// Whether a release becomes the one that GitHub shows as latest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Latest {
+    Yes,
+    No,
+    /// We have not seen every tag: GitHub compares versions itself.
+    ByVersion,
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PublishCall {
     pub repo: RepoRef,
     pub release: u64,
     pub tag: Tag,
     pub sha: Sha,
-    pub make_latest: bool,
+    pub latest: Latest,
     pub prerelease: bool,
     /// When the tag was last seen to stand at `sha`; an older sight is renewed before publishing.
     pub verified_at: Millis,

@@ -9,7 +9,7 @@ mod results;
 mod stored;
 
 pub use call::{
-    Annotation, Base, Call, CheckOutcome, CheckRunCall, DeploymentCall, DraftCall, NotesCall, ProbeCall, PublishCall,
+    Annotation, Base, Call, CheckOutcome, CheckRunCall, DeploymentCall, DraftCall, Latest, NotesCall, ProbeCall, PublishCall,
     StatusCall,
 };
 pub use digest::{Digest, canonical};

@@ -108,6 +108,7 @@ impl Deployment<'_> {
             gates: &self.plan.gates,
             asked_at: input.asked_at,
             range: None,
+            releasing: false,
         };
         let verdicts = match gating::pass(f, &case, |f, verdicts| self.show_waiting(f, shown, verdicts))? {
             Gated::Passed { verdicts, .. } => verdicts,

@@ -30,6 +30,8 @@ pub struct Case<'a> {
     pub gates: &'a [GatePolicy],
     pub asked_at: Millis,
     pub range: Option<&'a Found>,
+    /// It is asked whether the tag may be released; a deployment does not mind that it has been.
+    pub releasing: bool,
 }
 
 /// How the gates came out.
@@ -127,7 +129,7 @@ impl Case<'_> {
             facts: &self.ground.facts,
             checks: &look.checks,
             checks_at: look.at,
-            releases: &look.releases,
+            releases: if self.releasing { &look.releases } else { &[] },
             tag: self.tag.map(|name| TagView {
                 name,
                 version: self.parsed.map(|p| &p.version),

@@ -5,11 +5,11 @@
 
 pub mod deploy;
 mod gating;
-mod ground;
+pub mod ground;
 mod health;
 pub mod merge;
 pub mod preview;
-mod range;
+pub mod range;
 pub mod release;
 mod report;
 mod rollout;

@@ -1,6 +1,7 @@
 //! Which commits a release adds, and what they call for: from the first read when it reaches back far enough, otherwise by
 //! a read of its own.
 
+use super::ground;
 use crate::domain::{CommitFacts, Range, Refusal, RepoRef, Sha, Tag, Version};
 use crate::flow::{Flow, Stop};
 use crate::gates::Unclassified;
@@ -41,6 +42,17 @@ pub fn find(
     let range: Range = f.step("range", &Call::ReadRange { repo: repo.clone(), candidates: bases, head: head.clone() })?;
     let base = range.from.as_ref().and_then(|tag| candidates.iter().find(|(_, b)| &b.tag == tag)).map(|(_, b)| b.clone());
     Ok(Found::new(base, range, true, &candidates))
+}
+
+/// Whether the newest hundred tags hold no earlier version of this one's component, although there are more tags. Where
+/// they hold one, it is taken: no older tag of a line is newer than a younger one.
+pub fn needs_more_tags(facts: &CommitFacts, tag: &Tag) -> bool {
+    if facts.tags_complete {
+        return false;
+    }
+    let scheme = ground::settings(&facts.config).and_then(|config| ground::scheme(&config));
+    let parsed = scheme.ok().and_then(|scheme| scheme.parse(tag.as_str()).ok().map(|parsed| (scheme, parsed)));
+    parsed.is_some_and(|(scheme, parsed)| candidates(facts, &scheme, Some(&parsed)).is_empty())
 }
 
 /// Earlier tags, best first, with their versions.

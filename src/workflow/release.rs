@@ -155,6 +155,7 @@ impl Tagged<'_> {
             gates: &plan.gates,
             asked_at: input.asked_at,
             range: Some(&found),
+            releasing: true,
         };
         let gated = gating::pass(f, &case, |f, verdicts| self.show_waiting(f, verdicts, shown))?;
         match gated {

@@ -10,7 +10,7 @@ use crate::github::{RangeBase, RecheckAsk, TagOrSha};
 use crate::plan::{Base, Ground, Settings};
 use crate::store::locks;
 use crate::store::runs::{self, Filter, RunState};
-use crate::workflow::{self, release};
+use crate::workflow::{self, range, release};
 
 const CONFIG_PATH: &str = ".github/lockkeeper.toml";
 
@@ -25,7 +25,7 @@ impl Steps {
             (None, None) => return answer(&serde_json::Value::Null),
         };
         let mut facts = self.at(repo).commit_facts(&repo.name, &ask).await.map_err(trouble)?;
-        if !facts.tags_complete && tag.is_some() {
+        if tag.is_some_and(|tag| range::needs_more_tags(&facts, tag)) {
             self.complete_tags(repo, &mut facts).await?;
         }
         let released = self.released(repo).await?;
@@ -35,13 +35,13 @@ impl Steps {
 
     /// GitHub lists the newest hundred tags with their commits; the rest by name, in one more request.
     async fn complete_tags(&self, repo: &RepoRef, facts: &mut CommitFacts) -> Result<(), StepError> {
-        let names = self.at(repo).tag_names(&repo.name, "").await.map_err(trouble)?;
+        let names = self.at(repo).tag_names(&repo.name).await.map_err(trouble)?;
         for found in names {
             if !facts.tags.iter().any(|tag| tag.name == found.name) {
                 facts.tags.push(TagRef {
                     name: found.name,
-                    commit: found.object.clone(),
-                    object: Some(found.object),
+                    commit: found.commit,
+                    object: None,
                     annotated: false,
                     message: None,
                 });

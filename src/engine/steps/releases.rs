@@ -5,8 +5,8 @@
 use super::{Done, Steps, answer, trouble};
 use crate::domain::{Refusal, ReleaseInfo, RepoRef};
 use crate::engine::host::{StepCtx, StepError};
-use crate::github::{NewRelease, RecheckAsk, ReleaseChange};
-use crate::plan::{DraftCall, DraftMade, MARKER, PublishCall, PublishMade};
+use crate::github::{MakeLatest, NewRelease, RecheckAsk, ReleaseChange};
+use crate::plan::{DraftCall, DraftMade, Latest, MARKER, PublishCall, PublishMade};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How old the last look at the tag may be when it is published.
@@ -65,7 +65,13 @@ impl Steps {
                 return Err(StepError::Fail(moved(&call)));
             }
         }
-        let released = at.publish_release(repo, call.release, call.prerelease, call.make_latest).await.map_err(trouble)?;
+        let latest = match call.latest {
+            _ if call.prerelease => MakeLatest::False,
+            Latest::Yes => MakeLatest::True,
+            Latest::No => MakeLatest::False,
+            Latest::ByVersion => MakeLatest::Legacy,
+        };
+        let released = at.publish_release(repo, call.release, call.prerelease, latest).await.map_err(trouble)?;
         answer(&PublishMade { url: released.url })
     }
 

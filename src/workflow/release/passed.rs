@@ -6,7 +6,7 @@ use crate::domain::{CommitFacts, Recheck, Sha};
 use crate::flow::{Flow, Stop};
 use crate::gates::Verdict;
 use crate::notes::tags::{ParsedTag, Scheme};
-use crate::plan::{Base, Call, DraftCall, MARKER, NotesCall, NotesMade, Plan, PublishCall};
+use crate::plan::{Base, Call, DraftCall, Latest, MARKER, NotesCall, NotesMade, Plan, PublishCall};
 use crate::workflow::range::Found;
 
 /// Everything that publishing needs, after the gates.
@@ -67,10 +67,19 @@ impl Passed<'_> {
             release,
             tag: input.tag.clone(),
             sha: sha.clone(),
-            make_latest: self.scheme.is_highest_stable(self.parsed, &self.facts.tags),
+            latest: self.latest(),
             prerelease: self.parsed.is_prerelease(),
             verified_at: self.look.at,
         })
+    }
+
+    /// Only the highest stable version is latest.
+    fn latest(&self) -> Latest {
+        match self.scheme.is_highest_stable(self.parsed, &self.facts.tags) {
+            false => Latest::No,
+            true if self.facts.tags_complete => Latest::Yes,
+            true => Latest::ByVersion,
+        }
     }
 
     pub fn remarks(&self, notes: &NotesMade) -> Vec<String> {

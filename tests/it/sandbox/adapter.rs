@@ -3,8 +3,8 @@
 use super::shop;
 use lockkeeper::domain::{Ancestry, CheckState, EnvName, InstallationId, Millis, RepoName, Tag};
 use lockkeeper::github::{
-    CheckRunBody, DispatchedAsk, GitHub, GitHubConfig, Installation, NewDeployment, NewDeploymentStatus, NewRelease, RangeBase,
-    RecheckAsk, Secret, TagOrSha,
+    CheckRunBody, DispatchedAsk, GitHub, GitHubConfig, Installation, MakeLatest, NewDeployment, NewDeploymentStatus,
+    NewRelease, RangeBase, RecheckAsk, Secret, TagOrSha,
 };
 use lockkeeper::sandbox::{CommitSeed, HookAction, HookRule, Merge, PullSeed, RepoHandle, Role, Sandbox};
 use std::collections::BTreeMap;
@@ -64,7 +64,7 @@ async fn the_main_reads_agree() {
     let range =
         github.range(&repo, &[RangeBase { tag: Tag::parse("v0.1.0").unwrap(), commit: Some(base) }], &sha).await.unwrap();
     assert_eq!((range.commits.len(), range.commits[2].sha == sha, range.incomplete), (3, true, None));
-    assert_eq!(github.tag_names(&repo, "v").await.unwrap().len(), 2);
+    assert_eq!(github.tag_names(&repo).await.unwrap().len(), 2);
     clean(&sandbox);
 }
 
@@ -83,7 +83,7 @@ async fn the_main_writes_agree() {
     let new = NewRelease { tag: &tag, sha: &sha, name: "v1.0.0", body: "<!-- lockkeeper:run=r1 -->", prerelease: false };
     let draft = github.create_draft(&repo, &new).await.unwrap();
     assert!(draft.draft && github.find_releases(&repo, &tag).await.unwrap().len() == 1);
-    assert!(!github.publish_release(&repo, draft.id, false, true).await.unwrap().draft);
+    assert!(!github.publish_release(&repo, draft.id, false, MakeLatest::True).await.unwrap().draft);
     assert_eq!(shop.latest_release().unwrap().id, draft.id);
     let environment = EnvName::parse("staging").unwrap();
     let new = NewDeployment {
