@@ -6,8 +6,9 @@
 use super::host::{Host, NewRun, Submitted};
 use super::intent::{CheckChange, Intent};
 use crate::domain::{Actor, CheckState, DeliveryId, Millis, RepoRef, RunId, Sha, Tag};
+use crate::plan::Ground;
 use crate::store::runs::{self, Filter, Run, RunState, Subject};
-use crate::store::{StoreError, Tx, repos};
+use crate::store::{StoreError, Tx, repos, steps};
 use crate::workflow::{self, Outcome, State, deploy, merge, preview, release};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -57,7 +58,7 @@ impl Accept<'_> {
         let Some(last) = earlier.into_iter().max_by_key(|run| (run.created_at, run.id.clone())) else {
             return self.start_release(repo, tag, sha, actor, Start { nth, moved_from: None, found: false });
         };
-        let before = last.subject.sha.clone().or_else(|| outcome(&last).and_then(|o| o.sha));
+        let before = self.commit_of(&last)?;
         match (sha, before) {
             (Some(now), Some(before)) if *now != before => {
                 self.wake(&last)?;
@@ -72,6 +73,17 @@ impl Accept<'_> {
                 Ok(vec![last.id])
             }
         }
+    }
+
+    /// The commit that a run is about: named by its event, its outcome, or what it has read (a `create` names none).
+    fn commit_of(&self, run: &Run) -> Result<Option<Sha>, StoreError> {
+        let named = run.subject.sha.clone().or_else(|| outcome(run).and_then(|o| o.sha));
+        if named.is_some() {
+            return Ok(named);
+        }
+        let read = steps::get(self.tx, &run.id, "facts")?.and_then(|step| step.result);
+        let ground: Option<Ground> = read.and_then(|value| serde_json::from_value(value).ok());
+        Ok(ground.and_then(|g| g.facts.tag).map(|tag| tag.commit))
     }
 
     fn start_release(&self, repo: &RepoRef, tag: &Tag, sha: Option<&Sha>, actor: &Actor, start: Start) -> Runs {

@@ -5,6 +5,7 @@
 mod door;
 mod health;
 mod operator;
+mod readme;
 mod sandbox;
 mod webhook_door;
 mod webhook_inbox;
