@@ -11,5 +11,9 @@ fn section(name: &str) -> String {
 
 #[test]
 fn the_reference_is_the_schema() {
-    assert_eq!(section("reference"), repo::reference().trim(), "put `lockkeeper schema --markdown` between the markers of README.md");
+    assert_eq!(
+        section("reference"),
+        repo::reference().trim(),
+        "put `lockkeeper schema --markdown` between the markers of README.md"
+    );
 }
