@@ -1,5 +1,5 @@
-//! Evaluation with a budget. Every node, and every byte or element that an operator copies or compares, costs; an empty
-//! budget ends it at once, whatever stands around it.
+//! Evaluation with a budget. Every node, and every byte or element that an operator copies or compares, costs. A budget that is
+//! spent stays spent, so that every later node fails too and nothing around can make an answer of it.
 //!
 //! As in CEL, `false && error` is false and `true || error` is true, in either order; any other error is the result.
 
@@ -119,11 +119,11 @@ impl<'a> Machine<'a> {
     /// `decides` is the value that settles the matter: false for `&&`, true for `||`.
     fn logic(&mut self, a: &'a Node, b: &'a Node, decides: bool) -> Evaluated {
         let first = self.eval(a).and_then(|v| truth(&v));
-        if first == Ok(decides) || first == Err(ExpectError::TooCostly) {
+        if first == Ok(decides) {
             return first.map(Val::Bool);
         }
         let second = self.eval(b).and_then(|v| truth(&v));
-        if second == Ok(decides) || second == Err(ExpectError::TooCostly) {
+        if second == Ok(decides) {
             return second.map(Val::Bool);
         }
         first.and(second).map(Val::Bool)
@@ -162,7 +162,6 @@ impl<'a> Machine<'a> {
             match self.bind(each, item, &each.body).and_then(|v| truth(&v)) {
                 Ok(answer) if answer == decides => return Ok(Val::Bool(decides)),
                 Ok(_) => {}
-                Err(ExpectError::TooCostly) => return Err(ExpectError::TooCostly),
                 Err(error) => failed = Some(error),
             }
         }

@@ -134,7 +134,7 @@ fn on_allowed_branch(view: &GateView<'_>) -> Result<String, Early> {
     let standing = BranchStanding { name: default.clone(), ancestry: view.facts.on_default_branch };
     // Without a list only the default branch counts; with one, the others must have been read to say "on none".
     let others_read = globs.is_empty() || view.branches.is_some();
-    let others = if globs.is_empty() { &[] } else { view.branches.unwrap_or_default() };
+    let others = view.branches.unwrap_or_default();
     let all: Vec<&BranchStanding> = [&standing].into_iter().chain(others).filter(|b| allowed(&b.name)).collect();
     if let Some(branch) = all.iter().find(|b| b.ancestry == Some(Ancestry::Contained)) {
         return Ok(branch.name.clone());

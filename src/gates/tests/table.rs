@@ -157,6 +157,12 @@ fn tags_that_moved() -> Vec<Row> {
             annotate(w);
             w.event = Some(sha('e'));
         }),
+        tag_row("lightweight, its object not read, another pushed", Fail, "tag_moved", |w| {
+            w.event = Some(sha('d'));
+            for tag in [w.facts.tag.as_mut(), w.now.as_mut()].into_iter().flatten() {
+                tag.object = None;
+            }
+        }),
         tag_row("annotated, its object not read", Unavailable, "tag_unreadable", |w| {
             annotate(w);
             for tag in [w.facts.tag.as_mut(), w.now.as_mut()].into_iter().flatten() {
@@ -404,6 +410,13 @@ fn checks() -> Vec<Row> {
             "checks_passed",
             at(1),
             vec![status("CI/x", later(2), Success), status("ci/X", later(1), Failure)],
+        ),
+        checks_row(
+            "two statuses of one moment: the worse counts",
+            Fail,
+            "check_failed",
+            at(1),
+            [Failure, Success, Pending].map(|state| status("ci/x", ASKED, state)).to_vec(),
         ),
         checks_row(
             "our own checks do not count",
