@@ -11,7 +11,7 @@ use crate::surfaces::http::Snapshot;
 pub async fn take(store: &Store, github: &GitHub, host: &Host, now: Millis) -> Snapshot {
     let depth = store.read(inbox::depth).await.ok();
     let active = host.list(Filter { state: Some(RunState::Active), limit: Some(100_000), ..Filter::default() }).await;
-    let load = host.load();
+    let (load, commits) = (host.load(), store.commit_times());
     Snapshot {
         inbox_depth: depth.as_ref().map_or(0, |d| d.pending),
         inbox_oldest: depth.as_ref().and_then(|d| d.oldest).map(|at| at.until(now)).unwrap_or_default(),
@@ -24,7 +24,8 @@ pub async fn take(store: &Store, github: &GitHub, host: &Host, now: Millis) -> S
         ],
         github_calls: github.calls().iter().map(|c| c.count).sum(),
         github_quota: github.quotas().iter().filter_map(|q| Some((q.installation?.0, q.remaining))).collect(),
-        ..Snapshot::default()
+        commit_p50: commits.median,
+        commit_p99: commits.p99,
     }
 }
 

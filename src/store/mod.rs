@@ -14,6 +14,7 @@ pub mod audit;
 mod error;
 pub mod facts;
 pub mod inbox;
+mod latency;
 pub mod locks;
 mod migrate;
 mod open;
@@ -31,6 +32,7 @@ mod writer;
 mod tests;
 
 pub use error::StoreError;
+pub use latency::CommitTimes;
 pub use tx::{Rx, Tx};
 
 use crate::domain::Refusal;
@@ -82,6 +84,11 @@ impl Store {
         F: FnOnce(&Rx<'_>) -> Result<T, StoreError> + Send + 'static,
     {
         self.readers.read(work).await
+    }
+
+    /// How long the last commits took, fsync included.
+    pub fn commit_times(&self) -> CommitTimes {
+        self.writer.commit_times()
     }
 
     /// Finishes what was handed in and closes the file, so that another may open it. Later calls answer `Closed`.

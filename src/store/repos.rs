@@ -5,7 +5,7 @@
 
 use super::row::{id, name, repo};
 use super::{Rx, StoreError, Tx};
-use crate::domain::{InstallationId, Millis, RepoId, RepoRef, Sha, Tag};
+use crate::domain::{InstallationId, Millis, RepoId, RepoName, RepoRef, Sha, Tag};
 use rusqlite::params;
 
 /// Notes a repository, with its present name and installation; it is active again if it was not.
@@ -38,6 +38,17 @@ pub fn active(rx: &Rx<'_>, installation: Option<InstallationId>) -> Result<Vec<R
                WHERE suspended = 0 AND (?1 IS NULL OR installation = ?1) ORDER BY id";
     let mut statement = rx.conn.prepare_cached(sql)?;
     statement.query_and_then([installation.map(|i| i.0.cast_signed())], repo)?.collect()
+}
+
+/// The active repository of this name, upper and lower case alike.
+///
+/// # Errors
+/// Those of the store.
+pub fn named(rx: &Rx<'_>, repo_name: &RepoName) -> Result<Option<RepoRef>, StoreError> {
+    // A name can be given to another repository after the first was deleted: the younger one has it now.
+    let sql = "SELECT id AS repo_id, name AS repo_name, installation FROM repos
+               WHERE suspended = 0 AND name = ?1 COLLATE NOCASE ORDER BY id DESC LIMIT 1";
+    rx.conn.prepare_cached(sql)?.query_and_then([repo_name.as_str()], repo)?.next().transpose()
 }
 
 /// The tags that were noted; nothing if the repository was never looked at.
@@ -83,7 +94,6 @@ fn baseline_key(repo: RepoId) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::RepoName;
     use crate::store::Store;
 
     #[tokio::test]
@@ -105,7 +115,13 @@ mod tests {
         store.write(move |tx| note_tag(tx, RepoId(7), &again, &object, false, Millis(2))).await.unwrap();
         assert_eq!(store.read(|rx| tags(rx, RepoId(7))).await.unwrap(), Some(vec![tag]));
         assert_eq!(store.read(|rx| active(rx, Some(InstallationId(3)))).await.unwrap(), vec![repo]);
+        let by = |text: &str| {
+            let name = RepoName::parse(text).unwrap();
+            store.read(move |rx| Ok(named(rx, &name)?.map(|r| r.id)))
+        };
+        assert_eq!((by("A/b").await.unwrap(), by("a/c").await.unwrap()), (Some(RepoId(7)), None));
         store.write(|tx| suspend(tx, RepoId(7))).await.unwrap();
+        assert_eq!(by("a/b").await.unwrap(), None);
         assert_eq!(store.read(|rx| active(rx, None)).await.unwrap(), Vec::new());
     }
 }

@@ -1,10 +1,13 @@
 //! The one thread that writes: collects what has come, runs each piece in a savepoint, commits once, then answers.
 
+use super::latency::{CommitTimes, Latencies};
 use super::{StoreError, Tx};
 use crate::domain::Refusal;
 use rusqlite::Connection;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::{mpsc, oneshot};
 
 /// Pieces in one transaction at most, so that the first of them does not wait for ever.
@@ -29,21 +32,24 @@ enum Job {
 #[derive(Clone)]
 pub(super) struct Writer {
     jobs: mpsc::Sender<Job>,
+    latencies: Arc<Latencies>,
 }
 
 impl Writer {
     /// Hands the connection and the process's lock to the writing thread, which keeps them to its end.
     pub(super) fn start(connection: Connection, lock: File) -> Result<Self, Refusal> {
         let (jobs, mut queue) = mpsc::channel(QUEUE);
+        let latencies = Arc::new(Latencies::default());
+        let measured = Arc::clone(&latencies);
         let body = move || {
-            serve(&connection, &mut queue);
+            serve(&connection, &mut queue, &measured);
             drop(connection);
             drop(lock);
             // Last: a queue that is gone tells `close` that the file is free.
             drop(queue);
         };
         std::thread::Builder::new().name("store-writer".into()).spawn(body).map_err(|why| thread_refused(&why))?;
-        Ok(Self { jobs })
+        Ok(Self { jobs, latencies })
     }
 
     pub(super) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
@@ -55,6 +61,10 @@ impl Writer {
         let piece = Box::new(Work { work, reply });
         self.jobs.send(Job::Piece(piece)).await.map_err(|_| StoreError::Closed)?;
         answer.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    pub(super) fn commit_times(&self) -> CommitTimes {
+        self.latencies.times()
     }
 
     pub(super) async fn close(&self) {
@@ -123,13 +133,13 @@ fn in_savepoint<T>(conn: &Connection, work: impl FnOnce(&Connection) -> Result<T
 }
 
 /// Ends when every sender is gone or one asks for it.
-fn serve(conn: &Connection, queue: &mut mpsc::Receiver<Job>) {
+fn serve(conn: &Connection, queue: &mut mpsc::Receiver<Job>, latencies: &Latencies) {
     while let Some(Job::Piece(first)) = queue.blocking_recv() {
         if let Err(why) = conn.execute_batch("BEGIN IMMEDIATE") {
             first.refuse(why.into());
             continue;
         }
-        if group(conn, first, queue) {
+        if group(conn, first, queue, latencies) {
             break;
         }
     }
@@ -137,7 +147,7 @@ fn serve(conn: &Connection, queue: &mut mpsc::Receiver<Job>) {
 
 /// Runs the first piece and all that have come meanwhile, commits, answers; true when the store is to close. It takes no
 /// more pieces once SQLite has undone the transaction by itself, as it may on a full disk.
-fn group(conn: &Connection, first: Box<dyn Piece>, queue: &mut mpsc::Receiver<Job>) -> bool {
+fn group(conn: &Connection, first: Box<dyn Piece>, queue: &mut mpsc::Receiver<Job>, latencies: &Latencies) -> bool {
     let (mut answers, mut close, mut next) = (Vec::new(), false, Some(first));
     let mut undone = Ok(());
     while let Some(piece) = next.take() {
@@ -153,7 +163,10 @@ fn group(conn: &Connection, first: Box<dyn Piece>, queue: &mut mpsc::Receiver<Jo
             }
         }
     }
-    let fate = undone.and_then(|()| commit(conn));
+    let fate = undone.and_then(|()| {
+        let started = Instant::now();
+        commit(conn).inspect(|()| latencies.add(started.elapsed()))
+    });
     answers.into_iter().for_each(|answer| answer(fate.clone()));
     close
 }
