@@ -1,7 +1,7 @@
 //! Deploy: a commit goes to an environment.
 
 use super::publish::config_digest;
-use crate::config::repo::{Environment, RepoConfig, Target, default_gates};
+use crate::config::repo::{Environment, GatePolicy, RepoConfig, Target, default_gates};
 use crate::domain::{Actor, EnvName, Refusal, RepoName, RepoRef, Sha, Tag};
 use crate::plan::{Pin, Plan, PlannedStep, Work};
 use schemars::JsonSchema;
@@ -36,7 +36,7 @@ pub struct Subject {
 }
 
 pub fn plan(repo: &RepoRef, env: &EnvName, subject: &Subject, actor: &Actor, config: &RepoConfig) -> Result<Plan, Refusal> {
-    let environment = config.environment(env).ok_or_else(|| unknown(env, config))?;
+    let environment = find(env, config)?;
     enforceable(environment)?;
     let target = config.targets.get(&environment.target).ok_or_else(|| no_target(environment))?;
     let pin = Pin {
@@ -46,9 +46,19 @@ pub fn plan(repo: &RepoRef, env: &EnvName, subject: &Subject, actor: &Actor, con
         component: subject.component.clone(),
         config: config_digest(config),
     };
-    let gates = environment.gates.clone().unwrap_or_else(default_gates);
+    let gates = gates(environment);
     let steps = steps(environment, target);
     Ok(Plan::new("deploy", repo.clone(), actor.clone(), pin, Some(env.to_string()), Work { gates, steps }))
+}
+
+/// The environment of this name.
+pub fn find<'c>(env: &EnvName, config: &'c RepoConfig) -> Result<&'c Environment, Refusal> {
+    config.environment(env).ok_or_else(|| unknown(env, config))
+}
+
+/// The gates of an environment; the default ones where its file does not say.
+pub fn gates(environment: &Environment) -> Vec<GatePolicy> {
+    environment.gates.clone().unwrap_or_else(default_gates)
 }
 
 fn steps(environment: &Environment, target: &Target) -> Vec<PlannedStep> {

@@ -13,7 +13,7 @@ pub struct Health {
     /// Repository, as owner/name
     #[arg(long, value_parser = |s: &str| RepoName::parse(s))]
     pub repo: RepoName,
-    /// Tag or whole commit id; the default branch's head without it
+    /// Tag or whole commit id; without it what is live by our ledger, or the default branch's head
     #[arg(long = "ref")]
     #[serde(rename = "ref")]
     pub git_ref: Option<String>,

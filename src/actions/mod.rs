@@ -6,10 +6,12 @@
 pub mod deploy;
 pub mod health;
 pub mod notes;
+pub mod outcome;
 pub mod publish;
 pub mod status;
 pub mod validate;
 
+use crate::domain::RepoName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +46,18 @@ impl Action {
             Self::Health(_) => "health",
             Self::Notes(_) => "notes",
             Self::Status(_) => "status",
+        }
+    }
+
+    /// The repository that it is about; nothing for all of them.
+    pub fn repo(&self) -> Option<&RepoName> {
+        match self {
+            Self::Publish(ask) => Some(&ask.repo),
+            Self::Deploy(ask) => Some(&ask.repo),
+            Self::Validate(ask) => Some(&ask.repo),
+            Self::Health(ask) => Some(&ask.repo),
+            Self::Notes(ask) => Some(&ask.repo),
+            Self::Status(ask) => ask.repo.as_ref(),
         }
     }
 

@@ -14,6 +14,8 @@ pub enum ActorKind {
     Agent,
     /// Lockkeeper's own timers and reconciler.
     Schedule,
+    /// Whoever may read the server's files on its own machine.
+    Operator,
 }
 
 /// Authorization goes by `id`; the login is for people and may change hands.
@@ -27,5 +29,9 @@ pub struct Actor {
 impl Actor {
     pub fn schedule() -> Self {
         Self { kind: ActorKind::Schedule, id: UserId(0), login: "lockkeeper".into() }
+    }
+
+    pub fn operator() -> Self {
+        Self { kind: ActorKind::Operator, id: UserId(0), login: "operator".into() }
     }
 }

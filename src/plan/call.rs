@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "call", rename_all = "snake_case")]
 pub enum Call {
-    /// Everything about a commit, by tag or by sha; answers `Ground`.
+    /// Everything about a commit, by tag or by sha, or about the default branch's head; answers `Ground`.
     ReadCommit {
         repo: RepoRef,
         tag: Option<Tag>,

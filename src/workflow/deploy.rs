@@ -37,8 +37,13 @@ pub struct Input {
 
 /// The natural key of a deployment run: the same thing to the same place, asked for the n-th time.
 pub fn key(repo: &RepoRef, environment: &EnvName, sha: &Sha, tag: Option<&Tag>, nth: u32) -> String {
+    format!("{}:{nth}", stem(repo, environment, sha, tag))
+}
+
+/// What all keys of the same thing to the same place begin with.
+pub fn stem(repo: &RepoRef, environment: &EnvName, sha: &Sha, tag: Option<&Tag>) -> String {
     let tag = tag.map_or("-", Tag::as_str);
-    format!("deploy:{}:{environment}:{sha}:{tag}:{nth}", repo.id)
+    format!("deploy:{}:{environment}:{sha}:{tag}", repo.id)
 }
 
 fn run(f: &mut Flow, input: &Value) -> Result<Value, Stop> {

@@ -75,6 +75,15 @@ pub fn pass(f: &mut Flow, case: &Case, mut show: impl FnMut(&mut Flow, &[Verdict
     Err(Stop::Suspended)
 }
 
+/// The answers on this look, for somebody who only asks.
+pub(super) fn once(f: &mut Flow, case: &Case, look: &Recheck) -> Result<Vec<Verdict>, Stop> {
+    let branches = branches(f, case)?;
+    let unclassified = case.range.map(Found::nameless);
+    let now = f.now();
+    let view = case.view(look, unclassified.as_deref(), branches.as_deref());
+    f.record("gates", || gates::judge_all(case.gates, &view, now))
+}
+
 fn refused(verdicts: Vec<Verdict>, status: Status, look: &Recheck) -> Gated {
     let (refusal, failed) = (refusal_of(&verdicts), failed_checks(&verdicts, &look.checks));
     let expired = status != Status::Fail && refusal.code.ends_with("_deadline");
@@ -92,7 +101,7 @@ fn branches(f: &mut Flow, case: &Case) -> Result<Option<Vec<BranchStanding>>, St
 }
 
 /// The first read, in the shape of a later one.
-fn first_look(ground: &Ground) -> Recheck {
+pub(super) fn first_look(ground: &Ground) -> Recheck {
     let facts = &ground.facts;
     Recheck {
         at: facts.at,
@@ -107,7 +116,7 @@ fn first_look(ground: &Ground) -> Recheck {
 
 impl Case<'_> {
     /// Asks, with the gates' questions, what the notes need to know: one request answers all.
-    fn recheck(&self) -> Call {
+    pub(super) fn recheck(&self) -> Call {
         Call::Recheck {
             repo: self.repo.clone(),
             tag: self.tag.cloned(),

@@ -1,9 +1,9 @@
 //! What a run knows after its first read: the repository's settings and, for a tag, what it says.
 
 use crate::config::repo::{self, RepoConfig};
-use crate::domain::{FileAt, Refusal, Unreadable};
+use crate::domain::{FileAt, Refusal, Tag, Unreadable};
 use crate::expect;
-use crate::notes::tags::Scheme;
+use crate::notes::tags::{ParsedTag, Scheme};
 
 pub const CONFIG_PATH: &str = ".github/lockkeeper.toml";
 
@@ -32,6 +32,20 @@ pub fn settings(config: &Result<Option<FileAt>, Unreadable>) -> Result<RepoConfi
 pub fn scheme(config: &RepoConfig) -> Result<Scheme, Refusal> {
     let components = config.components.iter().map(|c| (c.name.as_str(), c.tag.as_str()));
     Scheme::new(config.release.tag.as_deref(), components, &config.release.ignore)
+}
+
+/// What a tag says by the repository's own grammar; `None` for a tag that is to be left alone.
+pub fn read_tag(config: &RepoConfig, tag: &Tag) -> Result<Option<(Scheme, ParsedTag)>, Refusal> {
+    let scheme = scheme(config)?;
+    match scheme.parse(tag.as_str()) {
+        Ok(parsed) => Ok(Some((scheme, parsed))),
+        Err(error) if error.code == "tag_ignored" => Ok(None),
+        Err(error) => Err(Refusal::user(
+            error.code,
+            error.message,
+            "Push a tag such as v1.2.3, or list this one under `ignore` in `[release]` of .github/lockkeeper.toml.",
+        )),
+    }
 }
 
 fn first_lines(text: &str) -> String {

@@ -6,7 +6,7 @@ use crate::config::repo::{HealthCheck, HttpCheck};
 use crate::domain::{Millis, Refusal};
 use crate::flow::{Flow, Stop};
 use crate::plan::{Call, ProbeAnswer, ProbeCall};
-use crate::targets::fill;
+use crate::targets::{Values, fill};
 
 pub(super) fn verify(
     f: &mut Flow,
@@ -16,19 +16,22 @@ pub(super) fn verify(
 ) -> Result<Result<(), Refusal>, Stop> {
     for (index, check) in this.environment.health.iter().enumerate() {
         let HealthCheck::Http(http) = check;
-        let filled = fill(&http.url, &values(this, url)).map_err(|why| {
-            let fix = "Mend `url` of the health check in .github/lockkeeper.toml.";
-            refused_step(
-                "health",
-                Refusal::user("health_url_invalid", format!("The health check's URL cannot be filled in: {why}."), fix),
-            )
-        })?;
-        if let Err(refusal) = until_healthy(f, this, index, HttpCheck { url: filled, ..http.clone() })? {
+        let check = filled(http, &values(this, url)).map_err(|refusal| refused_step("health", refusal))?;
+        if let Err(refusal) = until_healthy(f, this, index, check)? {
             return Ok(Err(refusal));
         }
         shown.progress.push(format!("Health {}: passed", index + 1));
     }
     Ok(Ok(()))
+}
+
+/// The check with every placeholder filled in.
+pub(super) fn filled(check: &HttpCheck, values: &Values) -> Result<HttpCheck, Refusal> {
+    let url = fill(&check.url, values).map_err(|why| {
+        let fix = "Mend `url` of the health check in .github/lockkeeper.toml.";
+        Refusal::user("health_url_invalid", format!("The health check's URL cannot be filled in: {why}."), fix)
+    })?;
+    Ok(HttpCheck { url, ..check.clone() })
 }
 
 fn until_healthy(f: &mut Flow, this: &Deployment, index: usize, check: HttpCheck) -> Result<Result<(), Refusal>, Stop> {

@@ -7,6 +7,7 @@ pub mod deploy;
 mod gating;
 pub mod ground;
 mod health;
+pub mod look;
 pub mod merge;
 pub mod preview;
 pub mod range;
@@ -20,7 +21,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// Every workflow, for the host.
-pub const ALL: [Workflow; 4] = [release::WORKFLOW, deploy::WORKFLOW, merge::WORKFLOW, preview::WORKFLOW];
+pub const ALL: [Workflow; 5] = [release::WORKFLOW, deploy::WORKFLOW, merge::WORKFLOW, preview::WORKFLOW, look::WORKFLOW];
 
 pub use report::{FailedCheck, Outcome, State};
 

@@ -2,13 +2,13 @@
 //! a read of its own.
 
 use super::ground;
-use crate::domain::{CommitFacts, Range, Refusal, RepoRef, Sha, Tag, Version};
+use crate::domain::{CommitFacts, Millis, Range, Recheck, Refusal, RepoRef, Sha, Tag, Version};
 use crate::flow::{Flow, Stop};
 use crate::gates::Unclassified;
 use crate::notes::bump::{self, Bump, Policy};
 use crate::notes::tags::{ParsedTag, Scheme};
 use crate::notes::{self, Classified};
-use crate::plan::{Base, Call};
+use crate::plan::{Base, Call, NotesCall, NotesMade};
 
 /// How many candidates for the previous tag are asked about.
 const CANDIDATES: usize = 10;
@@ -105,6 +105,54 @@ impl Found {
     pub fn agrees(&self, ahead: Option<u64>) -> bool {
         let held = u64::try_from(self.range.commits.len()).unwrap_or(u64::MAX);
         self.base.is_none() || self.fetched || ahead.is_none_or(|n| n == held)
+    }
+
+    /// Reads the range again when the second look has counted another number of commits than we hold.
+    pub fn settle(&mut self, f: &mut Flow, repo: &RepoRef, look: &Recheck) -> Result<(), Stop> {
+        if self.agrees(look.ahead) {
+            return Ok(());
+        }
+        let candidates = self.base.iter().cloned().collect();
+        let call = Call::ReadRange { repo: repo.clone(), candidates, head: self.range.head.clone() };
+        self.range = f.step("range", &call)?;
+        self.fetched = true;
+        Ok(())
+    }
+
+    /// Writes the notes of `tag`, dated `at`; `config` is the git-cliff configuration that the settings name.
+    pub fn notes_call(&self, repo: &RepoRef, tag: &Tag, look: &Recheck, config: Option<&String>, at: Millis) -> Call {
+        Call::RenderNotes(NotesCall {
+            repo: repo.clone(),
+            tag: tag.clone(),
+            head: self.range.head.clone(),
+            base: self.base.clone(),
+            fetched: self.fetched,
+            first_time: look.first_time.clone(),
+            config: config.cloned(),
+            at,
+        })
+    }
+
+    /// What a reader of the notes should know about how they were made.
+    pub fn remarks(&self, notes: &NotesMade) -> Vec<String> {
+        let mut remarks = Vec::new();
+        if let Some(why) = &self.range.incomplete {
+            remarks.push(format!("The notes are incomplete: {why}"));
+        }
+        if let Some(why) = &notes.fell_back {
+            remarks.push(format!("The repository's own notes configuration was not used: {why}"));
+        }
+        if !notes.refused_options.is_empty() {
+            remarks.push(format!("Options that Lockkeeper does not follow: {}.", notes.refused_options.join(", ")));
+        }
+        if notes.truncated {
+            remarks.push("The notes were cut to GitHub's length.".to_owned());
+        }
+        let nameless = self.nameless().len();
+        if nameless > 0 {
+            remarks.push(format!("{nameless} commit(s) have no type in their subject."));
+        }
+        remarks
     }
 
     /// Accounts to ask about, without bots and without repetition.

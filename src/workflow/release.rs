@@ -79,7 +79,7 @@ fn story(f: &mut Flow, input: &Input, shown: &mut Shown) -> Result<Outcome, Stop
         Ok(config) => config,
         Err(refusal) => return this.refuse(f, State::Rejected, refusal, &[]),
     };
-    let (scheme, parsed) = match this.tag_as_version(&config) {
+    let (scheme, parsed) = match ground::read_tag(&config, &input.tag) {
         Ok(Some(known)) => known,
         Ok(None) => return Ok(Outcome::new(State::Nothing).at(&this.sha)),
         Err(refusal) => return this.refuse(f, State::Rejected, refusal, &[]),
@@ -107,19 +107,6 @@ fn without_tag(f: &mut Flow, input: &Input) -> Result<Outcome, Stop> {
 }
 
 impl Tagged<'_> {
-    fn tag_as_version(&self, config: &RepoConfig) -> Result<Option<(Scheme, ParsedTag)>, Refusal> {
-        let scheme = ground::scheme(config)?;
-        match scheme.parse(self.input.tag.as_str()) {
-            Ok(parsed) => Ok(Some((scheme, parsed))),
-            Err(error) if error.code == "tag_ignored" => Ok(None),
-            Err(error) => Err(Refusal::user(
-                error.code,
-                error.message,
-                "Push a tag such as v1.2.3, or list this one under `ignore` in `[release]` of .github/lockkeeper.toml.",
-            )),
-        }
-    }
-
     fn moved(&self) -> Option<Refusal> {
         let from = self.input.moved_from.as_ref()?;
         Some(Refusal::user(
@@ -190,8 +177,10 @@ impl Tagged<'_> {
     fn publish(&self, f: &mut Flow, mut passed: Passed) -> Result<Outcome, Stop> {
         let input = self.input;
         self.start_deployments(f, &passed)?;
-        passed.settle_range(f, input, &self.sha)?;
-        let notes: NotesMade = f.step("notes", &passed.notes_call(input, &self.sha))?;
+        passed.found.settle(f, &input.repo, &passed.look)?;
+        let config = passed.config.release.notes.as_ref();
+        let call = passed.found.notes_call(&input.repo, &input.tag, &passed.look, config, input.asked_at);
+        let notes: NotesMade = f.step("notes", &call)?;
         let draft: DraftMade = f.step("draft", &passed.draft_call(input, &self.sha, &notes))?;
         f.on_undo("draft.undo", &Call::DeleteDraft { repo: input.repo.clone(), release: draft.id })?;
         let published: PublishMade = f.step("publish", &passed.publish_call(input, &self.sha, draft.id))?;

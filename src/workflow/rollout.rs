@@ -1,10 +1,11 @@
 //! Brings a version up through the environment's target and follows it to its end.
 
 use super::deploy::{Deployment, Shown, refused_step};
-use crate::config::repo::{DeploymentTarget, Target, WorkflowTarget};
+use crate::actions::deploy::Subject;
+use crate::config::repo::{DeploymentTarget, Environment, Target, WorkflowTarget};
 use crate::domain::{DeploymentStatusInfo, Millis, Refusal, WorkflowRunInfo};
 use crate::flow::{Flow, Stop, Waited};
-use crate::plan::{Call, DispatchMade};
+use crate::plan::{Call, DispatchMade, Ground};
 use crate::targets::{self, Progress, Values, deployment::Standing};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -140,20 +141,20 @@ fn brought(end: Progress, shown: &mut Shown, done: &str) -> Brought {
 
 /// What a configuration may name in `{{ … }}`.
 pub(super) fn values(this: &Deployment, url: Option<&str>) -> Values {
-    let subject = &this.input.subject;
-    let own = this.environment.url.as_deref();
-    Values::from([
-        ("environment", this.input.environment.to_string()),
-        ("environment_url", url.or(own).unwrap_or_default().trim_end_matches('/').to_owned()),
-        ("sha", subject.sha.to_string()),
-        ("ref", what_ref(this)),
-        ("version", subject.version.clone().unwrap_or_default()),
-        ("run", this.ground.run.to_string()),
-    ])
+    values_of(this.environment, &this.input.subject, this.ground, url)
 }
 
-fn what_ref(this: &Deployment) -> String {
-    this.input.subject.tag.as_ref().map_or_else(|| this.input.subject.sha.to_string(), ToString::to_string)
+/// The same for what is only looked at.
+pub(super) fn values_of(environment: &Environment, subject: &Subject, ground: &Ground, url: Option<&str>) -> Values {
+    let own = environment.url.as_deref();
+    Values::from([
+        ("environment", environment.name.to_string()),
+        ("environment_url", url.or(own).unwrap_or_default().trim_end_matches('/').to_owned()),
+        ("sha", subject.sha.to_string()),
+        ("ref", subject.tag.as_ref().map_or_else(|| subject.sha.to_string(), ToString::to_string)),
+        ("version", subject.version.clone().unwrap_or_default()),
+        ("run", ground.run.to_string()),
+    ])
 }
 
 /// Inputs for a workflow whose configuration names none; those that it does not declare are left out.

@@ -17,10 +17,16 @@ use crate::github::{GitHub, Installation, Trouble};
 use crate::plan::Call;
 use crate::probes::Prober;
 use crate::store::{Store, StoreError};
+use crate::workflow::look;
 use futures::future::BoxFuture;
 use serde::Serialize;
 use serde_json::Value;
 use std::path::PathBuf;
+use std::time::Duration;
+
+/// How often a look is tried.
+const LOOKS: u32 = 3;
+const MOMENT: Duration = Duration::from_secs(3);
 
 /// What an attempt ends with.
 type Done = Result<Value, StepError>;
@@ -45,7 +51,7 @@ impl Executor for Steps {
                 let text = format!("The stored call of step {} cannot be read: {why}.", ctx.step);
                 StepError::Fail(Refusal::us("call_unreadable", text))
             })?;
-            self.make(&ctx, call).await
+            self.make(&ctx, call).await.map_err(|why| if somebody_waits(&ctx) { soon(&ctx, why) } else { why })
         })
     }
 }
@@ -81,6 +87,21 @@ impl Steps {
 
     fn at(&self, repo: &RepoRef) -> Installation {
         self.github.installation(repo.installation)
+    }
+}
+
+/// Somebody waits at a door for the answer of a look.
+fn somebody_waits(ctx: &StepCtx) -> bool {
+    ctx.workflow == look::WORKFLOW.name
+}
+
+/// Trouble that does not pass within moments is told, not waited for.
+fn soon(ctx: &StepCtx, why: StepError) -> StepError {
+    match why {
+        StepError::Retry { after, refusal } if ctx.attempt >= LOOKS || after.is_some_and(|time| time > MOMENT) => {
+            StepError::Fail(refusal)
+        }
+        other => other,
     }
 }
 

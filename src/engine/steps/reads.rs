@@ -2,7 +2,7 @@
 
 use super::{Done, Steps, answer, stored, trouble};
 use crate::config::repo::glob;
-use crate::domain::{CommitFacts, RepoRef, Sha, Tag, TagRef, Unreadable};
+use crate::domain::{CommitFacts, Refusal, RepoRef, Sha, Tag, TagRef, Unreadable};
 use crate::engine::accept::outcome;
 use crate::engine::host::{StepCtx, StepError};
 use crate::gates::BranchStanding;
@@ -22,7 +22,7 @@ impl Steps {
         let ask = match (tag, sha) {
             (Some(tag), _) => TagOrSha::Tag(tag.clone()),
             (None, Some(sha)) => TagOrSha::Sha(sha.clone()),
-            (None, None) => return answer(&serde_json::Value::Null),
+            (None, None) => TagOrSha::Sha(self.head(repo).await?),
         };
         let mut facts = self.at(repo).commit_facts(&repo.name, &ask).await.map_err(trouble)?;
         if tag.is_some_and(|tag| range::needs_more_tags(&facts, tag)) {
@@ -31,6 +31,13 @@ impl Steps {
         let released = self.released(repo).await?;
         let app_id = self.github.own_app_id().await.map_err(trouble)?;
         answer(&Ground { run: ctx.run.clone(), app_id, facts, released })
+    }
+
+    /// The default branch's head: told beside whatever is asked for, here a commit that no repository has.
+    async fn head(&self, repo: &RepoRef) -> Result<Sha, StepError> {
+        let nowhere = Sha::parse(&"0".repeat(40)).map_err(|why| StepError::Fail(Refusal::us("no_zero", why.to_string())))?;
+        let facts = self.at(repo).commit_facts(&repo.name, &TagOrSha::Sha(nowhere)).await.map_err(trouble)?;
+        Ok(facts.default_branch.head)
     }
 
     /// GitHub lists the newest hundred tags with their commits; the rest by name, in one more request.

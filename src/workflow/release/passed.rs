@@ -3,10 +3,9 @@
 use super::Input;
 use crate::config::repo::RepoConfig;
 use crate::domain::{CommitFacts, Recheck, Sha};
-use crate::flow::{Flow, Stop};
 use crate::gates::Verdict;
 use crate::notes::tags::{ParsedTag, Scheme};
-use crate::plan::{Base, Call, DraftCall, Latest, MARKER, NotesCall, NotesMade, Plan, PublishCall};
+use crate::plan::{Call, DraftCall, Latest, MARKER, NotesMade, Plan, PublishCall};
 use crate::workflow::range::Found;
 
 /// Everything that publishing needs, after the gates.
@@ -23,31 +22,6 @@ pub(super) struct Passed<'a> {
 }
 
 impl Passed<'_> {
-    /// The second look counts the commits; when the count differs from what we hold, the range is read again.
-    pub fn settle_range(&mut self, f: &mut Flow, input: &Input, head: &Sha) -> Result<(), Stop> {
-        if self.found.agrees(self.look.ahead) {
-            return Ok(());
-        }
-        let bases: Vec<Base> = self.found.base.iter().cloned().collect();
-        let call = Call::ReadRange { repo: input.repo.clone(), candidates: bases, head: head.clone() };
-        self.found.range = f.step("range", &call)?;
-        self.found.fetched = true;
-        Ok(())
-    }
-
-    pub fn notes_call(&self, input: &Input, head: &Sha) -> Call {
-        Call::RenderNotes(NotesCall {
-            repo: input.repo.clone(),
-            tag: input.tag.clone(),
-            head: head.clone(),
-            base: self.found.base.clone(),
-            fetched: self.found.fetched,
-            first_time: self.look.first_time.clone(),
-            config: self.config.release.notes.clone(),
-            at: input.asked_at,
-        })
-    }
-
     pub fn draft_call(&self, input: &Input, sha: &Sha, notes: &NotesMade) -> Call {
         let ours = |body: &str| body.contains(MARKER);
         Call::CreateDraft(DraftCall {
@@ -83,23 +57,7 @@ impl Passed<'_> {
     }
 
     pub fn remarks(&self, notes: &NotesMade) -> Vec<String> {
-        let mut remarks = Vec::new();
-        if let Some(why) = &self.found.range.incomplete {
-            remarks.push(format!("The notes are incomplete: {why}"));
-        }
-        if let Some(why) = &notes.fell_back {
-            remarks.push(format!("The repository's own notes configuration was not used: {why}"));
-        }
-        if !notes.refused_options.is_empty() {
-            remarks.push(format!("Options that Lockkeeper does not follow: {}.", notes.refused_options.join(", ")));
-        }
-        if notes.truncated {
-            remarks.push("The notes were cut to GitHub's length.".to_owned());
-        }
-        let nameless = self.found.nameless().len();
-        if nameless > 0 {
-            remarks.push(format!("{nameless} commit(s) have no type in their subject."));
-        }
+        let mut remarks = self.found.remarks(notes);
         remarks.push(format!("Plan {}.", self.plan.digest));
         remarks
     }

@@ -1,0 +1,152 @@
+//! What each action answers: the same for every door.
+
+use crate::domain::{EnvName, Millis, RepoName, RunId, Sha, Tag};
+use crate::gates::{self, Status as GateStatus, Verdict};
+use crate::plan::{Digest, Plan};
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Outcome {
+    /// Publish or Deploy with `dry_run`.
+    Planned(Box<Planned>),
+    /// Publish or Deploy.
+    Started(Box<Started>),
+    Validated(Validated),
+    Health(HealthReport),
+    Notes(Written),
+    Status(Overview),
+}
+
+/// What would happen now, and what stands in the way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Planned {
+    pub plan: Plan,
+    pub gates: Gates,
+    /// Only for a release.
+    pub notes: Option<Written>,
+}
+
+/// A run that does what was asked; its gates decide when.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Started {
+    pub run: RunId,
+    /// False when a run was already doing or had done the same; then nothing was started.
+    pub new: bool,
+    pub plan: Digest,
+    /// As they stood when it was asked for.
+    pub gates: Gates,
+}
+
+/// Answers of gates at one moment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Gates {
+    pub status: GateStatus,
+    pub verdicts: Vec<Verdict>,
+}
+
+impl Gates {
+    pub fn of(verdicts: Vec<Verdict>) -> Self {
+        Self { status: gates::overall(&verdicts).status, verdicts }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Validated {
+    pub environment: EnvName,
+    pub sha: Sha,
+    pub tag: Option<Tag>,
+    pub gates: Gates,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HealthReport {
+    pub environment: EnvName,
+    pub sha: Sha,
+    pub version: Option<String>,
+    /// True only if every check holds.
+    pub healthy: bool,
+    /// In the order of the file; empty when the environment has none.
+    pub checks: Vec<CheckReport>,
+}
+
+/// One attempt of one health check.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CheckReport {
+    pub url: String,
+    pub ok: bool,
+    pub code: String,
+    pub reason: String,
+    pub fix: Option<String>,
+}
+
+/// The notes of a release, and the version that its commits call for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Written {
+    pub tag: Tag,
+    /// The release before it.
+    pub previous: Option<Tag>,
+    pub version: String,
+    /// Nothing when no commit calls for a release.
+    pub next_version: Option<String>,
+    pub markdown: String,
+    pub remarks: Vec<String>,
+}
+
+/// What is live, what runs and what it waits for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Overview {
+    pub repositories: Vec<RepoOverview>,
+    /// Deliveries that are stored and not yet done.
+    pub inbox_depth: u64,
+    pub dead_letters: u64,
+    pub quota: Vec<QuotaLeft>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RepoOverview {
+    pub repo: RepoName,
+    /// The newest release that we made.
+    pub release: Option<Live>,
+    /// By our own ledger: the newest deployment of each environment that succeeded.
+    pub live: Vec<Live>,
+    pub active: Vec<Active>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Live {
+    pub run: RunId,
+    /// Nothing for a release.
+    pub environment: Option<EnvName>,
+    pub tag: Option<Tag>,
+    pub sha: Option<Sha>,
+    pub version: Option<String>,
+    pub url: Option<String>,
+    pub since: Millis,
+}
+
+/// A run that is not over.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Active {
+    pub run: RunId,
+    pub workflow: String,
+    pub tag: Option<Tag>,
+    pub sha: Option<Sha>,
+    pub environment: Option<EnvName>,
+    pub since: Millis,
+    /// It holds its environment's lock.
+    pub holds_lock: bool,
+    /// One sentence for each thing; empty when it works.
+    pub waits_for: Vec<String>,
+}
+
+/// What is left of an installation's calls.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct QuotaLeft {
+    /// Nothing: calls as the App itself.
+    pub installation: Option<u64>,
+    pub resource: String,
+    pub limit: u64,
+    pub remaining: u64,
+    pub reset: Millis,
+}

@@ -1,0 +1,224 @@
+//! What would happen now: the plan, the gates, the notes or the health of something, for somebody who asks. It is a run like
+//! any other, so that its plan is stored under its digest; it changes nothing.
+//!
+//! Invariant: only reads and probes are called.
+
+use super::deploy::refused_step;
+use super::gating::{self, Case};
+use super::range::{self, Found};
+use super::rollout::values_of;
+use super::{ground, health};
+use crate::actions::deploy::{self, Subject};
+use crate::actions::outcome::{CheckReport, Gates, HealthReport, Outcome, Planned, Validated, Written};
+use crate::actions::publish::{self, ReadTag};
+use crate::actions::{Action, outcome};
+use crate::config::repo::{GatePolicy, HealthCheck, RepoConfig};
+use crate::domain::{Actor, EnvName, Millis, Recheck, Refusal, RepoRef, Sha, Tag};
+use crate::flow::{Flow, Stop, Workflow};
+use crate::notes::tags::{ParsedTag, Scheme};
+use crate::plan::{Call, Ground, NotesMade, Plan, ProbeAnswer, ProbeCall};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+pub const WORKFLOW: Workflow = Workflow { name: "look", version: 1, run };
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Input {
+    pub repo: RepoRef,
+    pub action: Action,
+    /// What to look at; the default branch's head without either. A tag decides.
+    pub tag: Option<Tag>,
+    pub sha: Option<Sha>,
+    /// Where the version can be seen, if a deployment of ours has said so.
+    pub url: Option<String>,
+    pub actor: Actor,
+    pub asked_at: Millis,
+}
+
+/// What the run ends with: an outcome, or why there is none.
+pub type Looked = Result<Outcome, Refusal>;
+
+fn run(f: &mut Flow, input: &Value) -> Result<Value, Stop> {
+    let input: Input = super::read_input(input)?;
+    let looked: Looked = match story(f, &input) {
+        Err(Stop::Failed(failure)) => Err(failure.refusal),
+        other => Ok(other?),
+    };
+    f.finish(&looked)
+}
+
+fn story(f: &mut Flow, input: &Input) -> Result<Outcome, Stop> {
+    let read = Call::ReadCommit { repo: input.repo.clone(), tag: input.tag.clone(), sha: input.sha.clone() };
+    let ground: Ground = f.step("facts", &read)?;
+    let config = ground::settings(&ground.facts.config).map_err(refused)?;
+    let this = Look { input, ground: &ground, config: &config };
+    match &input.action {
+        Action::Publish(ask) => this.publish(f, &ask.tag),
+        Action::Deploy(ask) => this.deploy(f, &ask.environment),
+        Action::Validate(ask) => this.validate(f, &ask.environment),
+        Action::Health(ask) => this.health(f, &ask.environment),
+        Action::Notes(ask) => this.notes(f, &ask.tag),
+        Action::Status(_) => Err(refused(Refusal::us("not_a_look", "The status is not read from GitHub."))),
+    }
+}
+
+fn refused(refusal: Refusal) -> Stop {
+    refused_step("look", refusal)
+}
+
+struct Look<'a> {
+    input: &'a Input,
+    ground: &'a Ground,
+    config: &'a RepoConfig,
+}
+
+impl Look<'_> {
+    fn publish(&self, f: &mut Flow, tag: &Tag) -> Result<Outcome, Stop> {
+        let (scheme, parsed) = self.version_of(tag)?;
+        let (input, facts) = (self.input, &self.ground.facts);
+        let read = ReadTag { version: Some(parsed.version.clone()), component: parsed.component.clone() };
+        let planned = f.record("plan", || publish::plan(&input.repo, tag, &read, &input.actor, facts, self.config))?;
+        let plan = planned.map_err(refused)?;
+        range::baseline(&self.ground.released, facts, &scheme, &parsed).map_err(refused)?;
+        let found = range::find(f, &input.repo, facts, &scheme, Some(&parsed), &plan.pin.sha)?;
+        let case = Case {
+            range: Some(&found),
+            parsed: Some(&parsed),
+            releasing: true,
+            ..self.case(&plan.pin.sha, Some(tag), &plan.gates)
+        };
+        let look: Recheck = f.step("look", &case.recheck())?;
+        let gates = Gates::of(gating::once(f, &case, &look)?);
+        let notes = Some(self.write(f, found, &parsed, &look)?);
+        Ok(Outcome::Planned(Box::new(Planned { plan, gates, notes })))
+    }
+
+    fn notes(&self, f: &mut Flow, tag: &Tag) -> Result<Outcome, Stop> {
+        let (scheme, parsed) = self.version_of(tag)?;
+        let facts = &self.ground.facts;
+        let sha = &facts.tag.as_ref().ok_or_else(|| refused(publish::gone(tag)))?.commit;
+        let found = range::find(f, &self.input.repo, facts, &scheme, Some(&parsed), sha)?;
+        let case = Case { range: Some(&found), parsed: Some(&parsed), ..self.case(sha, Some(tag), &[]) };
+        let look: Recheck = f.step("look", &case.recheck())?;
+        Ok(Outcome::Notes(self.write(f, found, &parsed, &look)?))
+    }
+
+    fn deploy(&self, f: &mut Flow, environment: &EnvName) -> Result<Outcome, Stop> {
+        let (input, subject) = (self.input, self.subject()?);
+        let planned = f.record("plan", || deploy::plan(&input.repo, environment, &subject, &input.actor, self.config))?;
+        let plan: Plan = planned.map_err(refused)?;
+        let gates = self.judge(f, &subject, &plan.gates)?;
+        Ok(Outcome::Planned(Box::new(Planned { plan, gates, notes: None })))
+    }
+
+    fn validate(&self, f: &mut Flow, environment: &EnvName) -> Result<Outcome, Stop> {
+        let found = deploy::find(environment, self.config).map_err(refused)?;
+        let subject = self.subject()?;
+        let gates = self.judge(f, &subject, &deploy::gates(found))?;
+        Ok(Outcome::Validated(Validated { environment: environment.clone(), sha: subject.sha, tag: subject.tag, gates }))
+    }
+
+    /// Every check once, side by side.
+    fn health(&self, f: &mut Flow, environment: &EnvName) -> Result<Outcome, Stop> {
+        let found = deploy::find(environment, self.config).map_err(refused)?;
+        let subject = self.subject()?;
+        let values = values_of(found, &subject, self.ground, self.input.url.as_deref());
+        let mut calls = Vec::new();
+        for (index, HealthCheck::Http(http)) in found.health.iter().enumerate() {
+            let call = ProbeCall {
+                check: health::filled(http, &values).map_err(refused)?,
+                version: subject.version.clone(),
+                sha: subject.sha.clone(),
+                environment: environment.to_string(),
+            };
+            calls.push((format!("health.{index}"), Call::Probe(call)));
+        }
+        let answers: Vec<ProbeAnswer> = f.all(&calls)?;
+        let checks: Vec<CheckReport> = calls.iter().zip(answers).filter_map(|((_, call), a)| report(call, a)).collect();
+        Ok(Outcome::Health(HealthReport {
+            environment: environment.clone(),
+            sha: subject.sha,
+            version: subject.version,
+            healthy: checks.iter().all(|check| check.ok),
+            checks,
+        }))
+    }
+
+    fn version_of(&self, tag: &Tag) -> Result<(Scheme, ParsedTag), Stop> {
+        ground::read_tag(self.config, tag).map_err(refused)?.ok_or_else(|| {
+            let text = format!("The tag {tag} is listed under `ignore`, so Lockkeeper leaves it alone.");
+            refused(Refusal::user("tag_ignored", text, "Remove it from `ignore` in `[release]` of .github/lockkeeper.toml."))
+        })
+    }
+
+    /// What would be deployed.
+    fn subject(&self) -> Result<Subject, Stop> {
+        let facts = &self.ground.facts;
+        let Some(tag) = &self.input.tag else {
+            let sha = facts.sha.clone().ok_or_else(|| refused(no_commit()))?;
+            return Ok(Subject { sha, tag: None, version: None, component: None });
+        };
+        let standing = facts.tag.as_ref().ok_or_else(|| refused(publish::gone(tag)))?;
+        let parsed = self.parsed(Some(tag))?;
+        Ok(Subject {
+            sha: standing.commit.clone(),
+            tag: Some(tag.clone()),
+            version: parsed.as_ref().map(|p| p.version.to_string()),
+            component: parsed.and_then(|p| p.component),
+        })
+    }
+
+    /// A tag that is no version is the gates' to refuse.
+    fn parsed(&self, tag: Option<&Tag>) -> Result<Option<ParsedTag>, Stop> {
+        let scheme = ground::scheme(self.config).map_err(refused)?;
+        Ok(tag.and_then(|tag| scheme.parse(tag.as_str()).ok()))
+    }
+
+    /// The gates of a deployment, on the one read that there is.
+    fn judge(&self, f: &mut Flow, subject: &Subject, gates: &[GatePolicy]) -> Result<Gates, Stop> {
+        let parsed = self.parsed(subject.tag.as_ref())?;
+        let case = Case { parsed: parsed.as_ref(), ..self.case(&subject.sha, subject.tag.as_ref(), gates) };
+        Ok(Gates::of(gating::once(f, &case, &gating::first_look(self.ground))?))
+    }
+
+    fn case<'c>(&'c self, pinned: &'c Sha, tag: Option<&'c Tag>, gates: &'c [GatePolicy]) -> Case<'c> {
+        Case {
+            repo: &self.input.repo,
+            ground: self.ground,
+            config: self.config,
+            pinned,
+            tag,
+            parsed: None,
+            event_sha: None,
+            gates,
+            asked_at: self.input.asked_at,
+            range: None,
+            releasing: false,
+        }
+    }
+
+    fn write(&self, f: &mut Flow, mut found: Found, parsed: &ParsedTag, look: &Recheck) -> Result<Written, Stop> {
+        let (repo, config) = (&self.input.repo, self.config.release.notes.as_ref());
+        found.settle(f, repo, look)?;
+        let made: NotesMade = f.step("notes", &found.notes_call(repo, &parsed.tag, look, config, self.input.asked_at))?;
+        Ok(outcome::Written {
+            tag: parsed.tag.clone(),
+            previous: found.base.as_ref().map(|base| base.tag.clone()),
+            version: parsed.version.to_string(),
+            next_version: found.next.as_ref().map(ToString::to_string),
+            remarks: found.remarks(&made),
+            markdown: made.markdown,
+        })
+    }
+}
+
+fn report(call: &Call, answer: ProbeAnswer) -> Option<CheckReport> {
+    let Call::Probe(ProbeCall { check, .. }) = call else { return None };
+    let ProbeAnswer { ok, code, reason, fix, .. } = answer;
+    Some(CheckReport { url: check.url.clone(), ok, code, reason, fix })
+}
+
+fn no_commit() -> Refusal {
+    let fix = "Name a tag, or the whole id of a commit that has been pushed.";
+    Refusal::user("commit_unknown", "The repository has no such commit.", fix)
+}
