@@ -3,6 +3,10 @@
 //! Invariants: a tag's name starts one run for each push that matters, however many events tell of it (`push`, `create`, a
 //! redelivery, the reconciler); nothing here believes more than that something may have changed.
 
+mod asked;
+
+pub use asked::Asked;
+
 use super::host::{Host, NewRun, Submitted};
 use super::intent::{CheckChange, Intent};
 use crate::domain::{Actor, CheckState, DeliveryId, Millis, RepoRef, RunId, Sha, Tag};

@@ -22,7 +22,7 @@ mod tests;
 
 pub use types::{Clock, Event, Executor, NewRun, Options, StepCtx, StepError, Submitted, What};
 
-use crate::domain::{DeliveryId, Refusal, RunId};
+use crate::domain::{DeliveryId, Millis, Refusal, RunId};
 use crate::flow::{Message, Workflow};
 use crate::store::runs::{Filter, Run, RunState};
 use crate::store::steps::{OpenCall, Step};
@@ -215,6 +215,11 @@ impl Host {
     /// What happens from now on. A watcher that is more than 1,024 events behind misses the oldest.
     pub fn watch(&self) -> broadcast::Receiver<Event> {
         self.core.events.subscribe()
+    }
+
+    /// The time by the clock that runs go by.
+    pub fn now(&self) -> Millis {
+        self.core.now()
     }
 
     pub fn load(&self) -> Load {

@@ -1,0 +1,73 @@
+//! Runs that somebody asks for by hand, under the same natural keys as those that events start.
+
+use super::{Accept, Start, generation, outcome};
+use crate::domain::{Actor, RepoRef, RunId, Sha, Tag};
+use crate::store::StoreError;
+use crate::store::runs::{self, RunState, Subject};
+use crate::workflow::{State, deploy};
+
+/// A run that does what was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    pub run: RunId,
+    /// It was started by this question.
+    pub new: bool,
+}
+
+impl Accept<'_> {
+    /// The release of a tag that stands at `sha`. One that was refused or failed is tried again as it was first asked for,
+    /// so that a tag that moved since is refused again; one that runs is told to look; one that succeeded stays as it is.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn publish(&self, repo: &RepoRef, tag: &Tag, sha: &Sha, actor: &Actor) -> Result<Asked, StoreError> {
+        let last = self.releases_of(repo, tag)?.into_iter().max_by_key(|run| (run.created_at, run.id.clone()));
+        let Some(last) = last else {
+            let start = Start { nth: 1, moved_from: None, found: false };
+            return started(self.start_release(repo, tag, Some(sha), actor, start)?, None);
+        };
+        let over = outcome(&last).is_some_and(|o| o.state == State::Nothing);
+        // A tag that had been left alone is asked for by name now.
+        let runs = if self.wake(&last)? {
+            Vec::new()
+        } else if over {
+            let nth = self.releases_of(repo, tag)?.len() + 1;
+            self.start_release(repo, tag, Some(sha), actor, Start { nth, moved_from: None, found: false })?
+        } else {
+            self.again(&last)?
+        };
+        started(runs, Some(last.id))
+    }
+
+    /// A deployment. While one of the same commit to the same place is not over, that is the one; afterwards it is done again.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn deploy(&self, input: &deploy::Input) -> Result<Asked, StoreError> {
+        let stem = deploy::stem(&input.repo, &input.environment, &input.subject.sha, input.subject.tag.as_ref());
+        let last = runs::latest_by_prefix(self.tx, &format!("{stem}:"))?;
+        if let Some(last) = last.as_ref().filter(|run| run.state != RunState::Finished) {
+            self.wake(last)?;
+            return Ok(Asked { run: last.id.clone(), new: false });
+        }
+        let nth = last.and_then(|run| generation(&run.key).map(|(_, nth)| nth)).unwrap_or(0) + 1;
+        let subject = Subject {
+            tag: input.subject.tag.clone(),
+            sha: Some(input.subject.sha.clone()),
+            environment: Some(input.environment.clone()),
+            ..self.subject(&input.repo, &input.actor)
+        };
+        started(self.submit(deploy::WORKFLOW.name, format!("{stem}:{nth}"), subject, input)?, None)
+    }
+}
+
+/// The first of the runs that were started, or the one that was there before.
+fn started(runs: Vec<RunId>, known: Option<RunId>) -> Result<Asked, StoreError> {
+    let new = runs.into_iter().next();
+    let asked = match (new, known) {
+        (Some(run), _) => Asked { run, new: true },
+        (None, Some(run)) => Asked { run, new: false },
+        (None, None) => return Err(StoreError::Sql("a run was submitted and has no id".to_owned())),
+    };
+    Ok(asked)
+}

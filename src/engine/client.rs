@@ -1,0 +1,258 @@
+//! The one door to the actions: every surface builds an [`Action`] and hands it over here, with who asks.
+//!
+//! Invariants: what changes something is planned first, from a fresh read, and pinned to what was read; every request, also a
+//! refused one, leaves an audit row, that of a started run in the transaction that starts it.
+//!
+//! Known race: between the plan and the run's own first read the world can change; the run reads and judges again.
+
+mod status;
+
+use super::accept::{Accept, Asked, outcome as ended};
+use super::host::{Host, NewRun};
+use crate::actions::Action;
+use crate::actions::deploy::Subject as Deployed;
+use crate::actions::outcome::{Live, Outcome, Planned, Started};
+use crate::domain::{Actor, EnvName, Refusal, RepoName, RepoRef, RunId, Sha, Tag};
+use crate::flow;
+use crate::github::GitHub;
+use crate::store::audit::{self, Record};
+use crate::store::runs::{Filter, Run, RunState, Subject};
+use crate::store::{Rx, Store, StoreError, Tx, repos, runs, steps};
+use crate::workflow::{State, deploy, look};
+use std::time::Duration;
+
+/// How long somebody waits at a door for an answer.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How many ended deployments of an environment are looked through for the one that is live.
+const RECENT: u32 = 100;
+
+/// Cheap to clone; one for each door.
+#[derive(Clone)]
+pub struct Client {
+    pub host: Host,
+    pub store: Store,
+    pub github: GitHub,
+    /// The door's name in the audit: `control`, …
+    pub door: &'static str,
+}
+
+/// What an action is to look at.
+#[derive(Default)]
+struct At {
+    tag: Option<Tag>,
+    sha: Option<Sha>,
+    url: Option<String>,
+}
+
+impl Client {
+    /// Does what is asked, or says why not.
+    ///
+    /// # Errors
+    /// `repo_unknown`, `ref_invalid`, `not_answered`, and what the action itself refuses.
+    pub async fn act(&self, action: Action, actor: Actor) -> Result<Outcome, Refusal> {
+        let repo = match action.repo() {
+            Some(name) => self.repo(name.clone()).await.map(Some),
+            None => Ok(None),
+        };
+        let done = match &repo {
+            Err(refusal) => Err(refusal.clone()),
+            Ok(repo) => self.decide(&action, repo.as_ref(), &actor).await,
+        };
+        if matches!(done, Ok(Outcome::Started(_))) {
+            return done;
+        }
+        let record = self.record(&action, &actor, repo.ok().flatten().as_ref(), &done);
+        let kept = self.store.write(move |tx| audit::add(tx, &record)).await;
+        kept.map_err(|why| why.refusal()).and(done)
+    }
+
+    async fn decide(&self, action: &Action, repo: Option<&RepoRef>, actor: &Actor) -> Result<Outcome, Refusal> {
+        let (Action::Publish(_) | Action::Deploy(_) | Action::Validate(_) | Action::Health(_) | Action::Notes(_), Some(repo)) =
+            (action, repo)
+        else {
+            return self.overview(repo.cloned()).await.map(Outcome::Status);
+        };
+        let at = self.at(action, repo).await?;
+        let looked = self.look(action, repo, at, actor).await?;
+        match (action, looked) {
+            (Action::Publish(ask), Outcome::Planned(planned)) if !ask.dry_run => {
+                let (repo, tag, by) = (repo.clone(), ask.tag.clone(), actor.clone());
+                let sha = planned.plan.pin.sha.clone();
+                self.start(action, actor, *planned, move |accept| accept.publish(&repo, &tag, &sha, &by)).await
+            }
+            (Action::Deploy(ask), Outcome::Planned(planned)) if !ask.dry_run => {
+                let input = self.deploy_input(repo, &ask.environment, &planned, actor);
+                self.start(action, actor, *planned, move |accept| accept.deploy(&input)).await
+            }
+            (_, looked) => Ok(looked),
+        }
+    }
+
+    async fn repo(&self, name: RepoName) -> Result<RepoRef, Refusal> {
+        let wanted = name.clone();
+        self.read(move |rx| repos::named(rx, &wanted)).await?.ok_or_else(|| {
+            Refusal::user(
+                "repo_unknown",
+                format!("Lockkeeper does not look after {name}."),
+                "Write it as owner/name, and install the App on it; `lockkeeper status` lists what is known.",
+            )
+        })
+    }
+
+    async fn at(&self, action: &Action, repo: &RepoRef) -> Result<At, Refusal> {
+        match action {
+            Action::Publish(ask) => Ok(At { tag: Some(ask.tag.clone()), ..At::default() }),
+            Action::Notes(ask) => Ok(At { tag: Some(ask.tag.clone()), ..At::default() }),
+            Action::Deploy(ask) => named(ask.git_ref.as_deref()),
+            Action::Validate(ask) => named(ask.git_ref.as_deref()),
+            Action::Health(ask) => {
+                let live = self.live(repo, &ask.environment).await?;
+                let url = live.as_ref().and_then(|live| live.url.clone());
+                match (&ask.git_ref, live) {
+                    (None, Some(live)) => Ok(At { tag: live.tag, sha: live.sha, url }),
+                    (git_ref, _) => Ok(At { url, ..named(git_ref.as_deref())? }),
+                }
+            }
+            Action::Status(_) => Ok(At::default()),
+        }
+    }
+
+    /// What our ledger says is live.
+    async fn live(&self, repo: &RepoRef, environment: &EnvName) -> Result<Option<Live>, Refusal> {
+        let (repo, environment) = (repo.id, environment.clone());
+        let filter = Filter {
+            repo: Some(repo),
+            state: Some(RunState::Finished),
+            workflow: Some(deploy::WORKFLOW.name.to_owned()),
+            environment: Some(environment),
+            limit: Some(RECENT),
+        };
+        let all = self.read(move |rx| runs::list(rx, &filter)).await?;
+        Ok(all.iter().filter_map(status::live).max_by_key(|live| live.since))
+    }
+
+    /// Reads and judges in a run of its own, so that its plan is kept.
+    async fn look(&self, action: &Action, repo: &RepoRef, at: At, actor: &Actor) -> Result<Outcome, Refusal> {
+        let At { tag, sha, url } = at;
+        let subject = Subject {
+            repo: repo.clone(),
+            tag: tag.clone(),
+            sha: sha.clone(),
+            environment: None,
+            delivery: None,
+            actor: actor.clone(),
+        };
+        let asked_at = self.host.now();
+        let input = look::Input { repo: repo.clone(), action: action.clone(), tag, sha, url, actor: actor.clone(), asked_at };
+        let unwritable =
+            |why: serde_json::Error| Refusal::us("input_unwritable", format!("The question cannot be kept: {why}."));
+        let new = NewRun {
+            workflow: look::WORKFLOW.name.to_owned(),
+            // Each question is one of its own.
+            key: format!("look:{}:{}", repo.id, uuid::Uuid::new_v4()),
+            subject,
+            input: serde_json::to_value(&input).map_err(unwritable)?,
+        };
+        let id = self.host.submit(new).await.map_err(|why| why.refusal())?.id().clone();
+        let run = self.host.wait(&id, PATIENCE).await.map_err(|why| why.refusal())?;
+        match run.and_then(|run| run.outcome).map(serde_json::from_value) {
+            Some(Ok(flow::Outcome::Finished(value))) => serde_json::from_value::<look::Looked>(value).map_err(unread)?,
+            Some(Ok(flow::Outcome::Failed(refusal))) => Err(refusal),
+            Some(Err(why)) => Err(unread(why)),
+            None => Err(self.unanswered(&id).await),
+        }
+    }
+
+    async fn unanswered(&self, run: &RunId) -> Refusal {
+        let id = run.clone();
+        let all = self.read(move |rx| steps::of(rx, &id)).await.unwrap_or_default();
+        let last = all.into_iter().rev().find_map(|step| step.last_error).unwrap_or_else(|| "nothing has failed".to_owned());
+        Refusal::world(
+            "not_answered",
+            format!("There is no answer within {} seconds ({last}).", PATIENCE.as_secs()),
+            format!("Ask again; `lockkeeper runs show {run}` says how far it came."),
+        )
+    }
+
+    fn deploy_input(&self, repo: &RepoRef, environment: &EnvName, planned: &Planned, actor: &Actor) -> deploy::Input {
+        let pin = planned.plan.pin.clone();
+        deploy::Input {
+            repo: repo.clone(),
+            environment: environment.clone(),
+            subject: Deployed { sha: pin.sha, tag: pin.tag, version: pin.version, component: pin.component },
+            actor: actor.clone(),
+            asked_at: self.host.now(),
+        }
+    }
+
+    /// Starts the run and writes the audit row in one transaction.
+    async fn start(
+        &self,
+        action: &Action,
+        actor: &Actor,
+        planned: Planned,
+        ask: impl FnOnce(&Accept<'_>) -> Result<Asked, StoreError> + Send + 'static,
+    ) -> Result<Outcome, Refusal> {
+        let (host, client, now) = (self.host.clone(), self.clone(), self.host.now());
+        let (action, actor, repo) = (action.clone(), actor.clone(), planned.plan.repo.clone());
+        let work = move |tx: &Tx<'_>| {
+            let Asked { run, new } = ask(&Accept { host: &host, tx, delivery: None, now })?;
+            let (plan, gates) = (planned.plan.digest, planned.gates);
+            let started = Ok(Outcome::Started(Box::new(Started { run, new, plan, gates })));
+            audit::add(tx, &client.record(&action, &actor, Some(&repo), &started))?;
+            Ok(started)
+        };
+        self.store.write(work).await.map_err(|why| why.refusal())?
+    }
+
+    fn record(&self, action: &Action, actor: &Actor, repo: Option<&RepoRef>, done: &Result<Outcome, Refusal>) -> Record {
+        let decision = match done {
+            Ok(_) => "accepted".to_owned(),
+            Err(refusal) => format!("refused:{}", refusal.code),
+        };
+        let run = if let Ok(Outcome::Started(started)) = done { Some(started.run.clone()) } else { None };
+        Record {
+            at: self.host.now(),
+            actor: actor.clone(),
+            door: self.door.to_owned(),
+            action: action.name().to_owned(),
+            run,
+            repo: repo.map(|repo| repo.id),
+            decision,
+            // A request is plain data; it is always JSON.
+            detail: serde_json::to_value(action).unwrap_or_default(),
+        }
+    }
+
+    async fn read<T, F>(&self, work: F) -> Result<T, Refusal>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Rx<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.store.read(work).await.map_err(|why| why.refusal())
+    }
+}
+
+/// A tag or a whole commit id; short ids and branches move, so they are not taken.
+fn named(git_ref: Option<&str>) -> Result<At, Refusal> {
+    let Some(text) = git_ref else { return Ok(At::default()) };
+    if let Ok(sha) = Sha::parse(text) {
+        return Ok(At { sha: Some(sha), ..At::default() });
+    }
+    let tag = Tag::parse(text.strip_prefix("refs/tags/").unwrap_or(text));
+    let tag = tag.map_err(|why| {
+        let text = format!("The ref is neither a tag nor a whole commit id: {why}.");
+        Refusal::user("ref_invalid", text, "Name a tag, or all 40 digits of a commit's id.")
+    })?;
+    Ok(At { tag: Some(tag), ..At::default() })
+}
+
+fn unread(why: serde_json::Error) -> Refusal {
+    Refusal::us("answer_unreadable", format!("The stored answer cannot be read: {why}."))
+}
+
+/// A run of ours that ended well.
+fn succeeded(run: &Run) -> Option<crate::workflow::Outcome> {
+    ended(run).filter(|outcome| outcome.state == State::Succeeded)
+}

@@ -1,0 +1,125 @@
+//! What is live, what runs and what it waits for: from our own store, without asking GitHub.
+
+use super::{Client, succeeded};
+use crate::actions::outcome::{Active, Live, Overview, QuotaLeft, RepoOverview};
+use crate::domain::{Refusal, RepoRef, RunId};
+use crate::gates::{self, Verdict};
+use crate::github::Quota;
+use crate::store::locks::{self, Place};
+use crate::store::runs::{self, Filter, Run, RunState};
+use crate::store::steps::{self, PENDING, Step};
+use crate::store::{Rx, StoreError, inbox, repos};
+use crate::workflow::{deploy, look, release};
+use serde::Deserialize;
+use std::collections::{BTreeMap, HashSet};
+
+/// How many ended runs of a repository are looked through for those that are live.
+const RECENT: u32 = 300;
+
+impl Client {
+    pub(super) async fn overview(&self, repo: Option<RepoRef>) -> Result<Overview, Refusal> {
+        let quota = self.github.quotas().into_iter().map(left).collect();
+        self.read(move |rx| {
+            let all = match repo {
+                Some(repo) => vec![repo],
+                None => repos::active(rx, None)?,
+            };
+            let holders: HashSet<RunId> = locks::all(rx)?.into_iter().filter(|p| p.held).map(|p: Place| p.run).collect();
+            let repositories: Result<Vec<_>, StoreError> = all.iter().map(|repo| of_repo(rx, repo, &holders)).collect();
+            let depth = inbox::depth(rx)?;
+            Ok(Overview { repositories: repositories?, inbox_depth: depth.pending, dead_letters: depth.dead, quota })
+        })
+        .await
+    }
+}
+
+fn of_repo(rx: &Rx<'_>, repo: &RepoRef, holders: &HashSet<RunId>) -> Result<RepoOverview, StoreError> {
+    let ended = |workflow: &str| {
+        let filter = Filter {
+            repo: Some(repo.id),
+            state: Some(RunState::Finished),
+            workflow: Some(workflow.to_owned()),
+            limit: Some(RECENT),
+            ..Filter::default()
+        };
+        runs::list(rx, &filter)
+    };
+    let release = ended(release::WORKFLOW.name)?.iter().filter_map(live).max_by_key(|live| live.since);
+    let mut newest: BTreeMap<_, Live> = BTreeMap::new();
+    for one in ended(deploy::WORKFLOW.name)?.iter().filter_map(live) {
+        let place = newest.entry(one.environment.clone()).or_insert_with(|| one.clone());
+        if place.since < one.since {
+            *place = one;
+        }
+    }
+    let filter = Filter { repo: Some(repo.id), state: Some(RunState::Active), limit: Some(RECENT), ..Filter::default() };
+    let mut active = Vec::new();
+    for run in runs::list(rx, &filter)?.into_iter().filter(|run| run.workflow != look::WORKFLOW.name) {
+        let waits_for = waits_for(&steps::of(rx, &run.id)?);
+        let holds_lock = holders.contains(&run.id);
+        let subject = run.subject;
+        active.push(Active {
+            run: run.id,
+            workflow: run.workflow,
+            tag: subject.tag,
+            sha: subject.sha,
+            environment: subject.environment,
+            since: run.created_at,
+            holds_lock,
+            waits_for,
+        });
+    }
+    Ok(RepoOverview { repo: repo.name.clone(), release, live: newest.into_values().collect(), active })
+}
+
+/// What a release or deployment that succeeded has put in place.
+pub(super) fn live(run: &Run) -> Option<Live> {
+    let outcome = succeeded(run)?;
+    Some(Live {
+        run: run.id.clone(),
+        environment: run.subject.environment.clone(),
+        tag: run.subject.tag.clone(),
+        sha: outcome.sha.or_else(|| run.subject.sha.clone()),
+        version: outcome.version,
+        url: outcome.url,
+        since: run.updated_at,
+    })
+}
+
+/// The reasons of the gates that were judged last, while the run waits for them; otherwise what has not been answered.
+fn waits_for(steps: &[Step]) -> Vec<String> {
+    #[derive(Deserialize)]
+    struct Judged {
+        verdicts: Vec<Verdict>,
+    }
+    let open: Vec<&Step> = steps.iter().filter(|step| step.state == PENDING).collect();
+    if open.iter().any(|step| step.name.starts_with("wake.")) {
+        let judged = steps.iter().rev().find(|step| step.name.starts_with("gates."));
+        let judged: Option<Judged> = judged.and_then(|step| serde_json::from_value(step.result.clone()?).ok());
+        let verdicts = judged.map(|judged| judged.verdicts).unwrap_or_default();
+        let bad = verdicts.into_iter().filter(|v| v.status != gates::Status::Pass);
+        return bad.map(|v| format!("{}: {}", v.gate, v.reason)).collect();
+    }
+    open.into_iter().map(sentence).collect()
+}
+
+fn sentence(step: &Step) -> String {
+    let what = match step.kind.as_str() {
+        "lock" => "the deployment before it".to_owned(),
+        "sleep" => "its time".to_owned(),
+        "child" => format!("the run of {}", step.name),
+        _ if step.name.starts_with("bring_up.wait.") => "a report of the version's being there".to_owned(),
+        _ => format!("an answer to {}", step.name),
+    };
+    step.last_error.as_ref().map_or(what.clone(), |error| format!("{what}, which failed and is tried again ({error})"))
+}
+
+fn left(quota: Quota) -> QuotaLeft {
+    QuotaLeft {
+        installation: quota.installation.map(|id| id.0),
+        resource: quota.resource,
+        limit: quota.limit,
+        remaining: quota.remaining,
+        reset: quota.reset,
+    }
+}
