@@ -1,9 +1,10 @@
 //! The program: reads the command line and hands over.
 
 use clap::Parser;
+use lockkeeper::actions::Action;
 use lockkeeper::app;
 use lockkeeper::notes::sandboxed;
-use lockkeeper::surfaces::cli::{Cli, Command, check, deliveries, notes, runs, schema, tags};
+use lockkeeper::surfaces::cli::{Cli, Command, act, check, deliveries, notes, runs, schema, tags};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -18,7 +19,12 @@ fn main() -> ExitCode {
         Command::Schema(args) => schema::run(args),
         Command::Deliveries(args) => deliveries::run(args),
         Command::Runs(args) => runs::run(args),
-        // The other commands hand over here as they are built.
-        _ => ExitCode::from(70),
+        Command::Publish(args) => act::run(args, Action::Publish),
+        Command::Deploy(args) => act::run(args, Action::Deploy),
+        Command::Validate(args) => act::run(args, Action::Validate),
+        Command::Health(args) => act::run(args, Action::Health),
+        Command::Preview(args) => act::run(args, Action::Notes),
+        Command::Status(args) => act::run(args, Action::Status),
+        Command::Doctor(args) => app::doctor(&args),
     }
 }

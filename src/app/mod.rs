@@ -1,6 +1,7 @@
 //! Builds everything once, supervises it, and takes it down in order.
 
 mod demo;
+mod doctor;
 mod logging;
 mod narrator;
 mod rehearse;
@@ -10,6 +11,7 @@ mod snapshot;
 mod stage;
 
 pub use demo::demo;
+pub use doctor::{doctor, examine};
 pub use rehearse::rehearse;
 pub use serve::serve;
 pub use server::{Server, Tuning};

@@ -4,6 +4,7 @@
 use crate::config::settings::Serve;
 use crate::domain::{Millis, Refusal};
 use crate::engine::accept::Accept;
+use crate::engine::client::Client;
 use crate::engine::host::{Host, Options};
 use crate::engine::intent::Intent;
 use crate::engine::reconcile::Reconciler;
@@ -79,7 +80,8 @@ impl Server {
         };
         let health = health(&store, &github, &host, metrics);
         let doors = traced(router(receiver).merge(health_router(health)));
-        let door = Door::open(&settings.local.data_dir).await?;
+        let client = Client { host: host.clone(), store: store.clone(), github: github.clone(), door: "control" };
+        let door = Door::open(&settings.local.data_dir).await?.acting(client);
         let desk = Desk::new(store.clone(), Arc::clone(&bell));
         let worker = Worker::new(store.clone(), own, bell, accept(&host, &store));
         let reconciler = Reconciler { github: github.clone(), host: host.clone(), store: store.clone() };

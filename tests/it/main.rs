@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
 
+mod actions;
+mod doctor;
 mod door;
 mod health;
 mod operator;

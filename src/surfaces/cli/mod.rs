@@ -1,11 +1,13 @@
 //! The command line: one clap definition, one file for each command.
 
+pub mod act;
+mod act_text;
 pub mod check;
 pub mod deliveries;
 pub mod demo;
 pub mod doctor;
 pub mod notes;
-mod operator;
+pub mod operator;
 pub mod rehearse;
 pub mod runs;
 pub mod schema;
@@ -13,6 +15,7 @@ pub mod serve;
 mod table;
 pub mod tags;
 
+use crate::actions::{self, deploy, health, publish, status, validate};
 use crate::config::repo::{self, RepoConfig};
 use crate::config::settings;
 use crate::domain::Refusal;
@@ -51,6 +54,18 @@ pub enum Command {
     Check(check::Args),
     /// Print the JSON Schema of .github/lockkeeper.toml
     Schema(schema::Args),
+    /// Release a tag, or say with --dry-run what would happen
+    Publish(act::Args<publish::Publish>),
+    /// Deploy a tag, a commit or the default branch's head to an environment, or say with --dry-run what would happen
+    Deploy(act::Args<deploy::Deploy>),
+    /// Judge the gates of an environment now; nothing moves
+    Validate(act::Args<validate::Validate>),
+    /// Ask an environment's health checks once
+    Health(act::Args<health::Health>),
+    /// Write the notes that a tag would be released with, as the server sees it (`notes` works on local commits)
+    Preview(act::Args<actions::notes::Notes>),
+    /// Show what is live, what runs and what it waits for
+    Status(act::Args<status::Status>),
     /// List, show and replay webhook deliveries
     Deliveries(deliveries::Args),
     /// List and show runs, step by step

@@ -4,6 +4,8 @@
 //! command fails with `store_locked` and works when it is typed again.
 
 use super::{fail, fail_settings, say};
+use crate::actions::Action;
+use crate::actions::outcome::Outcome;
 use crate::config::settings::Flags;
 use crate::domain::Refusal;
 use crate::store::Store;
@@ -16,6 +18,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// An action may read GitHub and probe services; the server itself gives up after a minute.
+const ACTION: Duration = Duration::from_secs(75);
 
 /// Where the server is and how to show the answer.
 #[derive(clap::Args, Debug, Clone)]
@@ -46,6 +51,20 @@ impl Common {
         T: Serialize,
         F: Future<Output = Result<T, Refusal>>,
     {
+        self.judge(ask, text, |_| true)
+    }
+
+    /// As [`Common::show`], but exit code 1 when the answer is not `well`.
+    pub(super) fn judge<T, F>(
+        &self,
+        ask: impl FnOnce(Operator) -> F,
+        text: impl FnOnce(&T) -> String,
+        well: impl FnOnce(&T) -> bool,
+    ) -> ExitCode
+    where
+        T: Serialize,
+        F: Future<Output = Result<T, Refusal>>,
+    {
         let (data_dir, settings) = (self.data_dir.clone(), self.settings.clone());
         let local = match (Flags { data_dir, settings, ..Flags::default() }).local() {
             Ok(local) => local,
@@ -57,14 +76,16 @@ impl Common {
                 ask(operator).await
             })
         });
-        match answer {
-            Ok(answer) if self.format == Format::Text => say(&text(&answer)),
-            Ok(answer) => match serde_json::to_string_pretty(&answer) {
-                Ok(json) => say(&format!("{json}\n")),
-                Err(error) => fail(&Refusal::us("json", format!("The answer cannot be written: {error}."))),
-            },
-            Err(refusal) => fail(&refusal),
-        }
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(refusal) => return fail(&refusal),
+        };
+        let said = match (self.format, serde_json::to_string_pretty(&answer)) {
+            (Format::Text, _) => say(&text(&answer)),
+            (Format::Json, Ok(json)) => say(&format!("{json}\n")),
+            (Format::Json, Err(error)) => return fail(&Refusal::us("json", format!("The answer cannot be written: {error}."))),
+        };
+        if well(&answer) { said } else { ExitCode::FAILURE }
     }
 }
 
@@ -115,6 +136,17 @@ impl Operator {
         }
     }
 
+    pub async fn act(&self, action: &Action) -> Result<Outcome, Refusal> {
+        match self {
+            Self::Server(server) => server.act(action).await,
+            Self::Store(_) => Err(Refusal::operator(
+                "server_not_running",
+                "No server is running with this data folder, and only a running one can do this.",
+                "Start `lockkeeper serve`, or give its data folder with --data-dir or LOCKKEEPER_DATA_DIR.",
+            )),
+        }
+    }
+
     pub async fn runs(&self, filter: RunFilter) -> Result<Vec<RunRow>, Refusal> {
         match self {
             Self::Server(server) => server.ask(Method::GET, &["runs"], &filter).await,
@@ -157,14 +189,23 @@ impl Server {
         self.http.request(method, url).query(query).bearer_auth(&self.file.token).send().await
     }
 
-    async fn ask<T: DeserializeOwned, Q: Serialize>(&self, method: Method, path: &[&str], query: &Q) -> Result<T, Refusal> {
-        let response = self.send(method, path, query).await.map_err(|error| no_answer(&error))?;
-        if response.status() == StatusCode::OK {
-            return response.json().await.map_err(|error| no_answer(&error));
-        }
-        let status = response.status();
-        Err(response.json::<Refusal>().await.unwrap_or_else(|_| no_answer(&status)))
+    async fn act(&self, action: &Action) -> Result<Outcome, Refusal> {
+        let request = self.http.post(format!("http://{}/actions", self.file.address)).timeout(ACTION);
+        let response = request.bearer_auth(&self.file.token).json(action).send().await;
+        answered(response.map_err(|error| no_answer(&error))?).await
     }
+
+    async fn ask<T: DeserializeOwned, Q: Serialize>(&self, method: Method, path: &[&str], query: &Q) -> Result<T, Refusal> {
+        answered(self.send(method, path, query).await.map_err(|error| no_answer(&error))?).await
+    }
+}
+
+async fn answered<T: DeserializeOwned>(response: reqwest::Response) -> Result<T, Refusal> {
+    if response.status() == StatusCode::OK {
+        return response.json().await.map_err(|error| no_answer(&error));
+    }
+    let status = response.status();
+    Err(response.json::<Refusal>().await.unwrap_or_else(|_| no_answer(&status)))
 }
 
 /// One segment of a path: what is not plain is percent-encoded.

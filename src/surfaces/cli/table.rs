@@ -23,7 +23,7 @@ pub fn facts(list: &[(&str, String)]) -> String {
 }
 
 /// Control characters would let a payload drive the reader's terminal.
-fn plain(text: &str) -> String {
+pub fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 

@@ -5,7 +5,10 @@
 
 use super::desk::{DeliveryFilter, Desk, RunFilter};
 use super::file::{Announced, ControlFile};
-use crate::domain::Refusal;
+use crate::actions::Action;
+use crate::actions::outcome::Outcome;
+use crate::domain::{Actor, Blame, Refusal};
+use crate::engine::client::Client;
 use crate::surfaces::http::{Limits, serve, traced};
 use axum::extract::{Path as Segment, Query, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
@@ -21,11 +24,11 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 
 /// A door that is bound and announced, and not yet served.
-#[derive(Debug)]
 pub struct Door {
     listener: TcpListener,
     token: Arc<[u8; 32]>,
     announced: Announced,
+    client: Option<Client>,
 }
 
 impl Door {
@@ -41,13 +44,19 @@ impl Door {
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(refused)?;
         let file = ControlFile::new(listener.local_addr().map_err(refused)?);
         let token = Arc::new(digest(&file.token));
-        Ok(Self { listener, token, announced: file.announce(data_dir)? })
+        Ok(Self { listener, token, announced: file.announce(data_dir)?, client: None })
+    }
+
+    /// Takes actions, too.
+    #[must_use]
+    pub fn acting(self, client: Client) -> Self {
+        Self { client: Some(client), ..self }
     }
 
     /// Answers until `shutdown` is ready; then `control.json` is gone.
     pub async fn serve(self, desk: Desk, shutdown: impl Future<Output = ()>) {
         let limits = Limits { connections: 16, ..Limits::default() };
-        serve(self.listener, router(desk, self.token), limits, shutdown).await;
+        serve(self.listener, router(desk, self.client, self.token), limits, shutdown).await;
         drop(self.announced);
     }
 }
@@ -56,7 +65,14 @@ fn digest(token: &str) -> [u8; 32] {
     Sha256::digest(token.as_bytes()).into()
 }
 
-fn router(desk: Desk, token: Arc<[u8; 32]>) -> Router {
+/// The operator asks, whatever the request says.
+async fn act(client: Option<Client>, action: Action) -> Result<Outcome, Refusal> {
+    let closed =
+        || Refusal::operator("actions_closed", "This server takes no actions.", "Ask a server that was started with `serve`.");
+    client.ok_or_else(closed)?.act(action, Actor::operator()).await
+}
+
+fn router(desk: Desk, client: Option<Client>, token: Arc<[u8; 32]>) -> Router {
     let routes = Router::new()
         .route("/status", get(|State(desk): State<Desk>| async move { shown(desk.status().await) }))
         .route(
@@ -81,6 +97,7 @@ fn router(desk: Desk, token: Arc<[u8; 32]>) -> Router {
             "/runs/{id}",
             get(|State(desk): State<Desk>, Segment(id): Segment<String>| async move { shown(desk.run(&id).await) }),
         )
+        .route("/actions", post(|Json(action): Json<Action>| async move { shown(act(client, action).await) }))
         .with_state(desk);
     traced(routes.layer(from_fn_with_state(token, with_token)))
 }
@@ -101,6 +118,7 @@ fn shown<T: Serialize>(answer: Result<T, Refusal>) -> Response {
             let status = match refusal.code.as_str() {
                 "delivery_unknown" | "run_unknown" => StatusCode::NOT_FOUND,
                 "delivery_pending" => StatusCode::CONFLICT,
+                _ if refusal.blame == Blame::User => StatusCode::UNPROCESSABLE_ENTITY,
                 _ => StatusCode::SERVICE_UNAVAILABLE,
             };
             (status, Json(refusal)).into_response()
