@@ -12,11 +12,25 @@ const schema = buildSchema(readFileSync(join(packages, "node_modules/@octokit/gr
   assumeValidSDL: true,
 });
 
+// What the product puts where a document has a comment of this kind: declarations and one alias for each item.
+const generated = {
+  "author_logins.graphql": ["$c0: GitObjectID!", "c0: object(oid: $c0) { ... on Commit { author { user { login } } } }"],
+  "files_at.graphql": ["$f0: String!", "f0: file(path: $f0) { ...Text }"],
+  "recheck.graphql": ["$a0: CommitAuthor!", "a0: history(first: 1, author: $a0) { totalCount }"],
+};
+
+function text(folder, name) {
+  const source = readFileSync(join(folder, name), "utf8");
+  const [declared, alias] = generated[name] ?? [];
+  if (declared === undefined) return source;
+  return source.replace("#variables", declared).replace(/#(commits|files|authors)$/m, alias);
+}
+
 const operations = [];
 const fragments = new Map();
 for (const folder of folders) {
   for (const name of readdirSync(folder).filter((name) => name.endsWith(".graphql")).sort()) {
-    for (const definition of parse(readFileSync(join(folder, name), "utf8")).definitions) {
+    for (const definition of parse(text(folder, name)).definitions) {
       if (definition.kind === Kind.FRAGMENT_DEFINITION) {
         fragments.set(definition.name.value, definition);
       } else {
