@@ -69,8 +69,8 @@ async fn a_crash_while_it_waits_loses_neither_timer_nor_signal_nor_lock() {
     world.until_asked("gate_b", 1).await;
     crash(host).await;
     let host = open(dir.path(), &world, &flows, fast()).await;
-    assert!(host.signal(&one, "approve", json!(1)).await.unwrap());
     world.stop_at("deploy", true);
+    assert!(host.signal(&one, "approve", json!(1)).await.unwrap());
     world.until_asked("deploy", 1).await;
     let two = start(&host, new_run("deploy", "two", json!({"healthy": true}))).await;
     assert!(host.signal(&two, "approve", json!(1)).await.unwrap());
