@@ -37,7 +37,7 @@ pub struct Verdict {
     pub ask_again: Option<Millis>,
 }
 
-/// A page about one of [`Verdict::names`]; always http or https.
+/// A page about one of `Verdict::names`; always http or https.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
     pub name: String,

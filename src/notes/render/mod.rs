@@ -1,7 +1,7 @@
 //! From classified or raw commits to Markdown, with git-cliff-core.
 //!
 //! Only the child process calls [`render`]; see [`super::sandboxed`]. Everything that comes in is hostile: commit messages
-//! by strangers ([`neutral`]), and the repository's own configuration ([`settings`]).
+//! by strangers (`neutral`), and the repository's own configuration (`settings`).
 
 mod cut;
 mod message;
