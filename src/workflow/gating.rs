@@ -61,7 +61,7 @@ pub fn pass(f: &mut Flow, case: &Case, mut show: impl FnMut(&mut Flow, &[Verdict
         match (overall.status, overall.ask_again) {
             (Status::Pass, _) if round > 0 => return Ok(Gated::Passed { verdicts: judged.verdicts, look }),
             (Status::Pass, _) => {}
-            (status, None) => return Ok(refused(judged.verdicts, status, &look)),
+            (_, None) => return Ok(refused(judged.verdicts, &look)),
             (_, Some(ask_again)) => {
                 show(f, &judged.verdicts)?;
                 let until = ask_again.min(judged.at.plus(LOOK_AGAIN));
@@ -84,9 +84,9 @@ pub(super) fn once(f: &mut Flow, case: &Case, look: &Recheck) -> Result<Vec<Verd
     f.record("gates", || gates::judge_all(case.gates, &view, now))
 }
 
-fn refused(verdicts: Vec<Verdict>, status: Status, look: &Recheck) -> Gated {
+fn refused(verdicts: Vec<Verdict>, look: &Recheck) -> Gated {
     let (refusal, failed) = (refusal_of(&verdicts), failed_checks(&verdicts, &look.checks));
-    let expired = status != Status::Fail && refusal.code.ends_with("_deadline");
+    let expired = refusal.code.ends_with("_deadline");
     Gated::Refused { verdicts, refusal, failed, expired }
 }
 

@@ -152,7 +152,12 @@ impl Tagged<'_> {
                 self.publish(f, done)
             }
             Gated::Refused { verdicts, refusal, failed, expired } => {
-                let state = if expired { State::Expired } else { State::Rejected };
+                let state = match () {
+                    () if expired => State::Expired,
+                    // Who deletes a tag calls its release off.
+                    () if refusal.code == "tag_gone" => State::Cancelled,
+                    () => State::Rejected,
+                };
                 let mut outcome = self.refuse_with(f, state, refusal, &verdicts, shown.check_run)?;
                 outcome.failed_checks = failed;
                 Ok(outcome)
@@ -241,7 +246,11 @@ impl Tagged<'_> {
         verdicts: &[Verdict],
         pending: Option<u64>,
     ) -> Result<Outcome, Stop> {
-        let outcome = if state == State::Expired { CheckOutcome::TimedOut } else { CheckOutcome::Failure };
+        let outcome = match state {
+            State::Expired => CheckOutcome::TimedOut,
+            State::Cancelled => CheckOutcome::Cancelled,
+            _ => CheckOutcome::Failure,
+        };
         let text = sheet(self.input, &self.sha, Some(&refusal), verdicts).text();
         let made: Result<CheckRunMade, StepFailure> =
             f.try_step("check", &check_run(self.input, &self.sha, pending, Some(outcome), text))?;
