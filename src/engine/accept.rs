@@ -72,8 +72,11 @@ impl Accept<'_> {
             _ if refused_as(&last, "tag_gone") => {
                 self.start_release(repo, tag, sha, actor, Start { nth, moved_from: None, found: false })
             }
+            // `create` after `push`, or a redelivery: a run that is under way has nothing new to look at.
             _ => {
-                self.wake(&last)?;
+                if last.state == RunState::Dead {
+                    self.wake(&last)?;
+                }
                 Ok(vec![last.id])
             }
         }
