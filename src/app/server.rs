@@ -36,12 +36,20 @@ pub struct Tuning {
     pub program: Option<std::path::PathBuf>,
     /// Nothing outside is asked: health checks count as passed.
     pub rehearsal: bool,
+    /// How long one request to GitHub may take.
+    pub request_timeout: Duration,
 }
 
 impl Default for Tuning {
     fn default() -> Self {
-        let (reconcile, grace) = (Duration::from_secs(4 * 60), Duration::from_secs(20));
-        Self { host: Options::default(), reconcile, grace, program: None, rehearsal: false }
+        Self {
+            host: Options::default(),
+            reconcile: Duration::from_secs(4 * 60),
+            grace: Duration::from_secs(20),
+            program: None,
+            rehearsal: false,
+            request_timeout: GitHubConfig::default().request_timeout,
+        }
     }
 }
 
@@ -65,7 +73,7 @@ impl Server {
         let listener = listen(&settings.local.listen).await?;
         let address = listener.local_addr().map_err(|why| cannot_listen(&settings.local.listen, &why))?;
         let store = Store::open(&settings.local.data_dir)?;
-        let github = GitHub::new(github_config(&settings))?;
+        let github = GitHub::new(github_config(&settings, &tuning))?;
         let (stop, stopped) = watch::channel(false);
         let (own_is, own) = watch::channel(Own { app_id: settings.app.app_id.parse().ok(), slug: None });
         let bell = Arc::new(Notify::new());
@@ -124,11 +132,12 @@ fn cannot_listen(address: &str, why: &std::io::Error) -> Refusal {
     )
 }
 
-fn github_config(settings: &Serve) -> GitHubConfig {
+fn github_config(settings: &Serve, tuning: &Tuning) -> GitHubConfig {
     GitHubConfig {
         api_url: settings.app.github_api_url.clone(),
         app_id: settings.app.app_id.clone(),
         private_key: settings.app.private_key.clone(),
+        request_timeout: tuning.request_timeout,
         ..GitHubConfig::default()
     }
 }
