@@ -3,12 +3,20 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
 
 mod actions;
+mod budget;
+mod deploy;
 mod doctor;
 mod door;
 mod health;
+mod merge;
 mod operator;
 mod readme;
+mod reconcile;
+mod release;
 mod sandbox;
+mod tags;
+mod trouble;
 mod webhook_door;
 mod webhook_inbox;
 mod webhook_payloads;
+mod world;
