@@ -4,7 +4,7 @@ use crate::world::{RELEASE, Setup, World};
 use lockkeeper::sandbox::{CommitSeed, HookAction, HookRule, RefPush};
 use std::time::Duration;
 
-const TAGS: &str = "GET /repos/{owner}/{repo}/git/matching-refs/{+ref}";
+const TAGS: &str = "GET /repos/{owner}/{repo}/tags";
 
 async fn often() -> World {
     Setup::new().tune(|tuning| tuning.reconcile = Duration::from_millis(400)).start().await

@@ -130,7 +130,7 @@ impl World {
     /// Waits until the reconciler has seen the tags that there are, and the server knows who it is.
     pub async fn baseline(&self) {
         let answered = |route: &str| self.github.log().iter().any(|e| e.route == route && e.status != 0);
-        let asked = ["GET /repos/{owner}/{repo}/git/matching-refs/{+ref}", "GET /app"];
+        let asked = ["GET /repos/{owner}/{repo}/tags", "GET /app"];
         self.until("the first round of the reconciler", |_| asked.iter().all(|route| answered(route)).then_some(())).await;
         // What was read is written at once; nothing outside shows when.
         tokio::time::sleep(Duration::from_millis(150)).await;
