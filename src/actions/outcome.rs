@@ -21,6 +21,8 @@ pub enum Outcome {
 /// What would happen now, and what stands in the way.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Planned {
+    /// Where the plan is kept: its step `plan`.
+    pub run: RunId,
     pub plan: Plan,
     pub gates: Gates,
     /// Only for a release.

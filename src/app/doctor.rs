@@ -91,7 +91,7 @@ async fn installations(github: &GitHub, all: &[InstallationInfo], findings: &mut
         };
         findings.push(match (judged.problem.is_some(), listed) {
             (true, _) => judged,
-            (false, Ok(n)) => Finding::well("installation", format!("{}: {n} repositories.", installation.account)),
+            (false, Ok(n)) => Finding::well("installation", format!("{}: repositories: {n}.", installation.account)),
             (false, Err(trouble)) => Finding::bad("installation", named(&installation.account, trouble)),
         });
     }

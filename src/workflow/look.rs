@@ -90,7 +90,7 @@ impl Look<'_> {
         let look: Recheck = f.step("look", &case.recheck())?;
         let gates = Gates::of(gating::once(f, &case, &look)?);
         let notes = Some(self.write(f, found, &parsed, &look)?);
-        Ok(Outcome::Planned(Box::new(Planned { plan, gates, notes })))
+        Ok(Outcome::Planned(Box::new(Planned { run: self.ground.run.clone(), plan, gates, notes })))
     }
 
     fn notes(&self, f: &mut Flow, tag: &Tag) -> Result<Outcome, Stop> {
@@ -108,7 +108,7 @@ impl Look<'_> {
         let planned = f.record("plan", || deploy::plan(&input.repo, environment, &subject, &input.actor, self.config))?;
         let plan: Plan = planned.map_err(refused)?;
         let gates = self.judge(f, &subject, &plan.gates)?;
-        Ok(Outcome::Planned(Box::new(Planned { plan, gates, notes: None })))
+        Ok(Outcome::Planned(Box::new(Planned { run: self.ground.run.clone(), plan, gates, notes: None })))
     }
 
     fn validate(&self, f: &mut Flow, environment: &EnvName) -> Result<Outcome, Stop> {

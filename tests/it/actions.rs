@@ -3,11 +3,11 @@
 use lockkeeper::app::{Server, Tuning};
 use lockkeeper::config::Secret;
 use lockkeeper::config::settings::{AddressRange, App, Local, LogFormat, Serve};
-use lockkeeper::sandbox::{CommitSeed, DeploymentReport, RepoHandle, RepoSeed, Sandbox, SandboxConfig};
+use lockkeeper::sandbox::{CommitSeed, DeploymentReport, Fault, RepoHandle, RepoSeed, Sandbox, SandboxConfig};
 use lockkeeper::store::Store;
 use lockkeeper::store::audit;
 use serde_json::Value;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -71,10 +71,7 @@ impl House {
     }
 
     async fn cli(&self, arguments: &[&str]) -> (i32, String, String) {
-        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_lockkeeper"));
-        let output = command.args(arguments).arg("--data-dir").arg(self.folder.path()).output().await.unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+        cli(self.folder.path(), arguments).await
     }
 
     async fn json(&self, arguments: &[&str]) -> (i32, Value) {
@@ -82,6 +79,14 @@ impl House {
         let value = serde_json::from_str(&said).unwrap_or_else(|_| panic!("{arguments:?}: {code} {said} {problem}"));
         (code, value)
     }
+}
+
+/// (exit code, standard output, standard error)
+async fn cli(data_dir: &Path, arguments: &[&str]) -> (i32, String, String) {
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_lockkeeper"));
+    let output = command.args(arguments).arg("--data-dir").arg(data_dir).output().await.unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
 async fn until(what: &str, ready: impl AsyncFn() -> bool) {
@@ -105,6 +110,9 @@ async fn a_release_is_planned_and_then_made_as_planned() {
     assert!(plan["digest"].as_str().unwrap().starts_with("sha256:"));
     assert_eq!(plan["pin"]["sha"], shop.resolve("main").unwrap().as_str());
     assert!(notes.contains("count once") && !notes.contains("open the shop"), "{notes}");
+    let (_, kept) = house.json(&["runs", "show", planned["run"].as_str().unwrap()]).await;
+    assert_eq!((&kept["workflow"], &kept["state"]), (&"look".into(), &"finished".into()));
+    assert!(kept["steps"].as_array().unwrap().iter().any(|step| step["name"] == "plan"), "{kept}");
     assert_eq!(planned["notes"]["previous"], "v1.0.0");
     assert_eq!(planned["notes"]["next_version"], "1.0.1");
     assert_eq!(before, (shop.releases().len(), ours()), "a dry run changed something");
@@ -143,6 +151,8 @@ async fn a_deployment_by_hand_waits_is_seen_and_is_live() {
     let there = ["production", "--repo", "acme/shop"];
     let (code, valid) = house.json(&[&["validate"], &there[..]].concat()).await;
     assert_eq!((code, &valid["gates"]["status"]), (0, &"pass".into()), "{valid}");
+    let (code, text, _) = house.cli(&[&["health"], &there[..]].concat()).await;
+    assert!(code == 0 && text.contains("no health checks"), "{code} {text}");
     let (code, planned) = house.json(&[&["deploy"], &there[..], &["--dry-run", "--ref", "v1.0.1"]].concat()).await;
     assert_eq!((code, &planned["plan"]["pin"]["version"]), (0, &"1.0.1".into()));
     assert!(shop.deployments().is_empty(), "a dry run deployed");
@@ -186,6 +196,51 @@ async fn gates_that_do_not_pass_are_told_and_waited_for() {
     shop.complete_check(tests, "failure").unwrap();
     let (code, text, _) = house.cli(&["validate", "production", "--repo", "acme/shop"]).await;
     assert!(code == 1 && text.contains("✗ fail"), "{code} {text}");
+    house.server.stop().await;
+}
+
+/// Also an annotated tag, whose push names the tag object and not the commit.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_release_is_tried_again_by_hand_and_a_moved_tag_stays_refused() {
+    let house = House::build().await;
+    let shop = house.shop(CONFIG).await;
+    let ended = async |run: &Value| {
+        let id = run["run"].as_str().unwrap();
+        house.json(&["runs", "show", id]).await.1["state"] == "finished"
+    };
+    let one = shop.commit("main", CommitSeed::new("feat: sell more").file("more.txt", "1")).unwrap();
+    shop.check("github-actions", &one, "build", "failure").unwrap();
+    shop.annotated_tag("v1.1.0", &one, "More").unwrap();
+    let conclusion = || shop.newest_check(&one, "lockkeeper/release").and_then(|check| check.conclusion);
+    until("refused", async || conclusion().as_deref() == Some("failure")).await;
+    let ask = ["publish", "v1.1.0", "--repo", "acme/shop"];
+    let (_, again) = house.json(&ask).await;
+    assert_eq!((&again["new"], &again["gates"]["status"]), (&true.into(), &"fail".into()), "{again}");
+    until("refused again", async || ended(&again).await).await;
+    let refused = || shop.releases().iter().all(|release| release.tag != "v1.1.0");
+    assert!(refused());
+
+    let two = shop.commit("main", CommitSeed::new("fix: sell less").file("more.txt", "0")).unwrap();
+    shop.check("github-actions", &two, "build", "success").unwrap();
+    shop.move_tag("v1.1.0", &two).unwrap();
+    until("told", async || shop.newest_check(&two, "lockkeeper/release").is_some()).await;
+    let (_, moved) = house.json(&ask).await;
+    until("moved tags stay refused", async || ended(&moved).await).await;
+    assert!(refused(), "a moved tag was released because somebody asked twice");
+    house.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_is_told_of_trouble_at_github_within_moments() {
+    let house = House::build().await;
+    house.shop(CONFIG).await;
+    house.github.fault(Fault::status("POST", "/graphql", 503).always());
+    let started = Instant::now();
+    let (code, _, problem) = house.cli(&["validate", "production", "--repo", "acme/shop"]).await;
+    assert!(code == 2 && problem.contains("github_"), "{code} {problem}");
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+    house.github.clear_faults();
+    assert_eq!(house.cli(&["validate", "production", "--repo", "acme/shop"]).await.0, 0);
     house.server.stop().await;
 }
 
@@ -244,10 +299,10 @@ async fn what_cannot_be_done_says_why_and_what_to_do() {
     assert_eq!((shop.releases().len(), shop.deployments().len()), (releases, 0));
     let folder = house.folder;
     house.server.stop().await;
-    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_lockkeeper"));
-    let output = command.args(["status", "--data-dir"]).arg(folder.path()).output().await.unwrap();
-    let problem = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.code() == Some(2) && problem.contains("server_not_running"), "{problem}");
+    let (code, _, problem) = cli(folder.path(), &["status"]).await;
+    let (none, _, nowhere) = cli(Path::new("/nowhere"), &["status"]).await;
+    assert!(none == 2 && nowhere.contains("server_not_running"), "{nowhere}");
+    assert!(code == 2 && problem.contains("server_not_running"), "{problem}");
     let store = Store::open(folder.path()).unwrap();
     let rows = store.read(|rx| audit::latest(rx, 999)).await.unwrap();
     assert!(rows.iter().any(|row| row.decision == "refused:repo_unknown"), "a refusal left no row");

@@ -1,7 +1,7 @@
 //! The actions as commands: their arguments are the requests themselves, and a running server does them.
 
 use super::act_text::text;
-use super::operator::Common;
+use super::operator::{self, Common};
 use crate::actions::Action;
 use crate::actions::outcome::{Gates, Outcome};
 use crate::gates::Status;
@@ -18,7 +18,7 @@ pub struct Args<T: clap::Args> {
 /// Exit code 0: done, passed or healthy; 1: a gate or a health check does not pass; 2: it could not be answered.
 pub fn run<T: clap::Args>(args: Args<T>, action: impl FnOnce(T) -> Action) -> ExitCode {
     let action = action(args.request);
-    args.common.judge(|operator| async move { operator.act(&action).await }, text, well)
+    args.common.judge(|data_dir| async move { operator::act(&data_dir, &action).await }, text, well)
 }
 
 fn well(outcome: &Outcome) -> bool {
@@ -60,6 +60,7 @@ mod tests {
             // `notes` works on local commits; the server's notes have a name of their own.
             let command = if action == "notes" { "preview" } else { &action };
             let Some(command) = cli.find_subcommand(command) else { panic!("the action {action} has no command") };
+            assert!(fields.iter().any(|field| field == "repo"), "the schema of {action} was not read: {fields:?}");
             for field in fields {
                 let id = if field == "ref" { "git_ref" } else { field.as_str() };
                 let known = command.get_arguments().any(|argument| argument.get_id() == id);

@@ -22,6 +22,7 @@ fn plan(planned: &Planned) -> String {
     let plan = &planned.plan;
     let head = facts(&[
         ("plan", plan.digest.to_string()),
+        ("kept in run", planned.run.to_string()),
         ("action", plan.action.clone()),
         ("repository", plan.repo.name.to_string()),
         ("environment", plan.environment.clone().unwrap_or_default()),

@@ -51,13 +51,13 @@ impl Common {
         T: Serialize,
         F: Future<Output = Result<T, Refusal>>,
     {
-        self.judge(ask, text, |_| true)
+        self.judge(|data_dir| async move { ask(Operator::reach(&data_dir).await?).await }, text, |_| true)
     }
 
-    /// As [`Common::show`], but exit code 1 when the answer is not `well`.
+    /// As [`Common::show`], but with the server's data folder, and exit code 1 when the answer is not `well`.
     pub(super) fn judge<T, F>(
         &self,
-        ask: impl FnOnce(Operator) -> F,
+        ask: impl FnOnce(PathBuf) -> F,
         text: impl FnOnce(&T) -> String,
         well: impl FnOnce(&T) -> bool,
     ) -> ExitCode
@@ -70,12 +70,7 @@ impl Common {
             Ok(local) => local,
             Err(problems) => return fail_settings(&problems),
         };
-        let answer = runtime().and_then(|runtime| {
-            runtime.block_on(async {
-                let operator = Operator::reach(&local.data_dir).await?;
-                ask(operator).await
-            })
-        });
+        let answer = runtime().and_then(|runtime| runtime.block_on(ask(local.data_dir)));
         let answer = match answer {
             Ok(answer) => answer,
             Err(refusal) => return fail(&refusal),
@@ -136,17 +131,6 @@ impl Operator {
         }
     }
 
-    pub async fn act(&self, action: &Action) -> Result<Outcome, Refusal> {
-        match self {
-            Self::Server(server) => server.act(action).await,
-            Self::Store(_) => Err(Refusal::operator(
-                "server_not_running",
-                "No server is running with this data folder, and only a running one can do this.",
-                "Start `lockkeeper serve`, or give its data folder with --data-dir or LOCKKEEPER_DATA_DIR.",
-            )),
-        }
-    }
-
     pub async fn runs(&self, filter: RunFilter) -> Result<Vec<RunRow>, Refusal> {
         match self {
             Self::Server(server) => server.ask(Method::GET, &["runs"], &filter).await,
@@ -160,6 +144,18 @@ impl Operator {
             Self::Store(desk) => desk.run(id).await,
         }
     }
+}
+
+/// Has a running server do something; without one it cannot be done.
+pub(super) async fn act(data_dir: &Path, action: &Action) -> Result<Outcome, Refusal> {
+    let server = Server::find(data_dir).await?.ok_or_else(|| {
+        Refusal::operator(
+            "server_not_running",
+            format!("No server runs with the data folder {}, and only a running one can do this.", data_dir.display()),
+            "Start `lockkeeper serve`, or give its data folder with --data-dir or LOCKKEEPER_DATA_DIR.",
+        )
+    })?;
+    server.act(action).await
 }
 
 /// A running server's control door.
