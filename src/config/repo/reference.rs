@@ -81,13 +81,14 @@ fn described(part: Part<'_>) -> String {
 }
 
 fn table(out: &mut String, part: Part<'_>) {
-    let rows: Vec<(&str, Part<'_>)> =
+    let mut rows: Vec<(&str, Part<'_>)> =
         part.properties().filter(|(key, p)| *key != "kind" || p.text("const").is_none()).collect();
     if rows.is_empty() {
         return;
     }
     let _ = writeln!(out, "| key | value | default | |\n|---|---|---|---|");
     let required: Vec<&str> = part.list("required").iter().filter_map(Value::as_str).collect();
+    rows.sort_by_key(|(key, _)| !required.contains(key));
     for (key, value) in rows {
         let default = if required.contains(&key) { "**required**".into() } else { default(value) };
         let _ = writeln!(out, "| `{key}` | {} | {default} | {}{} |", kind(value), described(value), mark(value));

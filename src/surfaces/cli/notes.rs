@@ -5,11 +5,11 @@ mod input;
 
 use super::{fail, read_text, say};
 use crate::domain::{FileAt, Refusal, RepoName, Version};
-use crate::notes::bump::{self, Next, Policy};
+use crate::notes::bump::{self, Bump, Next, Policy};
 use crate::notes::render::{BODY_LIMIT, CommitText, RenderRequest, Rendered, Site, Style, TagText};
 use crate::notes::tags::Scheme;
-use crate::notes::{Classified, Message, classify_messages, sandboxed};
-use serde_json::json;
+use crate::notes::{Classified, Entry, Message, Unclassified, classify_messages, sandboxed};
+use serde::Serialize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -103,7 +103,7 @@ fn answer(args: &Args) -> Result<String, Refusal> {
     let next = bump::next(current.as_ref(), &all, &policy(args, &rendered))?;
     Ok(match args.format {
         Format::Markdown => rendered.markdown,
-        Format::Json => json_text(&all, &next, &rendered),
+        Format::Json => json_text(&all, &next, &rendered)?,
     })
 }
 
@@ -165,14 +165,26 @@ fn policy(args: &Args, rendered: &Rendered) -> Policy {
     policy
 }
 
-fn json_text(all: &Classified, next: &Next, rendered: &Rendered) -> String {
-    let text = json!({
-        "commits": all.entries,
-        "bump": next.bump,
-        "next_version": next.version.as_ref().map(ToString::to_string),
-        "unclassified": all.unclassified,
-        "refused_options": rendered.refused_options,
-        "markdown": rendered.markdown,
-    });
-    format!("{text:#}\n")
+/// The answer as JSON; scripts rely on its names.
+#[derive(Serialize)]
+struct Answer<'a> {
+    commits: &'a [Entry],
+    bump: Bump,
+    next_version: Option<String>,
+    unclassified: &'a [Unclassified],
+    refused_options: &'a [String],
+    markdown: &'a str,
+}
+
+fn json_text(all: &Classified, next: &Next, rendered: &Rendered) -> Result<String, Refusal> {
+    let answer = Answer {
+        commits: &all.entries,
+        bump: next.bump,
+        next_version: next.version.as_ref().map(ToString::to_string),
+        unclassified: &all.unclassified,
+        refused_options: &rendered.refused_options,
+        markdown: &rendered.markdown,
+    };
+    let text = serde_json::to_string_pretty(&answer).map_err(|e| Refusal::us("notes_json_failed", e.to_string()))?;
+    Ok(text + "\n")
 }

@@ -3,7 +3,7 @@
 use super::{fail, say};
 use crate::domain::Refusal;
 use crate::notes::tags::{ParsedTag, Scheme, TagError};
-use serde_json::{Value, json};
+use serde::Serialize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -35,7 +35,7 @@ pub fn run(args: Args) -> ExitCode {
     let Command::Parse(args) = args.command;
     match scheme(&args) {
         Ok(scheme) => {
-            let lines: Vec<String> = args.tags.iter().map(|tag| line(tag, scheme.parse(tag)).to_string()).collect();
+            let lines: Vec<String> = args.tags.iter().map(|tag| line(tag, scheme.parse(tag))).collect();
             say(&(lines.join("\n") + "\n"))
         }
         Err(refusal) => fail(&refusal),
@@ -47,10 +47,26 @@ fn scheme(args: &ParseArgs) -> Result<Scheme, Refusal> {
     super::read_repo_config(path).and_then(|config| Scheme::from_config(&config))
 }
 
-fn line(tag: &str, read: Result<ParsedTag, TagError>) -> Value {
+/// One line of output; scripts rely on its names.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Line<'a> {
+    Version { tag: &'a str, component: Option<String>, prefix: String, version: String },
+    No { tag: &'a str, error: Why },
+}
+
+#[derive(Serialize)]
+struct Why {
+    code: &'static str,
+    message: String,
+}
+
+fn line(tag: &str, read: Result<ParsedTag, TagError>) -> String {
     let tag = tag.strip_prefix("refs/tags/").unwrap_or(tag);
-    match read {
-        Ok(t) => json!({"tag": tag, "component": t.component, "prefix": t.prefix, "version": t.version.to_string()}),
-        Err(error) => json!({"tag": tag, "error": {"code": error.code, "message": error.message}}),
-    }
+    let line = match read {
+        Ok(t) => Line::Version { tag, component: t.component, prefix: t.prefix, version: t.version.to_string() },
+        Err(error) => Line::No { tag, error: Why { code: error.code, message: error.message } },
+    };
+    // Text and nothing else always makes JSON.
+    serde_json::to_string(&line).unwrap_or_default()
 }
