@@ -15,19 +15,38 @@ use git_cliff_core::commit::{Commit, Range, Signature};
 use git_cliff_core::config::{Config, GitConfig};
 use git_cliff_core::contributor::RemoteContributor;
 use git_cliff_core::release::Release;
+use regex::Regex;
 use serde_json::json;
 use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
+
+/// `commit.github.username` and the like, which git-cliff's command still fills and its library does not.
+static OLD_FIELDS: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"\b(\w+)\.github\.(username|pr_title|pr_number|pr_labels|is_first_time)\b").ok());
 
 /// The text of the repository's own templates.
-pub fn render(request: &RenderRequest, config: Config) -> Result<String, Refusal> {
-    let log = &config.changelog;
-    let raw =
-        [Some(&log.body), log.header.as_ref(), log.footer.as_ref()].into_iter().flatten().any(|t| t.contains("raw_message"));
-    let releases = releases(request, &config.git, raw);
-    let contributors: Vec<RemoteContributor> = contributors(&request.commits, request.verbatim);
+pub fn render(request: &RenderRequest, mut config: Config) -> Result<String, Refusal> {
+    let log = &mut config.changelog;
+    let (mut raw, mut old) = (false, false);
+    for template in [Some(&mut log.body), log.header.as_mut(), log.footer.as_mut()].into_iter().flatten() {
+        raw |= template.contains("raw_message");
+        if let Some(fields) = OLD_FIELDS.as_ref().filter(|fields| fields.is_match(template)) {
+            *template = fields.replace_all(template, "$1.remote.$2").into_owned();
+            old = true;
+        }
+    }
+    let mut releases = releases(request, &config.git, raw);
+    if old {
+        releases
+            .iter_mut()
+            .flat_map(|r| &mut r.commits)
+            .for_each(|c| c.remote = c.remote.take().or_else(|| Some(RemoteContributor::default())));
+    }
     let mut changelog = Changelog::new(releases, config, None).map_err(failed)?;
-    if !contributors.is_empty() {
-        changelog.add_context("github", json!({ "contributors": contributors })).map_err(failed)?;
+    // The command, which can talk to all of these, has them always.
+    for name in ["github", "gitlab", "gitea", "bitbucket", "azure_devops"] {
+        let known = if name == "github" { contributors(&request.commits, request.verbatim) } else { Vec::new() };
+        changelog.add_context(name, json!({ "contributors": known })).map_err(failed)?;
     }
     write(&changelog)
 }
@@ -93,7 +112,9 @@ fn name_first_previous(all: &mut [Release<'_>], request: &RenderRequest, tags: &
         Some(name) => tags.iter().position(|t| t.name == name).and_then(|at| at.checked_sub(1)).and_then(|at| tags.get(at)),
         None => tags.last(),
     };
-    if let Some(tag) = request.previous.as_ref().or(before) {
+    // For a range that holds no tag the command names the newest one of all, wherever that is.
+    let known = request.previous.as_ref();
+    if let Some(tag) = if request.verbatim { before.or(known) } else { known.or(before) } {
         first.previous = Some(Box::new(Release {
             commit_id: Some(tag.commit.clone()).filter(|id| !id.is_empty()),
             version: Some(tag.name.clone()),
@@ -105,7 +126,7 @@ fn name_first_previous(all: &mut [Release<'_>], request: &RenderRequest, tags: &
 
 /// The tags that count, oldest first; of two on one commit the later name has it, at the earlier one's place.
 fn tags(request: &RenderRequest, git: &GitConfig) -> Vec<TagText> {
-    let matches = |pattern: &Option<regex::Regex>, name: &str| pattern.as_ref().map(|p| p.is_match(name));
+    let matches = |pattern: &Option<Regex>, name: &str| pattern.as_ref().map(|p| p.is_match(name));
     let mut sorted: Vec<&TagText> = request
         .tags
         .iter()
@@ -133,10 +154,14 @@ fn tags(request: &RenderRequest, git: &GitConfig) -> Vec<TagText> {
     tags
 }
 
-/// Newest first, as the command walks; a list without parents keeps its order.
+/// Newest first, as the command walks: by the graph or by time. A list without parents keeps its order.
 pub fn ordered(request: &RenderRequest, topological_order: bool) -> Vec<&CommitText> {
-    let newest_first: Vec<&CommitText> = request.commits.iter().rev().collect();
-    if !topological_order || request.commits.iter().all(|c| c.parents.is_empty()) {
+    let mut newest_first: Vec<&CommitText> = request.commits.iter().rev().collect();
+    if request.commits.iter().all(|c| c.parents.is_empty()) {
+        return newest_first;
+    }
+    if !topological_order {
+        newest_first.sort_by_key(|c| std::cmp::Reverse(c.committer.time));
         return newest_first;
     }
     let parents: Vec<Vec<&str>> = newest_first.iter().map(|c| c.parents.iter().map(String::as_str).collect()).collect();
