@@ -2,6 +2,17 @@
 
 use super::neutral::{Place, lenient};
 use crate::notes::header::Header;
+use regex::Regex;
+use std::sync::LazyLock;
+
+/// A scope or the value behind a token that a template may put at a line's start, where it would open a fence, a heading,
+/// a quote, a table or a rule.
+static INNER_START: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let scope = r"(?:[*-][ \t]+)?[\w-]+\(";
+    let token = r"(?:[*-][ \t]+)?(?:BREAKING CHANGE|[\w-]+)(?:\([^()\n]*\))?!?:[ \t]*";
+    let block = r"~~~|#{1,6}(?:[ \t]|$)|>|\||=+[ \t]*$|-{2,}[ \t]*$";
+    Regex::new(&format!("(?m)^({token}|{scope})({block})")).ok()
+});
 
 /// The message with every part neutralised by itself: type and scope, description, body. `raw` says that the template
 /// prints messages as they are, where the type `fix:` in front of `#12` would close an issue.
@@ -11,6 +22,12 @@ pub fn neutral(message: &str, raw: bool) -> String {
     if message.len() > subject.len() {
         out.push('\n');
         out.push_str(&lenient(body, Place::Body));
+    }
+    // Twice, for a line that has both.
+    for _ in 0..2 {
+        if let Some(inner) = INNER_START.as_ref().filter(|inner| inner.is_match(&out)) {
+            out = inner.replace_all(&out, r"$1\$2").into_owned();
+        }
     }
     out
 }
@@ -39,6 +56,8 @@ mod tests {
             ("feat(a)!: b\n\nBREAKING CHANGE: c", "feat(a)!: b\n\nBREAKING CHANGE: c"),
             ("fix(`): @octocat `x", "fix(\\`): @\u{200b}octocat \\`x"),
             ("fix: #12", "fix: #12"),
+            ("feat(~~~ x): a\n\nBREAKING CHANGE: ~~~ b", "feat(\\~~~ x): a\n\nBREAKING CHANGE: \\~~~ b"),
+            ("fix: a\n\n* feat(# b): > c\nRefs: # d\nRefs: #12", "fix: a\n\n* feat(\\# b): \\> c\nRefs: \\# d\nRefs: #12"),
             ("fix: a\n\n# Fake\n\n- [x] done", "fix: a\n\n\\# Fake\n\n- [x] done"),
         ] {
             assert_eq!(neutral(message, false), wanted);

@@ -1,5 +1,5 @@
 //! Takes the teeth out of what strangers wrote, before any template sees it: no mention, closing keyword, raw HTML, link
-//! under another text, image, heading, fence, bidirectional override or control character survives.
+//! under another text, image, heading, fence, bidirectional override, control or invisible character survives.
 //!
 //! Harmless text stays byte for byte. What GitHub would act on is kept readable: a zero-width space after `@` or after a
 //! closing keyword, `&lt;` for `<`, a backslash before Markdown that would change more than its own words.
@@ -72,10 +72,16 @@ fn visible(c: char, place: Place) -> Option<char> {
         '\n' if place == Place::Line => Some(' '),
         '\n' | '\t' => Some(c),
         '\u{2028}' | '\u{2029}' | '\u{85}' => Some(' '),
-        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => None,
-        _ if c.is_control() => None,
+        _ if c.is_control() || unseen(c) => None,
         _ => Some(c),
     }
+}
+
+/// Characters that turn the direction of text around or hide something in it. Joiners and variation selectors stay: emoji
+/// and several scripts need them. Source: Unicode 17, Bidi_Control, and Default_Ignorable_Code_Point without those.
+fn unseen(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// Brackets that may make a link, an image, a definition or a footnote.

@@ -15,6 +15,7 @@ fn harmless_text_stays() {
         "{{ get_env(name=\"PATH\") }}",
         "[x] or [y], a[0]",
         "Überraschung 🚀 初",
+        "👩\u{200d}🚀 and می\u{200c}خواهم and ❤\u{fe0f}",
         "fix the #12 crash",
         "C# and F#",
         "R&D or a & b",
@@ -60,6 +61,10 @@ fn what_github_would_act_on_is_broken() {
         ("- [x] task", "\\- [x] task"),
         ("12. item", "12\\. item"),
         ("safe\u{202e}txt.exe\u{7}", "safetxt.exe"),
+        ("\u{1b}[31mred\u{9b}0m", "[31mred0m"),
+        ("@\u{200b}octo\u{2060}cat", "@\u{200b}octocat"),
+        ("fi\u{200b}xes #12", "fixes\u{200b} #12"),
+        ("a\u{feff}b\u{e0041}\u{e0042}c\u{200f}", "abc"),
         ("a\nb", "a b"),
     ] {
         assert_eq!(line(text), wanted, "{text}");
@@ -78,15 +83,6 @@ fn bodies_lose_headings_rules_fences_and_definitions() {
 #[test]
 fn a_span_does_not_reach_over_a_line() {
     assert_eq!(lenient("a ` b\n# x\n@octocat ` c", Place::Lines), "a \\` b\n\\# x\n@\u{200b}octocat \\` c");
-}
-
-#[test]
-fn long_texts_take_linear_time() {
-    let started = std::time::Instant::now();
-    for unit in ["` ", "`` ` ", "[", "](", "<a", "@a ", "&#1", "closes ", "\\", "# \n"] {
-        lenient(&unit.repeat(100_000), Place::Lines);
-    }
-    assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
 }
 
 proptest::proptest! {
