@@ -8,7 +8,7 @@
 
 pub mod child;
 
-use super::render::{RenderRequest, Rendered, Style};
+use super::render::{BODY_LIMIT, RenderRequest, Rendered, Style};
 use crate::domain::Refusal;
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -21,9 +21,11 @@ use std::time::Duration;
 /// The hidden command that makes a process the child.
 pub const COMMAND: &str = "render-notes";
 /// Wall time from start to last byte; with what comes before and after, and our own template instead, less than ten seconds.
-const DEADLINE: Duration = Duration::from_secs(8);
-/// Most output, in bytes.
+const DEADLINE: Duration = Duration::from_secs(7);
+/// Most output, in bytes, of notes that are cut to a release's size.
 const OUTPUT_LIMIT: u64 = 1024 * 1024;
+/// Most output, in bytes, of notes that nothing cuts; only the command line asks for them.
+const WHOLE_OUTPUT_LIMIT: u64 = 64 * 1024 * 1024;
 /// How long a child may take to end after its last byte.
 const ENDING: Duration = Duration::from_secs(1);
 
@@ -45,7 +47,8 @@ pub fn render(exe: &Path, request: &RenderRequest) -> Result<Rendered, Refusal> 
         .stderr(Stdio::null())
         .spawn()
         .map_err(unavailable)?;
-    let output = talk(&mut child, input);
+    let most = if request.limit > BODY_LIMIT { WHOLE_OUTPUT_LIMIT } else { OUTPUT_LIMIT };
+    let output = talk(&mut child, input, most);
     let status = end(&mut child);
     let output = output?;
     match serde_json::from_slice::<Result<Rendered, Refusal>>(&output) {
@@ -70,7 +73,7 @@ pub fn render_or_own(exe: &Path, request: RenderRequest) -> Result<(Rendered, Op
 }
 
 /// Writes and reads at the same time, since either pipe may fill up; kills the child when it takes too long or says too much.
-fn talk(child: &mut Child, input: Vec<u8>) -> Result<Vec<u8>, Refusal> {
+fn talk(child: &mut Child, input: Vec<u8>, most: u64) -> Result<Vec<u8>, Refusal> {
     let (Some(mut stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
         return Err(Refusal::us("notes_render_broken", "The rendering process has no pipes."));
     };
@@ -79,15 +82,15 @@ fn talk(child: &mut Child, input: Vec<u8>) -> Result<Vec<u8>, Refusal> {
     let (send, receive) = mpsc::channel();
     thread::spawn(move || {
         let mut output = Vec::new();
-        let read = stdout.take(OUTPUT_LIMIT + 1).read_to_end(&mut output);
+        let read = stdout.take(most + 1).read_to_end(&mut output);
         // Nobody listens any more after the deadline.
         let _ = send.send(read.map(|_| output));
     });
     match receive.recv_timeout(DEADLINE) {
-        Ok(Ok(output)) if output.len() as u64 <= OUTPUT_LIMIT => Ok(output),
+        Ok(Ok(output)) if output.len() as u64 <= most => Ok(output),
         Ok(Ok(_)) => {
             kill(child);
-            Err(taken("notes_output_too_large", format!("it wrote more than {OUTPUT_LIMIT} bytes")))
+            Err(taken("notes_output_too_large", format!("it wrote more than {most} bytes")))
         }
         Ok(Err(error)) => Err(unavailable(error)),
         Err(_) => {
