@@ -3,7 +3,7 @@
 use super::{Done, Steps, answer, stored, trouble};
 use crate::domain::{FileAt, Range, Refusal, RunId};
 use crate::engine::host::{StepCtx, StepError};
-use crate::notes::render::{RenderRequest, Site};
+use crate::notes::render::{RenderRequest, Site, own_config};
 use crate::notes::{range, sandboxed};
 use crate::plan::{Ground, NotesCall, NotesMade};
 use crate::store::steps;
@@ -32,11 +32,15 @@ impl Steps {
         })
     }
 
-    /// The repository's own git-cliff configuration: the one that its settings name, or the first of the usual places.
+    /// The repository's own git-cliff configuration: the one that its settings name, or the first of the usual places,
+    /// manifests last.
     async fn notes_config(&self, ground: &Ground, call: &NotesCall) -> Result<Option<FileAt>, StepError> {
-        let found = &ground.facts.notes_config;
-        let Some(path) = &call.config else { return Ok(found.first().cloned()) };
-        if let Some(file) = found.iter().find(|file| &file.path == path) {
+        let facts = &ground.facts;
+        let Some(path) = &call.config else {
+            let files: Vec<FileAt> = facts.notes_config.iter().chain(&facts.manifests).cloned().collect();
+            return Ok(own_config(&files, None));
+        };
+        if let Some(file) = facts.notes_config.iter().find(|file| &file.path == path) {
             return Ok(Some(file.clone()));
         }
         let branch = &ground.facts.default_branch.head;
