@@ -9,6 +9,7 @@ mod doctor;
 mod door;
 mod health;
 mod merge;
+mod notes;
 mod operator;
 mod readme;
 mod reconcile;
