@@ -4,6 +4,7 @@
 
 mod actions;
 mod budget;
+mod chaos;
 mod deploy;
 mod doctor;
 mod door;
@@ -11,6 +12,7 @@ mod health;
 mod merge;
 mod notes;
 mod operator;
+mod process;
 mod readme;
 mod reconcile;
 mod release;
