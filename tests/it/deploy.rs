@@ -159,6 +159,23 @@ async fn a_workflow_is_started_and_followed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn inputs_that_nobody_named_are_offered_and_those_not_declared_left_out() {
+    let config = "[environments.production]\non = [\"tag\"]\ntarget = \"actions\"\n\n[targets.actions]\nkind = \"workflow\"\n\
+                  workflow = \"deploy.yml\"\n";
+    let mut world = Setup::new().config(config).file(".github/workflows/deploy.yml", WORKFLOW).start().await;
+    // The offer is how we learn what the workflow declares.
+    world.expect_refusal("dispatches");
+    let sha = world.head();
+    world.shop.tag("v1.1.0", &sha).unwrap();
+    let run = dispatched(&world).await;
+    assert_eq!(run.inputs, serde_json::json!({ "sha": sha, "version": "1.1.0" }));
+    world.shop.move_run(run.id, Some("success")).unwrap();
+    world.check(&sha, PRODUCTION, "success").await;
+    assert_eq!(world.shop.runs().len(), 1);
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_workflow_that_fails_fails_the_deployment() {
     let world = by_workflow().start().await;
     let sha = world.head();

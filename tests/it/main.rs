@@ -6,6 +6,7 @@ mod actions;
 mod budget;
 mod chaos;
 mod deploy;
+mod deploy_trouble;
 mod doctor;
 mod door;
 mod health;

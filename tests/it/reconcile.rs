@@ -77,3 +77,19 @@ async fn a_lost_push_is_found_once() {
     assert_eq!((world.shop.releases().len(), world.our_checks(&sha, RELEASE).len()), (1, 1));
     world.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_pushed_during_a_suspension_is_found_after_it() {
+    let mut world = often().await;
+    world.expect_refusal("");
+    let sha = world.head();
+    world.github.suspend("acme", true).unwrap();
+    world.quiet().await;
+    world.shop.tag("v1.1.0", &sha).unwrap();
+    let looked = world.count("GET /app/installations");
+    world.requests("GET /app/installations", looked + 2).await;
+    assert!(world.runs("release").await.is_empty());
+    world.github.suspend("acme", false).unwrap();
+    world.released("v1.1.0", &sha).await;
+    world.finish().await;
+}

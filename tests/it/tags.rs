@@ -1,7 +1,7 @@
 //! Tags that are told of twice, move, vanish and come back.
 
 use crate::world::{RELEASE, World};
-use lockkeeper::sandbox::CommitSeed;
+use lockkeeper::sandbox::{CommitSeed, Fault, HookAction, HookRule, Moment, Order};
 
 const CREATE: &str = "POST /repos/{owner}/{repo}/releases";
 
@@ -75,5 +75,45 @@ async fn a_deleted_tag_calls_the_release_off_and_comes_back_as_it_was() {
     world.waiting(&sha, RELEASE).await;
     world.shop.complete_check(build, "success").unwrap();
     world.released("v1.1.0", &sha).await;
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tag_that_moves_before_a_repeated_publication_is_not_published() {
+    let world = World::start().await;
+    let old = world.head();
+    let new = world.commit("feat: sell even more");
+    world.quiet().await;
+    world.github.fault(Fault::status("PATCH", "/releases/", 503));
+    let (shop, to) = (world.shop.clone(), new.clone());
+    world.github.on(Moment::AfterEffect, move |request| {
+        if request.method == "POST" && request.path.ends_with("/releases") {
+            shop.move_tag("v1.1.0", &to).unwrap();
+        }
+    });
+    world.shop.tag("v1.1.0", &old).unwrap();
+    world.refused(&old, RELEASE, "failure", "tag_moved").await;
+    world.quiet().await;
+    assert!(world.shop.releases().is_empty(), "the draft is gone");
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn webhooks_in_any_order_lead_to_one_release() {
+    let world = World::start().await;
+    for (n, order) in [Order::Reversed, Order::Shuffled, Order::Shuffled].into_iter().enumerate() {
+        world.github.hook_rule(HookRule::new("*", HookAction::Hold));
+        let sha = world.shop.commit("main", CommitSeed::new(&format!("fix: number {n}"))).unwrap();
+        let build = world.shop.start_check("github-actions", &sha, "build").unwrap();
+        let tag = format!("v1.0.{}", n + 1);
+        world.shop.tag(&tag, &sha).unwrap();
+        world.shop.complete_check(build, "success").unwrap();
+        world.github.clear_hook_rules();
+        assert!(world.github.release_hooks(order) > 4);
+        world.released(&tag, &sha).await;
+        world.quiet().await;
+        assert_eq!(world.our_checks(&sha, RELEASE).len(), 1);
+    }
+    assert_eq!(world.runs("release").await.len(), 3);
     world.finish().await;
 }
