@@ -72,6 +72,8 @@ pub enum Call {
         repo: RepoRef,
         workflow: String,
         git_ref: String,
+        /// The commit that is deployed; the workflow's file is read there.
+        sha: Sha,
         inputs: BTreeMap<String, String>,
         offered: bool,
     },

@@ -102,6 +102,7 @@ fn by_workflow(f: &mut Flow, this: &Deployment, target: &WorkflowTarget, shown: 
     let call = Call::Dispatch {
         repo: this.input.repo.clone(),
         workflow: target.workflow.clone(),
+        sha: subject.sha.clone(),
         git_ref: subject.tag.as_ref().map_or_else(|| branch.clone(), ToString::to_string),
         inputs,
         offered,

@@ -1,7 +1,7 @@
 //! Deployments, their statuses, and workflows that do the work.
 
 use super::{Done, Steps, answer, stored, trouble};
-use crate::domain::{Millis, Refusal, RepoRef};
+use crate::domain::{Millis, Refusal, RepoRef, Sha};
 use crate::engine::host::{StepCtx, StepError};
 use crate::github::{DispatchedAsk, NewDeployment, NewDeploymentStatus, Trouble};
 use crate::plan::{DeploymentCall, DeploymentMade, DispatchMade, StatusCall};
@@ -67,6 +67,13 @@ impl Steps {
     pub(super) async fn dispatch(&self, ctx: &StepCtx, ask: Dispatch<'_>) -> Done {
         let at = self.at(ask.repo);
         let mut inputs = ask.inputs;
+        if ask.offered {
+            let path = format!(".github/workflows/{}", ask.workflow);
+            let files = at.files(&ask.repo.name, ask.sha, &[path]).await.map_err(trouble)?;
+            if let Some(Ok(Some(file))) = files.into_iter().next() {
+                inputs.retain(|name, _| declares(&file.text, name));
+            }
+        }
         if !ctx.first
             && let Some(made) = self.dispatched(ctx, ask.repo, ask.workflow, ask.git_ref, &inputs).await?
         {
@@ -135,9 +142,20 @@ pub(super) struct Dispatch<'a> {
     pub repo: &'a RepoRef,
     pub workflow: &'a str,
     pub git_ref: &'a str,
+    pub sha: &'a Sha,
     pub inputs: BTreeMap<String, String>,
     /// The inputs may be left out.
     pub offered: bool,
+}
+
+/// Whether a workflow has an input of this name, by the look of its lines: a wrong guess costs one refused request or an
+/// input that was not needed.
+fn declares(workflow: &str, input: &str) -> bool {
+    let after = workflow.split_once("workflow_dispatch").map_or("", |(_, after)| after);
+    let named = |line: &str| {
+        line.starts_with("      ") && line.trim_start().strip_prefix(input).is_some_and(|rest| rest.starts_with(':'))
+    };
+    after.lines().take_while(|line| !line.starts_with("jobs:")).any(named)
 }
 
 fn unexpected(why: &Trouble) -> Vec<String> {
@@ -152,4 +170,16 @@ fn not_there_yet() -> Refusal {
         "GitHub has not listed the started workflow run yet.",
         "Nothing: Lockkeeper looks again.",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::declares;
+
+    #[test]
+    fn inputs_are_found_where_they_are_declared() {
+        let text = "on:\n  workflow_dispatch:\n    inputs:\n      environment:\n        type: string\n      sha: {}\njobs:\n  x:\n      version: 1\n";
+        assert!(declares(text, "environment") && declares(text, "sha"));
+        assert!(!declares(text, "version") && !declares(text, "ref") && !declares("on: push", "sha"));
+    }
 }

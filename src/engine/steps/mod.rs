@@ -76,8 +76,9 @@ impl Steps {
             Call::DeploymentStatus(call) => self.deployment_status(ctx, call).await,
             Call::ReadStatuses { repo, deployment } => self.read_statuses(&repo, deployment).await,
             Call::IsTeamMember { repo, team, login } => self.is_team_member(&repo, &team, &login).await,
-            Call::Dispatch { repo, workflow, git_ref, inputs, offered } => {
-                let ask = deployments::Dispatch { repo: &repo, workflow: &workflow, git_ref: &git_ref, inputs, offered };
+            Call::Dispatch { repo, workflow, git_ref, sha, inputs, offered } => {
+                let ask =
+                    deployments::Dispatch { repo: &repo, workflow: &workflow, git_ref: &git_ref, sha: &sha, inputs, offered };
                 self.dispatch(ctx, ask).await
             }
             Call::ReadWorkflowRun { repo, workflow_run } => self.read_workflow_run(&repo, workflow_run).await,
