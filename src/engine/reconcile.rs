@@ -7,7 +7,7 @@
 use super::accept::Accept;
 use super::host::Host;
 use crate::domain::{Millis, Refusal, RepoRef, RunId, TagName};
-use crate::github::{GitHub, Trouble};
+use crate::github::GitHub;
 use crate::store::{Store, StoreError, inbox, repos, runs};
 use std::collections::HashSet;
 use std::time::Duration;
@@ -65,13 +65,17 @@ impl Reconciler {
     /// Asks for what GitHub could not deliver, unless it has arrived since.
     async fn redeliver(&self, now: Millis) -> Result<usize, Refusal> {
         let since = Millis(now.0.saturating_sub(i64::try_from(DELIVERIES.as_millis()).unwrap_or(i64::MAX)));
-        let failed = self.github.failed_deliveries(since).await.map_err(Refusal::from)?;
+        let mut failed = self.github.failed_deliveries(since).await.map_err(Refusal::from)?;
         let mut asked = HashSet::new();
+        // In the order of what happened, so that a later push is not taken for an earlier one.
+        failed.sort_by_key(|delivery| delivery.id);
         for delivery in failed {
             if asked.len() >= REDELIVERIES || self.is_here(&delivery.guid).await? || !asked.insert(delivery.guid) {
                 continue;
             }
-            self.github.redeliver(delivery.id).await.map_err(Refusal::from)?;
+            if let Err(why) = self.github.redeliver(delivery.id).await {
+                tracing::warn!(delivery = delivery.id, code = why.code, %why, "GitHub does not deliver again");
+            }
         }
         Ok(asked.len())
     }
@@ -89,8 +93,13 @@ impl Reconciler {
             if installation.suspended {
                 continue;
             }
-            let listed = self.github.installation(installation.id).repositories().await.map_err(Refusal::from)?;
-            all.extend(listed.into_iter().filter(|r| !r.archived).map(|r| r.repo));
+            match self.github.installation(installation.id).repositories().await {
+                Ok(listed) => all.extend(listed.into_iter().filter(|r| !r.archived).map(|r| r.repo)),
+                // One installation that cannot be read leaves the others alone.
+                Err(why) => {
+                    tracing::warn!(installation = %installation.id, code = why.code, %why, "repositories could not be listed")
+                }
+            }
         }
         let seen = all.clone();
         let noted = self.store.write(move |tx| seen.iter().try_for_each(|repo| repos::seen(tx, repo, now))).await;
@@ -101,11 +110,7 @@ impl Reconciler {
     /// Takes up tags that nobody told us about.
     async fn tags(&self, repo: &RepoRef, now: Millis) -> Result<Vec<RunId>, Refusal> {
         let names = self.github.installation(repo.installation).tag_names(&repo.name).await;
-        let names = match names {
-            // A repository without a commit has no references.
-            Err(why) if is_empty_repository(&why) => Vec::new(),
-            other => other.map_err(Refusal::from)?,
-        };
+        let names = names.map_err(Refusal::from)?;
         let (host, repo) = (self.host.clone(), repo.clone());
         let started = self.store.write(move |tx| {
             let known = repos::tags(tx, repo.id)?;
@@ -135,10 +140,6 @@ impl Reconciler {
             tracing::warn!(%why, "old records were not removed");
         }
     }
-}
-
-fn is_empty_repository(why: &Trouble) -> bool {
-    why.status == Some(409) || why.is_gone()
 }
 
 fn unread(round: &mut Round, what: &str, why: &Refusal) {

@@ -12,6 +12,7 @@ mod text;
 mod verdict;
 mod view;
 
+pub use text::plain as shown;
 pub use verdict::{Link, Overall, Status, Verdict, overall};
 pub use view::{BranchStanding, GateView, TagView, Unclassified};
 

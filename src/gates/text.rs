@@ -9,7 +9,7 @@ const LONGEST: usize = 100;
 const LONGEST_LINK: usize = 2_000;
 
 /// One line without control or direction characters, cut at 100 characters.
-pub(super) fn plain(text: &str) -> String {
+pub fn plain(text: &str) -> String {
     let clean: String = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| !hidden(*c)).collect();
     let clean = clean.split(' ').filter(|w| !w.is_empty()).collect::<Vec<_>>().join(" ");
     if clean.chars().count() <= LONGEST {

@@ -85,6 +85,11 @@ pub(super) fn page<T>(rollup: Option<Rollup>, answered: &Answered<T>) -> ChecksP
     ChecksPage { items, next: end_cursor.filter(|_| has_next_page) }
 }
 
+/// The commit itself was not shown: what is on it is unreadable, not none.
+pub(super) fn unseen() -> ChecksPage {
+    ChecksPage { items: Err(Unreadable { reason: "GitHub did not show the commit.".into() }), next: None }
+}
+
 impl ContextNode {
     fn item(self, read_at: Millis) -> Option<CheckItem> {
         match self {

@@ -78,7 +78,10 @@ impl Installation {
         let repository = got.data.repository.take().ok_or_else(nonsense)?;
         let (object, counts) = repository.tag_ref.map_or((None, None), |r| (r.target, r.compare));
         let tag = ask.tag.and_then(|name| object.as_ref()?.tag(name.clone()));
-        let first = checks::page(repository.asked.and_then(|c| c.status_check_rollup), &got);
+        let first = match repository.asked {
+            Some(commit) => checks::page(commit.status_check_rollup, &got),
+            None => checks::unseen(),
+        };
         let checks = self.all_checks(repo, ask.sha, first).await?;
         let distance = match (ask.base, counts, &tag) {
             (None, ..) => None,

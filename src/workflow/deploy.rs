@@ -264,8 +264,8 @@ fn broken(f: &mut Flow, input: &Input, failure: StepFailure, shown: &Shown) -> R
     let cancelled = failure.refusal.code == "cancelled";
     let (state, word, outcome) = match () {
         () if cancelled => (State::Cancelled, "inactive", CheckOutcome::Cancelled),
-        () if failure.dead && failure.refusal.blame != Blame::Us => (State::Expired, "error", CheckOutcome::TimedOut),
-        () => (State::Failed, "error", CheckOutcome::Failure),
+        () if failure.dead && failure.refusal.blame != Blame::Us => (State::Expired, "inactive", CheckOutcome::TimedOut),
+        () => (State::Failed, "failure", CheckOutcome::Failure),
     };
     status(f, "status.broken", input, shown, word, &failure.refusal.message, None)?;
     let text = sheet(input, Some(&failure.refusal), &[], &shown.progress).text();

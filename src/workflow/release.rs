@@ -84,6 +84,10 @@ fn story(f: &mut Flow, input: &Input, shown: &mut Shown) -> Result<Outcome, Stop
         Ok(None) => return Ok(Outcome::new(State::Nothing).at(&this.sha)),
         Err(refusal) => return this.refuse(f, State::Rejected, refusal, &[]),
     };
+    // An event that came late tells of an earlier place: the tag stands where the other run saw it, which reports there.
+    if input.moved_from.as_ref() == Some(&this.sha) {
+        return Ok(Outcome::new(State::Nothing).at(&this.sha));
+    }
     if let Some(refusal) = this.moved() {
         return this.refuse(f, State::Rejected, refusal, &[]);
     }

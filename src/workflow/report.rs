@@ -63,12 +63,19 @@ pub fn refusal_of(verdicts: &[Verdict]) -> Refusal {
     }
 }
 
-/// The checks that failed, so that their rerun can be told from any other.
+/// The checks that failed, by GitHub's own names, so that their rerun can be told from any other.
 pub fn failed_checks(verdicts: &[Verdict], checks: &Result<Vec<CheckItem>, Unreadable>) -> Vec<FailedCheck> {
-    let failed = verdicts.iter().filter(|v| v.gate == "checks" && v.status == Status::Fail);
-    let newest = |name: &str| {
-        let items = checks.iter().flatten().filter(|item| item.name == name);
-        items.filter_map(|item| if let CheckSource::CheckRun { id, .. } = item.source { Some(id) } else { None }).max()
+    let named = |item: &&CheckItem| {
+        let name = crate::gates::shown(&item.name);
+        verdicts.iter().any(|v| v.gate == "checks" && v.status == Status::Fail && v.names.contains(&name))
     };
-    failed.flat_map(|v| v.names.iter()).map(|name| FailedCheck { name: name.clone(), check_run: newest(name) }).collect()
+    let mut failed: Vec<FailedCheck> = Vec::new();
+    for item in checks.iter().flatten().filter(named) {
+        let check_run = if let CheckSource::CheckRun { id, .. } = item.source { Some(id) } else { None };
+        match failed.iter_mut().find(|known| known.name == item.name) {
+            Some(known) => known.check_run = known.check_run.max(check_run),
+            None => failed.push(FailedCheck { name: item.name.clone(), check_run }),
+        }
+    }
+    failed
 }

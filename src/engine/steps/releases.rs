@@ -2,11 +2,13 @@
 //!
 //! Known race: a person can publish or delete our draft between our read and our write; GitHub's answer then decides.
 
-use super::{Done, Steps, answer, trouble};
+use super::{Done, Steps, answer, stored, trouble};
 use crate::domain::{Refusal, ReleaseInfo, RepoRef};
 use crate::engine::host::{StepCtx, StepError};
 use crate::github::{MakeLatest, NewRelease, RecheckAsk, ReleaseChange};
 use crate::plan::{DraftCall, DraftMade, Latest, MARKER, PublishCall, PublishMade};
+use crate::store::runs::{self, Run};
+use crate::workflow::release;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How old the last look at the tag may be when it is published.
@@ -65,6 +67,9 @@ impl Steps {
                 return Err(StepError::Fail(moved(&call)));
             }
         }
+        if self.told_of_a_move(ctx, &call).await? {
+            return Err(StepError::Fail(moved(&call)));
+        }
         let latest = match call.latest {
             _ if call.prerelease => MakeLatest::False,
             Latest::Yes => MakeLatest::True,
@@ -73,6 +78,19 @@ impl Steps {
         };
         let released = at.publish_release(repo, call.release, call.prerelease, latest).await.map_err(trouble)?;
         answer(&PublishMade { url: released.url })
+    }
+
+    /// A later run for the same tag exists only because an event said that the tag moved.
+    async fn told_of_a_move(&self, ctx: &StepCtx, call: &PublishCall) -> Result<bool, StepError> {
+        let (run, repo, tag) = (ctx.run.clone(), call.repo.id, call.tag.clone());
+        let told = self.store.read(move |rx| {
+            let mine = runs::get(rx, &run)?.map(|run| run.created_at);
+            let all = runs::by_tag(rx, repo, &tag)?;
+            let later =
+                |other: &Run| other.workflow == release::WORKFLOW.name && other.id != run && Some(other.created_at) > mine;
+            Ok(all.iter().any(later))
+        });
+        told.await.map_err(stored)
     }
 
     fn is_old(&self, call: &PublishCall) -> bool {
