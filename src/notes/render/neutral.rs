@@ -156,6 +156,10 @@ impl Pass {
         let run = rest.bytes().take_while(|b| *b == b'`').count();
         if let Some(end) = self.span_end(rest, run) {
             self.flush(chunk);
+            // An escaped backtick and the span's own would look like a fence together.
+            if self.out.ends_with('`') {
+                self.out.push('\u{200b}');
+            }
             self.out.push_str(&rest[..end]);
             return end;
         }
@@ -254,5 +258,4 @@ fn is_entity(tail: &str) -> bool {
 }
 
 #[cfg(test)]
-#[path = "neutral_tests.rs"]
 mod tests;
