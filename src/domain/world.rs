@@ -91,6 +91,15 @@ pub struct CheckItem {
     pub url: Option<String>,
 }
 
+/// The check that changed, as an event tells it: a rerun of a failed one starts its gates again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckChange {
+    pub name: String,
+    /// The check run's id; nothing for a status.
+    pub check_run: Option<u64>,
+    pub state: CheckState,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PullRequest {
     pub number: u64,

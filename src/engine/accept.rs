@@ -8,8 +8,8 @@ mod asked;
 pub use asked::Asked;
 
 use super::host::{Host, NewRun, Submitted};
-use super::intent::{CheckChange, Intent};
-use crate::domain::{Actor, CheckState, DeliveryId, Millis, RepoRef, RunId, Sha, Tag};
+use super::intent::Intent;
+use crate::domain::{Actor, CheckChange, CheckState, DeliveryId, Millis, RepoRef, RunId, Sha, Tag};
 use crate::plan::Ground;
 use crate::store::runs::{self, Filter, Run, RunState, Subject};
 use crate::store::{StoreError, Tx, repos, steps};
@@ -133,8 +133,9 @@ impl Accept<'_> {
     fn checks_changed(&self, repo: &RepoRef, sha: &Sha, check: Option<&CheckChange>) -> Runs {
         let mut touched = Vec::new();
         if check.is_none_or(|c| c.state != CheckState::Pending) {
+            let told = check.map_or(Value::Null, |check| json!(check));
             for run in self.active(repo)? {
-                if run.subject.sha.as_ref().is_none_or(|at| at == sha) && self.wake(&run)? {
+                if self.commit_of(&run)?.is_none_or(|at| at == *sha) && self.host.signal_in(self.tx, &run.id, "wake", &told)? {
                     touched.push(run.id);
                 }
             }

@@ -1,6 +1,6 @@
 //! What an event asks of the engine. Events only wake: an intent names what to look at, never what is true.
 
-use crate::domain::{Actor, CheckState, InstallationId, RepoRef, Sha, Tag};
+use crate::domain::{Actor, CheckChange, InstallationId, RepoRef, Sha, Tag};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -77,13 +77,4 @@ pub enum Intent {
         installation: InstallationId,
         repositories: Vec<RepoRef>,
     },
-}
-
-/// The check that changed, so that a rerun of a failed one can start its gates again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CheckChange {
-    pub name: String,
-    /// The check run's id; nothing for a status.
-    pub check_run: Option<u64>,
-    pub state: CheckState,
 }

@@ -200,8 +200,10 @@ fn same_as_manifests(view: &GateView<'_>, tag: &TagView<'_>, version: &Version) 
         let says: Vec<String> = found.differ.iter().map(|(path, v)| format!("{} says {}", plain(path), plain(v))).collect();
         let paths: Vec<String> = found.differ.iter().map(|(path, _)| plain(path)).collect();
         let reason = format!("Tag {} means version {version}, but {}.", quoted(tag.name.as_str()), join(&says));
-        let fix =
-            format!("Set version {version} in {}, commit it, delete the tag and push it on that commit.", paths.join(", "));
+        let fix = format!(
+            "Never move a tag: set the next version in {}, commit it, and push that version's tag on that commit.",
+            paths.join(", ")
+        );
         return early(Verdict::fail(GATE, "manifest_differs", reason, fix).names(paths));
     }
     if let Some((path, why)) = found.unreadable.first() {

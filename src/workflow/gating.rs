@@ -1,22 +1,27 @@
 //! Gates in a loop: judge, wait for something to change, look again. Gates pass only on a second look, so that nothing is
 //! done on the strength of a read from before a wait.
 //!
+//! A look is a request, so a run that waits for checks by name looks again when the last of them has come or one has failed,
+//! not at each; events can be lost, so it looks at longer and longer intervals anyway.
+//!
 //! Known race: what changes between the last look and the effect; whoever publishes looks again when the look is old.
 
 use super::range::Found;
 use super::report::{failed_checks, refusal_of};
 use crate::config::repo::{GatePolicy, RepoConfig};
-use crate::domain::{Millis, Recheck, Refusal, RepoRef, Sha, Tag};
+use crate::domain::{CheckChange, CheckSource, CheckState, Millis, Recheck, Refusal, RepoRef, Sha, Tag, Unreadable};
 use crate::flow::{Flow, Stop, Waited};
 use crate::gates::{self, BranchStanding, GateView, Status, TagView, Unclassified, Verdict};
 use crate::notes::tags::ParsedTag;
 use crate::plan::{Call, Ground};
 use crate::workflow::FailedCheck;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::time::Duration;
 
-/// The longest time between two looks while a run waits: events can be lost.
+/// The first time between two looks while a run waits; doubled with each look, because events can be lost but seldom are.
 const LOOK_AGAIN: Duration = Duration::from_secs(5 * 60);
+const LOOK_AT_LEAST: Duration = Duration::from_secs(60 * 60);
 
 /// Everything that the gates of one run look at.
 pub struct Case<'a> {
@@ -52,7 +57,10 @@ pub fn pass(f: &mut Flow, case: &Case, mut show: impl FnMut(&mut Flow, &[Verdict
     let mut look = first_look(case.ground);
     let branches = branches(f, case)?;
     let unclassified = case.range.map(Found::nameless);
+    let mut seen = false;
     for round in 0_u32.. {
+        seen |= shows_checks(&look, case.ground.app_id);
+        vanished(&mut look, seen, case.ground.app_id);
         let now = f.now();
         let view = case.view(&look, unclassified.as_deref(), branches.as_deref());
         let judged =
@@ -64,8 +72,8 @@ pub fn pass(f: &mut Flow, case: &Case, mut show: impl FnMut(&mut Flow, &[Verdict
             (_, None) => return Ok(refused(judged.verdicts, &look)),
             (_, Some(ask_again)) => {
                 show(f, &judged.verdicts)?;
-                let until = ask_again.min(judged.at.plus(LOOK_AGAIN));
-                if let Waited::Cancelled(reason) = f.signal_or_timeout(&format!("wake.{round}"), "wake", Some(until))? {
+                let until = ask_again.min(judged.at.plus(between_looks(round)));
+                if let Some(reason) = wait(f, round, awaited(&judged.verdicts), until)? {
                     return Ok(Gated::Cancelled(reason));
                 }
             }
@@ -73,6 +81,62 @@ pub fn pass(f: &mut Flow, case: &Case, mut show: impl FnMut(&mut Flow, &[Verdict
         look = f.step(&format!("look.{}", round + 1), &case.recheck())?;
     }
     Err(Stop::Suspended)
+}
+
+fn between_looks(round: u32) -> Duration {
+    LOOK_AGAIN.saturating_mul(1 << round.min(4)).min(LOOK_AT_LEAST)
+}
+
+/// The checks that must come before another look can be worth it; none when something else is waited for too.
+fn awaited(verdicts: &[Verdict]) -> Vec<String> {
+    let open: Vec<&Verdict> = verdicts.iter().filter(|v| v.status != Status::Pass).collect();
+    match open.as_slice() {
+        [only] if only.code == "checks_pending" => only.names.clone(),
+        _ => Vec::new(),
+    }
+}
+
+/// Waits until a look is worth it; gives the reason when somebody stopped the run.
+fn wait(f: &mut Flow, round: u32, mut awaited: Vec<String>, until: Millis) -> Result<Option<String>, Stop> {
+    for nth in 0_u32.. {
+        let name = if nth == 0 { format!("wake.{round}") } else { format!("wake.{round}.{nth}") };
+        match f.signal_or_timeout(&name, "wake", Some(until))? {
+            Waited::Cancelled(reason) => return Ok(Some(reason)),
+            Waited::TimedOut => return Ok(None),
+            Waited::Signalled(told) => {
+                if awaited.is_empty() || !told.iter().all(|value| came(value, &mut awaited)) || awaited.is_empty() {
+                    return Ok(None);
+                }
+            }
+        }
+    }
+    Err(Stop::Suspended)
+}
+
+/// Strikes out the check that a signal names; false when the signal says more than that a check has passed.
+fn came(told: &Value, awaited: &mut Vec<String>) -> bool {
+    let Ok(check) = CheckChange::deserialize(told) else { return false };
+    if !matches!(check.state, CheckState::Success | CheckState::Neutral) {
+        return false;
+    }
+    let name = gates::shown(&check.name);
+    if let Some(at) = awaited.iter().position(|known| *known == name) {
+        awaited.remove(at);
+    }
+    true
+}
+
+/// Whether a check of somebody else is on the commit.
+fn shows_checks(look: &Recheck, own_app: u64) -> bool {
+    let others = |source: &CheckSource| !matches!(source, CheckSource::CheckRun { app_id, .. } if *app_id == own_app);
+    look.checks.as_ref().is_ok_and(|items| items.iter().any(|item| others(&item.source)))
+}
+
+/// GitHub does not forget checks: a list without those that were there is a list that could not be read.
+fn vanished(look: &mut Recheck, seen: bool, own_app: u64) {
+    if seen && look.checks.is_ok() && !shows_checks(look, own_app) {
+        look.checks = Err(Unreadable { reason: "GitHub lists none of the checks that were there before".to_owned() });
+    }
 }
 
 /// The answers on this look, for somebody who only asks.

@@ -73,3 +73,26 @@ async fn a_merge_that_changes_nothing_takes_one_call() {
     assert_eq!(sum, 1, "{routes}");
     world.finish().await;
 }
+
+/// Each look is a call: checks that finish one after another cost one, when the last of them has come.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_checks_that_finish_apart_take_six_calls() {
+    let world = World::start().await;
+    let sha = world.shop.commit("main", CommitSeed::new("feat: sell more")).unwrap();
+    let checks: Vec<_> =
+        ["build", "lint", "test"].iter().map(|name| world.shop.start_check("github-actions", &sha, name).unwrap()).collect();
+    world.quiet().await;
+    world.github.clear_log();
+    world.shop.tag("v1.1.0", &sha).unwrap();
+    world.waiting(&sha, RELEASE).await;
+    for check in checks {
+        world.shop.complete_check(check, "success").unwrap();
+        assert!(world.github.settle(Duration::from_secs(10)));
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    world.released("v1.1.0", &sha).await;
+    world.quiet().await;
+    let (sum, routes) = calls(&world);
+    assert!(sum <= 6, "{routes}");
+    world.finish().await;
+}

@@ -1,8 +1,8 @@
 //! What others report about a commit or a deployment: checks, statuses, workflow runs, deployment statuses.
 
 use super::{Delivery, Intents, Translation, actor, nothing, one, sha};
-use crate::domain::CheckState;
-use crate::engine::intent::{CheckChange, Intent};
+use crate::domain::{CheckChange, CheckState};
+use crate::engine::intent::Intent;
 use crate::surfaces::webhook::event;
 
 impl Delivery<'_> {
