@@ -18,8 +18,8 @@ pub use names::{EnvName, NameError, RepoName, Sha, Tag};
 pub use refusal::{Blame, Refusal};
 pub use time::Millis;
 pub use world::{
-    Ancestry, BranchRef, CheckChange, CheckItem, CheckSource, CheckState, Commit, FileAt, PullRequest, Range, ReleaseInfo, RepoRef,
-    TagRef, Unreadable,
+    Ancestry, BranchRef, CheckChange, CheckItem, CheckSource, CheckState, Commit, FileAt, PullRequest, Range, ReleaseInfo,
+    RepoRef, TagRef, Unreadable,
 };
 
 /// A semantic version; parsed strictly (no leading zeros, no fourth number, no `v`).

@@ -1,8 +1,8 @@
 //! A merge to the default branch: the environments that say `on = ["merge"]` deploy it. A merge that changes nothing costs
 //! one read.
 
-use super::ground;
 use super::report::{Outcome, State};
+use super::{configuration, ground};
 use crate::actions::deploy::Subject;
 use crate::config::repo::{RepoConfig, Trigger};
 use crate::domain::{Actor, Millis, RepoRef, Sha};
@@ -31,8 +31,12 @@ fn story(f: &mut Flow, input: &Input) -> Result<Outcome, Stop> {
     let read: Settings = f.step("settings", &Call::ReadSettings { repo: input.repo.clone(), sha: input.sha.clone() })?;
     let config = match ground::settings(&read.config) {
         Ok(config) => config,
-        // The pull request that broke the file has a check run that says so.
-        Err(refusal) => return Ok(Outcome::refused(State::Rejected, refusal).at(&input.sha)),
+        Err(refusal) => {
+            if let Ok(Some(file)) = &read.config {
+                configuration::report(f, &input.repo, &input.sha, &file.text)?;
+            }
+            return Ok(Outcome::refused(State::Rejected, refusal).at(&input.sha));
+        }
     };
     let environments = merged_to(&config);
     for name in &environments {

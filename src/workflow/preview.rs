@@ -1,23 +1,17 @@
 //! An open pull request: what merging it would do to the next version and the notes, and whether it breaks the
 //! configuration. Each is a check run on the pull request's head.
 
-use super::ground::{self, CONFIG_PATH};
-use super::range;
 use super::report::{Outcome, State};
-use crate::config::repo;
+use super::{configuration, ground, range};
 use crate::domain::{Millis, RepoRef, Sha};
-use crate::expect;
 use crate::flow::{Flow, StepFailure, Stop, Workflow};
 use crate::notes::bump::Bump;
-use crate::plan::{Annotation, Call, CheckOutcome, CheckRunCall, CheckRunMade, Ground};
-use crate::render::check::{Config, Preview, ProblemLine, Text};
+use crate::plan::{Call, CheckOutcome, CheckRunCall, CheckRunMade, Ground};
+use crate::render::check::{Preview, Text};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub const WORKFLOW: Workflow = Workflow { name: "preview", version: 1, run };
-
-/// GitHub takes this many annotations in one request.
-const ANNOTATIONS: usize = 50;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Input {
@@ -43,43 +37,11 @@ fn story(f: &mut Flow, input: &Input) -> Result<Outcome, Stop> {
     if let (Some(now), Some(Some(here))) = (now, here)
         && now.as_ref().map(|file| &file.text) != Some(&here.text)
     {
-        check_config(f, input, &here.text)?;
+        configuration::report(f, &input.repo, &input.head, &here.text)?;
     }
     let text = preview(f, input, &ground)?;
-    put(f, "check", input, "lockkeeper/release", CheckOutcome::Success, text, Vec::new())?;
+    put(f, input, text)?;
     Ok(Outcome::new(State::Succeeded).at(&input.head))
-}
-
-/// The configuration that this pull request brings, with every problem at its line.
-fn check_config(f: &mut Flow, input: &Input, text: &str) -> Result<(), Stop> {
-    let report = repo::check(text, &|expression| expect::compile(expression).map(|_| ()));
-    let problems: Vec<ProblemLine> = match &report.outcome {
-        Ok(_) => Vec::new(),
-        Err(problems) => problems.0.iter().map(shown).collect(),
-    };
-    let warnings: Vec<String> = report.warnings.iter().map(|w| format!("{} {}", w.message, w.fix)).collect();
-    let remark = |p: &ProblemLine| Annotation {
-        path: CONFIG_PATH.to_owned(),
-        line: p.line,
-        column: p.column,
-        title: p.code.clone(),
-        message: format!("{} {}", p.message, p.fix),
-    };
-    let annotations = problems.iter().take(ANNOTATIONS).map(remark).collect();
-    let outcome = if problems.is_empty() { CheckOutcome::Success } else { CheckOutcome::Failure };
-    let page = Config { path: CONFIG_PATH, problems: &problems, warnings: &warnings }.text();
-    put(f, "check.config", input, "lockkeeper/config", outcome, page, annotations)
-}
-
-fn shown(problem: &crate::config::problem::Problem) -> ProblemLine {
-    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    ProblemLine {
-        line: number(problem.line),
-        column: number(problem.column),
-        code: problem.code.clone(),
-        message: problem.message.clone(),
-        fix: problem.fix.clone(),
-    }
 }
 
 fn preview(f: &mut Flow, input: &Input, ground: &Ground) -> Result<Text, Stop> {
@@ -125,27 +87,19 @@ fn word(bump: Bump) -> &'static str {
     }
 }
 
-fn put(
-    f: &mut Flow,
-    step: &str,
-    input: &Input,
-    name: &str,
-    outcome: CheckOutcome,
-    text: Text,
-    annotations: Vec<Annotation>,
-) -> Result<(), Stop> {
+fn put(f: &mut Flow, input: &Input, text: Text) -> Result<(), Stop> {
     let call = Call::CheckRun(CheckRunCall {
         repo: input.repo.clone(),
-        name: name.to_owned(),
+        name: "lockkeeper/release".to_owned(),
         sha: input.head.clone(),
         update: None,
-        outcome: Some(outcome),
+        outcome: Some(CheckOutcome::Success),
         title: text.title,
         summary: text.summary,
         details_url: None,
-        annotations,
+        annotations: Vec::new(),
     });
-    let made: Result<CheckRunMade, StepFailure> = f.try_step(step, &call)?;
+    let made: Result<CheckRunMade, StepFailure> = f.try_step("check", &call)?;
     // A preview is help: where GitHub does not take it, nothing else is lost.
     drop(made);
     Ok(())

@@ -72,3 +72,14 @@ async fn a_pull_request_that_breaks_the_configuration_is_told_where() {
     world.check(&head, "lockkeeper/config", "success").await;
     world.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broken_configuration_pushed_to_the_default_branch_is_told_there() {
+    let world = World::with(CONFIG).await;
+    let broken = CONFIG.replace("reporters", "reportes");
+    let sha = world.shop.commit("main", CommitSeed::new("ci: change").file(".github/lockkeeper.toml", &broken)).unwrap();
+    let check = world.check(&sha, "lockkeeper/config", "failure").await;
+    assert!(check.annotations.iter().any(|a| a["start_line"] == 7), "{:?}", check.annotations);
+    assert!(world.shop.deployments().is_empty());
+    world.finish().await;
+}
