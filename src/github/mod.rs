@@ -73,6 +73,6 @@ pub use pulls::{PullRequestFacts, PullRequestState};
 pub use quota::Quota;
 pub use range::{FETCH_ABOVE, RangeBase};
 pub use recheck::RecheckAsk;
-pub use releases::{MakeLatest, NewRelease, ReleaseChange};
+pub use releases::{MakeLatest, NewRelease};
 pub use trouble::{Class, Trouble};
 pub use workflows::DispatchedAsk;

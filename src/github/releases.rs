@@ -32,16 +32,6 @@ pub enum MakeLatest {
     Legacy,
 }
 
-/// What to change; `None` leaves as it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ReleaseChange<'a> {
-    pub tag: Option<&'a Tag>,
-    pub sha: Option<&'a Sha>,
-    pub name: Option<&'a str>,
-    pub body: Option<&'a str>,
-    pub prerelease: Option<bool>,
-}
-
 #[derive(Deserialize)]
 struct Raw {
     id: u64,
@@ -92,17 +82,6 @@ impl Installation {
         latest: MakeLatest,
     ) -> Result<ReleaseInfo, Trouble> {
         self.patch_release(repo, id, json!({"draft": false, "prerelease": prerelease, "make_latest": latest})).await
-    }
-
-    pub async fn update_release(&self, repo: &RepoName, id: u64, change: &ReleaseChange<'_>) -> Result<ReleaseInfo, Trouble> {
-        let mut body = serde_json::Map::new();
-        let mut put = |key: &str, value: Option<Value>| value.map(|v| body.insert(key.into(), v));
-        put("tag_name", change.tag.map(|t| json!(t)));
-        put("target_commitish", change.sha.map(|s| json!(s)));
-        put("name", change.name.map(|n| json!(n)));
-        put("body", change.body.map(|b| json!(b)));
-        put("prerelease", change.prerelease.map(|p| json!(p)));
-        self.patch_release(repo, id, Value::Object(body)).await
     }
 
     async fn patch_release(&self, repo: &RepoName, id: u64, body: Value) -> Result<ReleaseInfo, Trouble> {

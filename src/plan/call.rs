@@ -156,8 +156,6 @@ pub struct DraftCall {
     pub name: String,
     pub body: String,
     pub prerelease: bool,
-    /// A draft that an earlier run of ours left behind, to be taken over.
-    pub adopt: Option<u64>,
 }
 
 /// Whether a release becomes the one that GitHub shows as latest.

@@ -5,7 +5,7 @@
 use super::{Done, Steps, answer, stored, trouble};
 use crate::domain::{Refusal, ReleaseInfo, RepoRef};
 use crate::engine::host::{StepCtx, StepError};
-use crate::github::{MakeLatest, NewRelease, RecheckAsk, ReleaseChange};
+use crate::github::{MakeLatest, NewRelease, RecheckAsk};
 use crate::plan::{DraftCall, DraftMade, Latest, MARKER, PublishCall, PublishMade};
 use crate::store::runs::{self, Run};
 use crate::workflow::release;
@@ -23,30 +23,14 @@ impl Steps {
         if let Some(draft) = earlier {
             return answer(&DraftMade { id: draft.id, url: draft.url });
         }
-        let made = match call.adopt {
-            Some(id) => {
-                let change = ReleaseChange {
-                    tag: Some(&call.tag),
-                    sha: Some(&call.sha),
-                    name: Some(&call.name),
-                    body: Some(&body),
-                    prerelease: Some(call.prerelease),
-                };
-                at.update_release(&call.repo.name, id, &change).await
-            }
-            None => {
-                let new =
-                    NewRelease { tag: &call.tag, sha: &call.sha, name: &call.name, body: &body, prerelease: call.prerelease };
-                at.create_draft(&call.repo.name, &new).await
-            }
-        };
+        let new = NewRelease { tag: &call.tag, sha: &call.sha, name: &call.name, body: &body, prerelease: call.prerelease };
+        let made = at.create_draft(&call.repo.name, &new).await;
         let made = made.map_err(trouble)?;
         answer(&DraftMade { id: made.id, url: made.url })
     }
 
     async fn earlier_draft(&self, call: &DraftCall, marker: &str) -> Result<Option<ReleaseInfo>, StepError> {
-        let all = self.at(&call.repo).find_releases(&call.repo.name, &call.tag).await.map_err(trouble)?;
-        Ok(all.into_iter().find(|release| release.body.contains(marker)))
+        self.at(&call.repo).find_marked_release(&call.repo.name, &call.tag, marker).await.map_err(trouble)
     }
 
     /// Publishes once, and only while the tag stands where it was judged.

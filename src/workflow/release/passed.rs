@@ -5,7 +5,7 @@ use crate::config::repo::RepoConfig;
 use crate::domain::{CommitFacts, Recheck, Sha};
 use crate::gates::Verdict;
 use crate::notes::tags::{ParsedTag, Scheme};
-use crate::plan::{Call, DraftCall, Latest, MARKER, NotesMade, Plan, PublishCall};
+use crate::plan::{Call, DraftCall, Latest, NotesMade, Plan, PublishCall};
 use crate::workflow::range::Found;
 
 /// Everything that publishing needs, after the gates.
@@ -23,7 +23,6 @@ pub(super) struct Passed<'a> {
 
 impl Passed<'_> {
     pub fn draft_call(&self, input: &Input, sha: &Sha, notes: &NotesMade) -> Call {
-        let ours = |body: &str| body.contains(MARKER);
         Call::CreateDraft(DraftCall {
             repo: input.repo.clone(),
             tag: input.tag.clone(),
@@ -31,7 +30,6 @@ impl Passed<'_> {
             name: input.tag.to_string(),
             body: notes.markdown.clone(),
             prerelease: self.parsed.is_prerelease(),
-            adopt: self.look.releases.iter().find(|r| r.draft && ours(&r.body)).map(|r| r.id),
         })
     }
 
