@@ -35,7 +35,15 @@ pub struct Subject {
     pub component: Option<String>,
 }
 
-pub fn plan(repo: &RepoRef, env: &EnvName, subject: &Subject, actor: &Actor, config: &RepoConfig) -> Result<Plan, Refusal> {
+/// A rollback has no gates: its version passed them when it was first deployed.
+pub fn plan(
+    repo: &RepoRef,
+    env: &EnvName,
+    subject: &Subject,
+    actor: &Actor,
+    config: &RepoConfig,
+    rollback: bool,
+) -> Result<Plan, Refusal> {
     let environment = find(env, config)?;
     enforceable(environment)?;
     let target = config.targets.get(&environment.target).ok_or_else(|| no_target(environment))?;
@@ -46,9 +54,16 @@ pub fn plan(repo: &RepoRef, env: &EnvName, subject: &Subject, actor: &Actor, con
         component: subject.component.clone(),
         config: config_digest(config),
     };
-    let gates = gates(environment);
+    let gates = if rollback { Vec::new() } else { gates(environment) };
     let steps = steps(environment, target);
-    Ok(Plan::new("deploy", repo.clone(), actor.clone(), pin, Some(env.to_string()), Work { gates, steps }))
+    Ok(Plan::new(
+        if rollback { "rollback" } else { "deploy" },
+        repo.clone(),
+        actor.clone(),
+        pin,
+        Some(env.to_string()),
+        Work { gates, steps },
+    ))
 }
 
 /// The environment of this name.

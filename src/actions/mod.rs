@@ -8,6 +8,7 @@ pub mod health;
 pub mod notes;
 pub mod outcome;
 pub mod publish;
+pub mod rollback;
 pub mod status;
 pub mod validate;
 

@@ -93,6 +93,8 @@ pub struct Environment {
     /// `None`: the file does not say; the default gates apply. An empty list asks for none.
     pub gates: Option<Vec<GatePolicy>>,
     pub health: Vec<HealthCheck>,
+    #[serde(default)]
+    pub rollback: Rollback,
     /// Keys that are valid but that this version cannot enforce, for example `approvals`.
     pub unsupported: Vec<String>,
 }
@@ -163,6 +165,22 @@ pub struct DeploymentTarget {
     /// Whose status counts: logins, App slugs as `name[bot]`, `team:<slug>`.
     pub reporters: Vec<String>,
     pub timeout: Duration,
+}
+
+/// What follows when a version fails that has all users.
+///
+/// `Manual` unless the file says otherwise: going back may meet data that the old version cannot read, so nobody gets it who
+/// has not asked for it. While users are being moved, the old version serves beside the new one; then they go back in any
+/// case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rollback {
+    /// A person decides.
+    #[default]
+    Manual,
+    Automatic,
+    /// A migration barrier: fix forward.
+    Forbidden,
 }
 
 impl Default for ReleaseConfig {

@@ -6,6 +6,7 @@
 mod actor;
 mod facts;
 mod ids;
+mod ledger;
 mod names;
 mod refusal;
 mod time;
@@ -14,12 +15,13 @@ mod world;
 pub use actor::{Actor, ActorKind};
 pub use facts::{CommitFacts, DeploymentInfo, DeploymentStatusInfo, Recheck, TagName, WorkflowRunInfo};
 pub use ids::{DeliveryId, InstallationId, RepoId, RunId, UserId};
+pub use ledger::{EnvPlace, EnvironmentRecord, Hold, HoldKind, InQueue, Lease, LedgerEntry, NewHold};
 pub use names::{EnvName, NameError, RepoName, Sha, Tag};
 pub use refusal::{Blame, Refusal};
 pub use time::Millis;
 pub use world::{
     Ancestry, BranchRef, CheckChange, CheckItem, CheckSource, CheckState, Commit, FileAt, PullRequest, Range, ReleaseInfo,
-    RepoRef, TagRef, Unreadable,
+    RepoRef, Standing, TagRef, Unreadable,
 };
 
 /// A semantic version; parsed strictly (no leading zeros, no fourth number, no `v`).

@@ -50,6 +50,21 @@ pub enum Ancestry {
     NotContained,
 }
 
+/// How a commit stands to another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    Same,
+    /// It contains the other one.
+    Ahead,
+    /// The other one contains it.
+    Behind,
+    /// Each has commits that the other has not.
+    Diverged,
+    /// One of them is not in the repository any more, or they have no history in common.
+    Unrelated,
+}
+
 /// A file's text at a commit; `None` where the file does not exist is up to the holder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileAt {

@@ -183,6 +183,10 @@ impl Client {
             subject: Deployed { sha: pin.sha, tag: pin.tag, version: pin.version, component: pin.component },
             actor: actor.clone(),
             asked_at: self.host.now(),
+            automatic: false,
+            rollback: false,
+            reason: None,
+            wait: false,
         }
     }
 

@@ -1,7 +1,7 @@
 //! One request to the world for each variant. The executor of each lives in `engine::steps`, one file for each area.
 
 use crate::config::repo::HttpCheck;
-use crate::domain::{EnvName, Millis, RepoRef, Sha, Tag};
+use crate::domain::{Actor, EnvName, EnvPlace, Lease, LedgerEntry, Millis, NewHold, RepoRef, Sha, Tag};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -81,6 +81,31 @@ pub enum Call {
     ReadWorkflowRun {
         repo: RepoRef,
         workflow_run: u64,
+    },
+    /// What our own record says of an environment, and of others; answers `EnvironmentRecord`.
+    ReadEnvironment {
+        place: EnvPlace,
+        earlier: Vec<EnvName>,
+    },
+    /// How `head` stands to `base`; answers `Standing`.
+    Compare {
+        repo: RepoRef,
+        base: Sha,
+        head: Sha,
+    },
+    /// Writes that a version is live. Fails with `lease_lost` when another run holds the environment by now.
+    Land(LandCall),
+    /// No rollback leads to this commit any more.
+    MarkBad {
+        place: EnvPlace,
+        sha: Sha,
+    },
+    PlaceHold(NewHold),
+    /// Ends holds by their ids.
+    EndHolds {
+        holds: Vec<u64>,
+        by: Actor,
+        why: String,
     },
     /// One health probe; answers `ProbeReport`.
     Probe(ProbeCall),
@@ -190,6 +215,35 @@ pub struct DeploymentCall {
     pub production: bool,
     pub description: String,
     pub plan: String,
+    /// GitHub's `task`.
+    pub task: Task,
+    /// More for whoever deploys: `slot`, `step`, `weight`, `version`, …
+    #[serde(default)]
+    pub payload: BTreeMap<String, String>,
+}
+
+/// Why a version goes to an environment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Task {
+    Deploy,
+    Rollback,
+}
+
+impl Task {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Deploy => "deploy",
+            Self::Rollback => "rollback",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LandCall {
+    pub place: EnvPlace,
+    pub lease: Lease,
+    pub entry: LedgerEntry,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

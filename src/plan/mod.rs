@@ -9,8 +9,8 @@ mod results;
 mod stored;
 
 pub use call::{
-    Annotation, Base, Call, CheckOutcome, CheckRunCall, DeploymentCall, DraftCall, Latest, NotesCall, ProbeCall, PublishCall,
-    StatusCall,
+    Annotation, Base, Call, CheckOutcome, CheckRunCall, DeploymentCall, DraftCall, LandCall, Latest, NotesCall, ProbeCall,
+    PublishCall, StatusCall, Task,
 };
 pub use digest::{Digest, canonical};
 pub use results::{

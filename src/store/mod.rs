@@ -13,8 +13,10 @@
 pub mod audit;
 mod error;
 pub mod facts;
+pub mod holds;
 pub mod inbox;
 mod latency;
+pub mod ledger;
 pub mod locks;
 mod migrate;
 mod open;

@@ -21,4 +21,8 @@ pub enum Progress {
     Failed {
         reason: String,
     },
+    /// Somebody stopped the deployment while the target worked.
+    Stopped {
+        reason: String,
+    },
 }

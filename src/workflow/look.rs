@@ -4,10 +4,10 @@
 //! Invariant: only reads and probes are called.
 
 use super::deploy::refused_step;
+use super::deploy::{filled, values_of};
 use super::gating::{self, Case};
+use super::ground;
 use super::range::{self, Found};
-use super::rollout::values_of;
-use super::{ground, health};
 use crate::actions::deploy::{self, Subject};
 use crate::actions::outcome::{CheckReport, Gates, HealthReport, Outcome, Planned, Validated, Written};
 use crate::actions::publish::{self, ReadTag};
@@ -105,7 +105,8 @@ impl Look<'_> {
 
     fn deploy(&self, f: &mut Flow, environment: &EnvName) -> Result<Outcome, Stop> {
         let (input, subject) = (self.input, self.subject()?);
-        let planned = f.record("plan", || deploy::plan(&input.repo, environment, &subject, &input.actor, self.config))?;
+        let planned =
+            f.record("plan", || deploy::plan(&input.repo, environment, &subject, &input.actor, self.config, false))?;
         let plan: Plan = planned.map_err(refused)?;
         let gates = self.judge(f, &subject, &plan.gates)?;
         Ok(Outcome::Planned(Box::new(Planned { run: self.ground.run.clone(), plan, gates, notes: None })))
@@ -126,7 +127,7 @@ impl Look<'_> {
         let mut calls = Vec::new();
         for (index, HealthCheck::Http(http)) in found.health.iter().enumerate() {
             let call = ProbeCall {
-                check: health::filled(http, &values).map_err(refused)?,
+                check: filled(http, &values).map_err(refused)?,
                 version: subject.version.clone(),
                 sha: subject.sha.clone(),
                 environment: environment.to_string(),

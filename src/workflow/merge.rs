@@ -46,6 +46,10 @@ fn story(f: &mut Flow, input: &Input) -> Result<Outcome, Stop> {
             subject: Subject { sha: input.sha.clone(), tag: None, version: None, component: None },
             actor: input.actor.clone(),
             asked_at: input.asked_at,
+            automatic: true,
+            rollback: false,
+            reason: None,
+            wait: true,
         };
         let key = super::deploy::key(&input.repo, name, &input.sha, None, 1);
         f.spawn(&format!("deploy.{name}"), super::deploy::WORKFLOW.name, &key, &child)?;

@@ -7,14 +7,12 @@ mod configuration;
 pub mod deploy;
 mod gating;
 pub mod ground;
-mod health;
 pub mod look;
 pub mod merge;
 pub mod preview;
 pub mod range;
 pub mod release;
 mod report;
-mod rollout;
 
 use crate::domain::Refusal;
 use crate::flow::{StepFailure, Stop, Workflow};

@@ -215,6 +215,10 @@ impl Tagged<'_> {
                 },
                 actor: input.actor.clone(),
                 asked_at: input.asked_at,
+                automatic: true,
+                rollback: false,
+                reason: None,
+                wait: true,
             };
             let key = super::deploy::key(&input.repo, &name, &self.sha, Some(&input.tag), 1);
             f.spawn(&format!("deploy.{name}"), super::deploy::WORKFLOW.name, &key, &child)?;

@@ -30,6 +30,16 @@ pub enum State {
     /// Nobody could answer in time.
     Expired,
     Cancelled,
+    /// A newer version took its place before it began.
+    Superseded,
+    /// It failed, and the version before it is live again.
+    RolledBack,
+    /// It failed and the way back failed too; the environment is locked.
+    RollbackFailed,
+    /// It failed, and traffic stays where it is: what went before may not or cannot come back.
+    HaltedForward,
+    /// Nobody can say what runs now; the environment is locked.
+    Indeterminate,
     /// There was nothing to do.
     Nothing,
 }

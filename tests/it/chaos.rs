@@ -26,7 +26,6 @@ const EFFECTS: [&str; 12] = [
     "PATCH /repos/acme/shop/releases/{id}",
     "POST /repos/acme/shop/deployments production",
     "POST /repos/acme/shop/check-runs lockkeeper/production",
-    "POST /repos/acme/shop/deployments/{id}/statuses pending",
     "POST /repos/acme/shop/deployments/{id}/statuses in_progress",
     "POST /repos/acme/shop/deployments/{id}/statuses success",
     "GET /repos/acme/shop/deployments/{id}/statuses",

@@ -108,15 +108,15 @@ async fn a_deployment_waits_for_gates_of_its_own() {
     let world = World::with(&by_reporter(gates)).await;
     let sha = world.head();
     world.shop.tag("v1.1.0", &sha).unwrap();
-    let made = world.deployment("production", "pending").await;
     world.waiting(&sha, PRODUCTION).await;
     // The release is out by now; it must not stand in the way of the deployment.
     world.check(&sha, RELEASE, "success").await;
+    assert!(world.shop.deployments().is_empty(), "whoever acts on a deployment would act before the gates have passed");
     world.shop.check("github-actions", &sha, "image", "success").unwrap();
-    world.deployment("production", "in_progress").await;
+    let made = world.deployment("production", "in_progress").await;
     world.shop.report_deployment(made.id, DeploymentReport::new("deployer[bot]", "success")).unwrap();
     world.check(&sha, PRODUCTION, "success").await;
-    assert_eq!(told(&newest(&world)), ["pending", "in_progress", "success"]);
+    assert_eq!(told(&newest(&world)), ["in_progress", "success"]);
     assert_eq!(world.our_checks(&sha, PRODUCTION).len(), 1);
     world.finish().await;
 }
@@ -130,15 +130,22 @@ async fn deployments_to_one_environment_take_turns() {
     world.released("v1.1.0", &first).await;
     let second = world.commit("fix: more");
     world.shop.tag("v1.1.1", &second).unwrap();
-    let two = world.deployment("production", "queued").await;
-    assert_ne!(one.id, two.id);
+    world.released("v1.1.1", &second).await;
+    let queued = |check: lockkeeper::sandbox::CheckRun| check.title.as_deref() == Some("Waits for the deployment before it");
+    world
+        .until("its place in the queue", |_| world.our_checks(&second, PRODUCTION).into_iter().any(queued).then_some(()))
+        .await;
+    assert_eq!(world.shop.deployments().len(), 1, "whoever acts on a deployment would act before its turn");
     world.shop.report_deployment(one.id, DeploymentReport::new("deployer[bot]", "success")).unwrap();
     world.check(&first, PRODUCTION, "success").await;
     let two = world.deployment("production", "in_progress").await;
+    assert_ne!(one.id, two.id);
     assert_eq!(two.sha, second);
     world.shop.report_deployment(two.id, DeploymentReport::new("deployer[bot]", "success")).unwrap();
     world.check(&second, PRODUCTION, "success").await;
-    assert_eq!(told(&newest(&world)), ["queued", "in_progress", "success"]);
+    assert_eq!(told(&newest(&world)), ["in_progress", "success"]);
+    let before = world.shop.deployments().into_iter().find(|deployment| deployment.id == one.id).unwrap();
+    assert_eq!(told(&before), ["in_progress", "success", "inactive"], "GitHub leaves production's older ones as they were");
     world.finish().await;
 }
 

@@ -54,6 +54,7 @@ fn environment(name: &str, raw: raw::Environment, target: String, later: &[Later
         production: raw.production,
         gates: gates(raw.gates)?,
         health,
+        rollback: rollback(raw.rollback),
         unsupported: labels(later, mine),
         target,
     })
@@ -115,6 +116,14 @@ fn target(raw: raw::Target) -> Result<Option<Target>, String> {
         }),
         raw::Target::Http { .. } | raw::Target::Command { .. } => return Ok(None),
     }))
+}
+
+fn rollback(raw: Option<raw::Rollback>) -> Rollback {
+    match raw {
+        None | Some(raw::Rollback::Manual) => Rollback::Manual,
+        Some(raw::Rollback::Automatic) => Rollback::Automatic,
+        Some(raw::Rollback::Forbidden) => Rollback::Forbidden,
+    }
 }
 
 fn span(text: &Text) -> Result<Duration, String> {

@@ -270,9 +270,7 @@ pub enum Rollback {
     /// A person decides.
     Manual,
     /// Back to the version before, at once.
-    #[schemars(extend("x-later" = true))]
     Automatic,
     /// Only forward, for example after a migration of data.
-    #[schemars(extend("x-later" = true))]
     Forbidden,
 }

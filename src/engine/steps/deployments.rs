@@ -24,13 +24,14 @@ impl Steps {
         let mut payload = Map::new();
         payload.insert("tag".into(), json!(call.tag));
         payload.insert("plan".into(), json!(call.plan));
+        payload.extend(call.payload.into_iter().map(|(key, value)| (key, json!(value))));
         let new = NewDeployment {
             sha: &call.sha,
             environment: &call.environment,
             production: call.production,
             description: &call.description,
             run,
-            task: "deploy",
+            task: call.task.as_str(),
             payload,
         };
         let made = at.create_deployment(repo, &new).await.map_err(trouble)?;

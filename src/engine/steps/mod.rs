@@ -6,13 +6,14 @@
 
 mod checks;
 mod deployments;
+mod environments;
 mod notes;
 mod probe;
 mod reads;
 mod releases;
 
-use crate::domain::{Refusal, RepoRef};
-use crate::engine::host::{Executor, StepCtx, StepError};
+use crate::domain::{Millis, Refusal, RepoRef};
+use crate::engine::host::{Clock, Executor, StepCtx, StepError};
 use crate::github::{GitHub, Installation, Trouble};
 use crate::plan::Call;
 use crate::probes::Prober;
@@ -42,6 +43,7 @@ pub struct Steps {
     pub site: String,
     /// Nothing outside is asked: health checks count as passed.
     pub rehearsal: bool,
+    pub clock: Clock,
 }
 
 impl Executor for Steps {
@@ -82,8 +84,18 @@ impl Steps {
                 self.dispatch(ctx, ask).await
             }
             Call::ReadWorkflowRun { repo, workflow_run } => self.read_workflow_run(&repo, workflow_run).await,
+            Call::ReadEnvironment { place, earlier } => self.read_environment(place, earlier).await,
+            Call::Compare { repo, base, head } => self.compare(&repo, &base, &head).await,
+            Call::Land(call) => self.land(call).await,
+            Call::MarkBad { place, sha } => self.mark_bad(place, sha).await,
+            Call::PlaceHold(new) => self.place_hold(new).await,
+            Call::EndHolds { holds, by, why } => self.end_holds(holds, by, why).await,
             Call::Probe(call) => self.probe(call).await,
         }
+    }
+
+    fn now(&self) -> Millis {
+        (self.clock)()
     }
 
     fn at(&self, repo: &RepoRef) -> Installation {

@@ -1,7 +1,9 @@
 //! Asks an environment's health checks until each holds or its time is up.
 
-use super::deploy::{Deployment, Shown, refused_step};
-use super::rollout::values;
+use super::bring_up::values;
+use super::leg::Leg;
+use super::page::Shown;
+use super::{Deployment, refused_step};
 use crate::config::repo::{HealthCheck, HttpCheck};
 use crate::domain::{Millis, Refusal};
 use crate::flow::{Flow, Stop};
@@ -11,13 +13,14 @@ use crate::targets::{Values, fill};
 pub(super) fn verify(
     f: &mut Flow,
     this: &Deployment,
+    leg: &Leg,
     url: Option<&str>,
     shown: &mut Shown,
 ) -> Result<Result<(), Refusal>, Stop> {
     for (index, check) in this.environment.health.iter().enumerate() {
         let HealthCheck::Http(http) = check;
-        let check = filled(http, &values(this, url)).map_err(|refusal| refused_step("health", refusal))?;
-        if let Err(refusal) = until_healthy(f, this, index, check)? {
+        let check = filled(http, &values(this, leg, url)).map_err(|refusal| refused_step("health", refusal))?;
+        if let Err(refusal) = until_healthy(f, this, leg, index, check)? {
             return Ok(Err(refusal));
         }
         shown.progress.push(format!("Health {}: passed", index + 1));
@@ -26,7 +29,7 @@ pub(super) fn verify(
 }
 
 /// The check with every placeholder filled in.
-pub(super) fn filled(check: &HttpCheck, values: &Values) -> Result<HttpCheck, Refusal> {
+pub(in crate::workflow) fn filled(check: &HttpCheck, values: &Values) -> Result<HttpCheck, Refusal> {
     let url = fill(&check.url, values).map_err(|why| {
         let fix = "Mend `url` of the health check in .github/lockkeeper.toml.";
         Refusal::user("health_url_invalid", format!("The health check's URL cannot be filled in: {why}."), fix)
@@ -34,26 +37,32 @@ pub(super) fn filled(check: &HttpCheck, values: &Values) -> Result<HttpCheck, Re
     Ok(HttpCheck { url, ..check.clone() })
 }
 
-fn until_healthy(f: &mut Flow, this: &Deployment, index: usize, check: HttpCheck) -> Result<Result<(), Refusal>, Stop> {
+fn until_healthy(
+    f: &mut Flow,
+    this: &Deployment,
+    leg: &Leg,
+    index: usize,
+    check: HttpCheck,
+) -> Result<Result<(), Refusal>, Stop> {
     let now = f.now();
-    let deadline: Millis = f.record(&format!("health.{index}.deadline"), || now.plus(check.within))?;
+    let deadline: Millis = f.record(&leg.step(&format!("health.{index}.deadline")), || now.plus(check.within))?;
     for round in 0_u32.. {
         let call = Call::Probe(ProbeCall {
             check: check.clone(),
-            version: this.input.subject.version.clone(),
-            sha: this.input.subject.sha.clone(),
+            version: leg.subject.version.clone(),
+            sha: leg.subject.sha.clone(),
             environment: this.input.environment.to_string(),
         });
-        let report: ProbeAnswer = f.step(&format!("health.{index}.{round}"), &call)?;
+        let report: ProbeAnswer = f.step(&leg.step(&format!("health.{index}.{round}")), &call)?;
         if report.ok {
             return Ok(Ok(()));
         }
         let now = f.now();
-        let next: Millis = f.record(&format!("health.{index}.next.{round}"), || now.plus(check.interval))?;
+        let next: Millis = f.record(&leg.step(&format!("health.{index}.next.{round}")), || now.plus(check.interval))?;
         if report.hopeless || next > deadline {
             return Ok(Err(unhealthy(&check, &report)));
         }
-        f.sleep_until(&format!("health.{index}.wait.{round}"), next)?;
+        f.sleep_until(&leg.step(&format!("health.{index}.wait.{round}")), next)?;
     }
     Err(Stop::Suspended)
 }

@@ -1,6 +1,8 @@
 //! Brings a version up through the environment's target and follows it to its end.
 
-use super::deploy::{Deployment, Shown, refused_step};
+use super::leg::Leg;
+use super::page::Shown;
+use super::{Deployment, refused_step, what};
 use crate::actions::deploy::Subject;
 use crate::config::repo::{DeploymentTarget, Environment, Target, WorkflowTarget};
 use crate::domain::{DeploymentStatusInfo, Millis, Refusal, WorkflowRunInfo};
@@ -13,33 +15,44 @@ use std::time::Duration;
 /// Events can be lost: how long a run waits at most between two reads.
 const POLL: Duration = Duration::from_secs(60);
 
-/// How a target ended: where the version can be seen, or why it is not there.
-type Brought = Result<Option<String>, Refusal>;
-
-pub(super) fn bring_up(f: &mut Flow, this: &Deployment, shown: &mut Shown) -> Result<Brought, Stop> {
-    match this.config.targets.get(&this.environment.target) {
-        Some(Target::Deployment(target)) => by_reporter(f, this, target, shown),
-        Some(Target::Workflow(target)) => by_workflow(f, this, target, shown),
-        None => Err(refused_step("bring_up", Refusal::us("target_lost", "The planned target is not in the configuration."))),
+/// Asks the target for this leg's version and follows it to an end.
+pub(super) fn bring_up(f: &mut Flow, this: &Deployment, leg: &Leg, shown: &mut Shown) -> Result<Progress, Stop> {
+    let end = match this.target {
+        Target::Deployment(target) => by_reporter(f, this, leg, target)?,
+        Target::Workflow(target) => by_workflow(f, this, leg, target, shown)?,
+    };
+    if matches!(end, Progress::Done { .. }) {
+        shown.progress.push(format!("Brought up: {}", what(&leg.subject)));
     }
+    Ok(end)
+}
+
+pub(super) fn failed(reason: &str) -> Refusal {
+    Refusal::user(
+        "target_failed",
+        format!("The version was not brought up: {reason}."),
+        "Look at what the target says, mend it, and re-run this check.",
+    )
 }
 
 /// Rounds of look and wait, until `look` has an answer or the time is up.
 fn follow(
     f: &mut Flow,
+    leg: &Leg,
     signal: &str,
     span: Duration,
     mut look: impl FnMut(&mut Flow, u32) -> Result<Progress, Stop>,
 ) -> Result<Progress, Stop> {
     let now = f.now();
-    let deadline = f.record("bring_up.deadline", || now.plus(span))?;
+    let deadline = f.record(&leg.step("bring_up.deadline"), || now.plus(span))?;
     for round in 0_u32.. {
         let now = f.now();
-        let at: Millis = f.record(&format!("bring_up.at.{round}"), || now)?;
+        let at: Millis = f.record(&leg.step(&format!("bring_up.at.{round}")), || now)?;
         let until = deadline.min(at.plus(POLL));
-        match f.signal_or_timeout(&format!("bring_up.wait.{round}"), signal, Some(until))? {
-            Waited::Cancelled(reason) => return Ok(Progress::Failed { reason: format!("it was stopped: {reason}") }),
-            Waited::Signalled(_) | Waited::TimedOut => {}
+        match f.signal_or_timeout(&leg.step(&format!("bring_up.wait.{round}")), signal, Some(until))? {
+            // The way back is gone to its end.
+            Waited::Cancelled(reason) if leg.prefix.is_empty() => return Ok(Progress::Stopped { reason }),
+            Waited::Cancelled(_) | Waited::Signalled(_) | Waited::TimedOut => {}
         }
         let progress = look(f, round)?;
         if progress != Progress::Working {
@@ -52,19 +65,19 @@ fn follow(
     Err(Stop::Suspended)
 }
 
-fn by_reporter(f: &mut Flow, this: &Deployment, target: &DeploymentTarget, shown: &mut Shown) -> Result<Brought, Stop> {
+fn by_reporter(f: &mut Flow, this: &Deployment, leg: &Leg, target: &DeploymentTarget) -> Result<Progress, Stop> {
     let repo = &this.input.repo;
-    let Some(deployment) = shown.deployment else {
+    let Some(deployment) = leg.deployment else {
         return Err(refused_step("bring_up", Refusal::us("deployment_lost", "There is no deployment to follow.")));
     };
     let mut members: BTreeMap<String, bool> = BTreeMap::new();
-    let end = follow(f, "report", target.timeout, |f, round| {
+    follow(f, leg, "report", target.timeout, |f, round| {
         let read = Call::ReadStatuses { repo: repo.clone(), deployment };
-        let statuses: Vec<DeploymentStatusInfo> = f.step(&format!("reports.{round}"), &read)?;
+        let statuses: Vec<DeploymentStatusInfo> = f.step(&leg.step(&format!("reports.{round}")), &read)?;
         for status in &statuses {
             let login = &status.creator_login;
             if !members.contains_key(login) {
-                let counts = counts(f, this, target, login, members.len())?;
+                let counts = counts(f, this, leg, target, login, members.len())?;
                 members.insert(login.clone(), counts);
             }
         }
@@ -72,19 +85,25 @@ fn by_reporter(f: &mut Flow, this: &Deployment, target: &DeploymentTarget, shown
         let by_named =
             |s: &DeploymentStatusInfo| s.app_id != Some(ours) && members.get(&s.creator_login).copied().unwrap_or(false);
         Ok(targets::deployment::progress(&statuses, by_named))
-    })?;
-    Ok(brought(end, shown, "reported"))
+    })
 }
 
 /// Whether this account's reports count.
-fn counts(f: &mut Flow, this: &Deployment, target: &DeploymentTarget, login: &str, nth: usize) -> Result<bool, Stop> {
+fn counts(
+    f: &mut Flow,
+    this: &Deployment,
+    leg: &Leg,
+    target: &DeploymentTarget,
+    login: &str,
+    nth: usize,
+) -> Result<bool, Stop> {
     match targets::deployment::standing(target, login) {
         Standing::Named => Ok(true),
         Standing::Stranger => Ok(false),
         Standing::IfMember(teams) => {
             for (i, team) in teams.into_iter().enumerate() {
                 let call = Call::IsTeamMember { repo: this.input.repo.clone(), team, login: login.to_owned() };
-                if f.step(&format!("member.{nth}.{i}"), &call)? {
+                if f.step(&leg.step(&format!("member.{nth}.{i}")), &call)? {
                     return Ok(true);
                 }
             }
@@ -93,9 +112,15 @@ fn counts(f: &mut Flow, this: &Deployment, target: &DeploymentTarget, login: &st
     }
 }
 
-fn by_workflow(f: &mut Flow, this: &Deployment, target: &WorkflowTarget, shown: &mut Shown) -> Result<Brought, Stop> {
-    let subject = &this.input.subject;
-    let values = values(this, None);
+fn by_workflow(
+    f: &mut Flow,
+    this: &Deployment,
+    leg: &Leg,
+    target: &WorkflowTarget,
+    shown: &mut Shown,
+) -> Result<Progress, Stop> {
+    let subject = &leg.subject;
+    let values = values(this, leg, None);
     let offered = target.inputs.is_empty();
     let inputs = if offered { offer(&values) } else { targets::workflow::inputs(target, &values).map_err(unfilled)? };
     let branch = &this.ground.facts.default_branch.name;
@@ -107,13 +132,13 @@ fn by_workflow(f: &mut Flow, this: &Deployment, target: &WorkflowTarget, shown: 
         inputs,
         offered,
     };
-    let started: DispatchMade = f.step("dispatch", &call)?;
+    let started: DispatchMade = f.step(&leg.step("dispatch"), &call)?;
     if let Some(url) = &started.url {
         shown.progress.push(format!("Workflow run: {url}"));
     }
-    let end = follow(f, "workflow_run", target.timeout, |f, round| {
+    follow(f, leg, "workflow_run", target.timeout, |f, round| {
         let read = Call::ReadWorkflowRun { repo: this.input.repo.clone(), workflow_run: started.workflow_run };
-        let run: WorkflowRunInfo = f.step(&format!("workflow.{round}"), &read)?;
+        let run: WorkflowRunInfo = f.step(&leg.step(&format!("workflow.{round}")), &read)?;
         if !started.told_sha && run.head_sha != subject.sha {
             let at = run.head_sha.short();
             return Ok(Progress::Failed {
@@ -121,32 +146,21 @@ fn by_workflow(f: &mut Flow, this: &Deployment, target: &WorkflowTarget, shown: 
             });
         }
         Ok(targets::workflow::progress(&run))
-    })?;
-    Ok(brought(end, shown, "the workflow succeeded"))
-}
-
-fn brought(end: Progress, shown: &mut Shown, done: &str) -> Brought {
-    match end {
-        Progress::Done { url } => {
-            shown.progress.push(format!("Brought up: {done}"));
-            Ok(url)
-        }
-        Progress::Failed { reason } => Err(Refusal::user(
-            "target_failed",
-            format!("The version was not brought up: {reason}."),
-            "Look at what the target says, mend it, and re-run this check.",
-        )),
-        Progress::Working => Err(Refusal::us("target_undecided", "The target was left while it was working.")),
-    }
+    })
 }
 
 /// What a configuration may name in `{{ … }}`.
-pub(super) fn values(this: &Deployment, url: Option<&str>) -> Values {
-    values_of(this.environment, &this.input.subject, this.ground, url)
+pub(super) fn values(this: &Deployment, leg: &Leg, url: Option<&str>) -> Values {
+    values_of(this.environment, &leg.subject, this.ground, url)
 }
 
 /// The same for what is only looked at.
-pub(super) fn values_of(environment: &Environment, subject: &Subject, ground: &Ground, url: Option<&str>) -> Values {
+pub(in crate::workflow) fn values_of(
+    environment: &Environment,
+    subject: &Subject,
+    ground: &Ground,
+    url: Option<&str>,
+) -> Values {
     let own = environment.url.as_deref();
     Values::from([
         ("environment", environment.name.to_string()),

@@ -1,0 +1,128 @@
+//! What people do to environments and runs directly: locks, and steering a deployment that goes on. Nothing is read from
+//! GitHub, and the audit row is in the same transaction.
+
+use super::Client;
+use crate::actions::Action;
+use crate::actions::control::{Control, Verb};
+use crate::actions::lock::{Lock, Unlock, span};
+use crate::actions::outcome::{Locked, Outcome, Steered};
+use crate::domain::{Actor, HoldKind, NewHold, Refusal, RepoRef};
+use crate::store::runs::{self, RunState};
+use crate::store::{StoreError, audit, holds};
+use crate::workflow::deploy;
+use serde_json::json;
+
+impl Client {
+    pub(super) async fn lock(&self, action: &Action, ask: &Lock, repo: &RepoRef, actor: &Actor) -> Result<Outcome, Refusal> {
+        let now = self.host.now();
+        let lasting = ask.lasting.as_deref().map(span).transpose().map_err(bad_time)?;
+        let new = NewHold {
+            repo: repo.id,
+            environment: ask.environment.clone(),
+            kind: HoldKind::Lock,
+            owner: actor.clone(),
+            reason: ask.reason.clone().unwrap_or_else(|| "no reason was given".to_owned()).chars().take(200).collect(),
+            sha: None,
+            run: None,
+            since: now,
+            until: lasting.map(|span| now.plus(span)),
+        };
+        let (client, action, actor, repo) = (self.clone(), action.clone(), actor.clone(), repo.clone());
+        let work = move |tx: &crate::store::Tx<'_>| {
+            holds::place(tx, &new)?;
+            let open = holds::open(tx, repo.id, &new.environment, now)?;
+            let done = Ok(Outcome::Locks(Locked { environment: new.environment.clone(), holds: open, ended: 0 }));
+            audit::add(tx, &client.record(&action, &actor, Some(&repo), &done))?;
+            Ok(done)
+        };
+        self.store.write(work).await.map_err(|why| why.refusal())?
+    }
+
+    pub(super) async fn unlock(&self, action: &Action, ask: &Unlock, repo: &RepoRef, actor: &Actor) -> Result<Outcome, Refusal> {
+        let now = self.host.now();
+        let why = ask.reason.clone().unwrap_or_else(|| "no reason was given".to_owned());
+        let (client, action, actor, repo) = (self.clone(), action.clone(), actor.clone(), repo.clone());
+        let environment = ask.environment.clone();
+        let work = move |tx: &crate::store::Tx<'_>| {
+            let open = holds::open(tx, repo.id, &environment, now)?;
+            for hold in &open {
+                holds::end(tx, hold.id, &actor, &why, now)?;
+            }
+            let done = if open.is_empty() {
+                Err(not_locked(environment.as_str()))
+            } else {
+                Ok(Outcome::Locks(Locked { environment: environment.clone(), holds: Vec::new(), ended: open.len() }))
+            };
+            audit::add(tx, &client.record(&action, &actor, Some(&repo), &done))?;
+            // Whoever waits for the lock to end looks again.
+            let filter = runs::Filter {
+                repo: Some(repo.id),
+                state: Some(RunState::Active),
+                environment: Some(environment.clone()),
+                ..runs::Filter::default()
+            };
+            for run in runs::list(tx, &filter)? {
+                client.host.signal_in(tx, &run.id, "wake", &serde_json::Value::Null)?;
+            }
+            Ok(done)
+        };
+        self.store.write(work).await.map_err(|why| why.refusal())?
+    }
+
+    pub(super) async fn steer(&self, action: &Action, ask: &Control, actor: &Actor) -> Result<Outcome, Refusal> {
+        let (client, action, ask, actor) = (self.clone(), action.clone(), ask.clone(), actor.clone());
+        let work = move |tx: &crate::store::Tx<'_>| {
+            let run = runs::get(tx, &ask.run)?;
+            let repo = run.as_ref().map(|run| run.subject.repo.clone());
+            let done = match run {
+                None => Err(no_run()),
+                Some(run) if run.workflow != deploy::WORKFLOW.name => Err(no_deployment()),
+                Some(run) if run.state != RunState::Active => Err(over()),
+                Some(run) => {
+                    client.tell(tx, &run.id, &ask, &actor)?;
+                    Ok(Outcome::Steered(Steered { run: run.id, verb: ask.verb }))
+                }
+            };
+            audit::add(tx, &client.record(&action, &actor, repo.as_ref(), &done))?;
+            Ok(done)
+        };
+        self.store.write(work).await.map_err(|why| why.refusal())?
+    }
+
+    fn tell(
+        &self,
+        tx: &crate::store::Tx<'_>,
+        run: &crate::domain::RunId,
+        ask: &Control,
+        actor: &Actor,
+    ) -> Result<(), StoreError> {
+        let said = ask.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        let reason: String = format!("{} asked for it{said}", actor.login).chars().take(200).collect();
+        match ask.verb {
+            Verb::Abort => self.host.cancel_in(tx, run, &reason),
+            Verb::Pause | Verb::Resume | Verb::Promote => {
+                self.host.signal_in(tx, run, "control", &json!({ "verb": ask.verb, "by": actor, "reason": reason })).map(|_| ())
+            }
+        }
+    }
+}
+
+fn bad_time(why: String) -> Refusal {
+    Refusal::user("time_invalid", format!("The lock's time cannot be read: {why}."), "Write it like 30m, 2h or 3d.")
+}
+
+fn not_locked(environment: &str) -> Refusal {
+    Refusal::user("not_locked", format!("{environment} is not locked."), "Nothing needs to be done.")
+}
+
+fn no_run() -> Refusal {
+    Refusal::user("run_unknown", "There is no run with this id.", "`lockkeeper status` shows what runs.")
+}
+
+fn no_deployment() -> Refusal {
+    Refusal::user("not_a_deployment", "Only deployments can be steered.", "`lockkeeper status` shows which runs are deployments.")
+}
+
+fn over() -> Refusal {
+    Refusal::user("run_over", "The deployment is over.", "`lockkeeper status` shows what runs.")
+}

@@ -1,0 +1,80 @@
+//! Our own record of environments: what is live, what is held, who waits; and the one question to GitHub that orders commits.
+
+use super::{Done, Steps, answer, stored, trouble};
+use crate::domain::{Actor, EnvName, EnvPlace, EnvironmentRecord, InQueue, Millis, NewHold, Refusal, RepoRef, Sha, Standing};
+use crate::engine::host::StepError;
+use crate::plan::LandCall;
+use crate::store::{Rx, StoreError, holds, ledger, locks, runs};
+use crate::workflow::deploy;
+
+/// How many entries of an environment are looked at: rollbacks go no further back.
+const HISTORY: u32 = 100;
+
+impl Steps {
+    pub(super) async fn read_environment(&self, place: EnvPlace, earlier: Vec<EnvName>) -> Done {
+        let now = self.now();
+        answer(&self.store.read(move |rx| record(rx, &place, &earlier, now)).await.map_err(stored)?)
+    }
+
+    /// Unrelated histories and unknown commits are told, not retried.
+    pub(super) async fn compare(&self, repo: &RepoRef, base: &Sha, head: &Sha) -> Done {
+        if base == head {
+            return answer(&Standing::Same);
+        }
+        match self.at(repo).distance(&repo.name, base, head).await {
+            Ok(far) => answer(&match (far.ahead, far.behind) {
+                (0, 0) => Standing::Same,
+                (_, 0) => Standing::Ahead,
+                (0, _) => Standing::Behind,
+                _ => Standing::Diverged,
+            }),
+            Err(why) if why.is_gone() => answer(&Standing::Unrelated),
+            Err(why) => Err(trouble(why)),
+        }
+    }
+
+    pub(super) async fn land(&self, call: LandCall) -> Done {
+        let LandCall { place, lease, entry } = call;
+        let landed = self.store.write(move |tx| ledger::land(tx, &place, &lease, &entry)).await.map_err(stored)?;
+        if landed {
+            return answer(&true);
+        }
+        let text = "Another run has taken over this environment, so this one may not write what is live.";
+        Err(StepError::Fail(Refusal::us("lease_lost", text)))
+    }
+
+    pub(super) async fn mark_bad(&self, place: EnvPlace, sha: Sha) -> Done {
+        answer(&self.store.write(move |tx| ledger::mark_bad(tx, &place, &sha)).await.map_err(stored)?)
+    }
+
+    pub(super) async fn place_hold(&self, new: NewHold) -> Done {
+        answer(&self.store.write(move |tx| holds::place(tx, &new)).await.map_err(stored)?)
+    }
+
+    pub(super) async fn end_holds(&self, all: Vec<u64>, by: Actor, why: String) -> Done {
+        let now = self.now();
+        let work =
+            move |tx: &crate::store::Tx<'_>| all.iter().try_for_each(|hold| holds::end(tx, *hold, &by, &why, now).map(|_| ()));
+        answer(&self.store.write(work).await.map_err(stored)?)
+    }
+}
+
+fn record(rx: &Rx<'_>, place: &EnvPlace, earlier: &[EnvName], at: Millis) -> Result<EnvironmentRecord, StoreError> {
+    let mut others = std::collections::BTreeMap::new();
+    for name in earlier {
+        let other = EnvPlace { repo: place.repo, environment: name.clone() };
+        others.insert(name.clone(), ledger::of(rx, &other, HISTORY)?);
+    }
+    let mut queue = Vec::new();
+    for waiting in locks::queue(rx, &deploy::lock_key(place))? {
+        let input = runs::input(rx, &waiting.run)?.and_then(|value| serde_json::from_value::<deploy::Input>(value).ok());
+        queue.extend(input.map(|input| InQueue { run: waiting.run, sha: input.subject.sha, automatic: input.automatic }));
+    }
+    Ok(EnvironmentRecord {
+        at,
+        history: ledger::of(rx, place, HISTORY)?,
+        holds: holds::open(rx, place.repo, &place.environment, at)?,
+        queue,
+        earlier: others,
+    })
+}

@@ -1,0 +1,211 @@
+//! The turn of a deployment: one at a time in an environment, and what was true when it was asked for is looked at again once
+//! it is its turn.
+//!
+//! Invariants: an older commit never lands over a newer one, except by a rollback; an automatic deployment gives way to a
+//! newer one that waits and contains it; a gate that does not pass any more sends the run back to its gates, without the lock.
+
+use super::end::Ending;
+use super::page::Shown;
+use super::{Deployment, drive, lock_key, what};
+use crate::domain::{EnvironmentRecord, Hold, HoldKind, InQueue, Lease, LedgerEntry, Recheck, Refusal, Sha, Standing};
+use crate::flow::{Flow, Stop};
+use crate::gates::Verdict;
+use crate::plan::{Call, Task};
+use crate::workflow::report::{Outcome, State};
+
+impl Deployment<'_> {
+    pub(super) fn with_lease(&self, f: &mut Flow, shown: &mut Shown, verdicts: &[Verdict]) -> Result<Outcome, Stop> {
+        let input = self.input;
+        let key = lock_key(&input.place());
+        if f.step("lease.busy", &Call::IsLocked { key: key.clone() })? {
+            self.show_queued(f, shown, verdicts)?;
+        }
+        let token = f.lock("lease", &key)?;
+        let lease = Lease { key, token };
+        let read = Call::ReadEnvironment { place: input.place(), earlier: Vec::new() };
+        let record: EnvironmentRecord = f.step("lease.record", &read)?;
+        let over = match self.out_of_turn(f, &record)? {
+            Ok(over) => over,
+            Err(ending) => return Ending { verdicts, ..ending }.report(f, input, shown),
+        };
+        self.end_holds(f, over)?;
+        let mut leg = self.leg(shown);
+        if leg.deployment.is_none() {
+            leg = self.deployment(f, shown, &leg, self.task())?;
+        }
+        leg.status(f, input, "status.in_progress", "in_progress", &format!("Deploying {}", what(&leg.subject)), None)?;
+        drive::Drive { this: self, leg, lease, record, verdicts }.run(f, shown)
+    }
+
+    pub(super) fn task(&self) -> Task {
+        if self.input.rollback { Task::Rollback } else { Task::Deploy }
+    }
+
+    /// Why this deployment may not go ahead now that it is its turn; else the holds that end because it does.
+    fn out_of_turn(&self, f: &mut Flow, record: &EnvironmentRecord) -> Result<Result<Vec<u64>, Ending<'static>>, Stop> {
+        if let Some(ending) = self.gives_way(f, record)? {
+            return Ok(Err(ending));
+        }
+        let over = match self.held(f, record)? {
+            Ok(over) => over,
+            Err(refusal) => return Ok(Err(Ending::refused(refusal))),
+        };
+        if let Some(ending) = self.older_than_live(f, record)? {
+            return Ok(Err(ending));
+        }
+        Ok(self.verify_pin(f)?.map_or(Ok(over), Err))
+    }
+
+    /// A newer automatic deployment that waits behind this one and contains it takes its place.
+    fn gives_way(&self, f: &mut Flow, record: &EnvironmentRecord) -> Result<Option<Ending<'static>>, Stop> {
+        let newer = |other: &&InQueue| other.automatic && other.run != *self.run_id() && other.sha != self.input.subject.sha;
+        let Some(newest) = record.queue.iter().filter(newer).next_back().filter(|_| self.input.automatic) else {
+            return Ok(None);
+        };
+        if self.compare(f, "lease.newer", &self.input.subject.sha, &newest.sha)? != Standing::Ahead {
+            return Ok(None);
+        }
+        Ok(Some(superseded(&newest.sha, newest.run.as_str(), "waits for this environment")))
+    }
+
+    /// An older commit never replaces a newer one.
+    fn older_than_live(&self, f: &mut Flow, record: &EnvironmentRecord) -> Result<Option<Ending<'static>>, Stop> {
+        let Some(live) = record.live().filter(|live| live.sha != self.input.subject.sha && !self.input.rollback) else {
+            return Ok(None);
+        };
+        match self.compare(f, "lease.order", &live.sha, &self.input.subject.sha)? {
+            Standing::Behind if self.input.automatic => {
+                Ok(Some(superseded(&live.sha, live.run.as_str(), "is live here already")))
+            }
+            Standing::Behind => {
+                Ok(Some(Ending::refused(older(&self.input.subject.sha, live, self.input.environment.as_str()))))
+            }
+            Standing::Same | Standing::Ahead | Standing::Diverged | Standing::Unrelated => Ok(None),
+        }
+    }
+
+    fn compare(&self, f: &mut Flow, step: &str, base: &Sha, head: &Sha) -> Result<Standing, Stop> {
+        f.step(step, &Call::Compare { repo: self.input.repo.clone(), base: base.clone(), head: head.clone() })
+    }
+
+    /// What people or a rollback have put in the way; else the holds that end because this goes ahead.
+    fn held(&self, f: &mut Flow, record: &EnvironmentRecord) -> Result<Result<Vec<u64>, Refusal>, Stop> {
+        let (input, mut over) = (self.input, Vec::new());
+        for hold in &record.holds {
+            let stops = match hold.what.kind {
+                // A way back that somebody has locked could meet what the lock protects.
+                HoldKind::Lock => !self.owns(hold),
+                HoldKind::Freeze => !input.rollback && !self.owns(hold),
+                HoldKind::Hold if input.rollback => false,
+                HoldKind::Hold => {
+                    let bad = self.about_the_bad(f, hold)?;
+                    let insists = !input.automatic && input.reason.is_some();
+                    over.extend((bad == Bad::Mended || (bad == Bad::Contained && insists)).then_some(hold.id));
+                    bad == Bad::Contained && !insists
+                }
+            };
+            if stops {
+                return Ok(Err(locked(hold, input.environment.as_str())));
+            }
+        }
+        Ok(Ok(over))
+    }
+
+    fn owns(&self, hold: &Hold) -> bool {
+        let (owner, actor) = (&hold.what.owner, &self.input.actor);
+        !self.input.automatic && owner.kind == actor.kind && owner.id == actor.id
+    }
+
+    /// How this commit stands to the one that was rolled back.
+    fn about_the_bad(&self, f: &mut Flow, hold: &Hold) -> Result<Bad, Stop> {
+        let Some(bad) = &hold.what.sha else { return Ok(Bad::Contained) };
+        let reverts = format!("This reverts commit {bad}");
+        if self.ground.facts.history.iter().any(|commit| commit.message.contains(&reverts)) {
+            return Ok(Bad::Mended);
+        }
+        let standing = self.compare(f, &format!("lease.held.{}", hold.id), bad, &self.input.subject.sha)?;
+        Ok(if matches!(standing, Standing::Same | Standing::Ahead) { Bad::Contained } else { Bad::Elsewhere })
+    }
+
+    /// A person's explicit deployment with a reason, or a fix, ends what a rollback has put in the way.
+    fn end_holds(&self, f: &mut Flow, holds: Vec<u64>) -> Result<(), Stop> {
+        if holds.is_empty() {
+            return Ok(());
+        }
+        let input = self.input;
+        let why = input.reason.clone().unwrap_or_else(|| format!("{} reverts it", what(&input.subject)));
+        f.step("lease.holds", &Call::EndHolds { holds, by: input.actor.clone(), why })
+    }
+
+    fn verify_pin(&self, f: &mut Flow) -> Result<Option<Ending<'static>>, Stop> {
+        let (input, subject) = (self.input, &self.input.subject);
+        let Some(tag) = subject.tag.as_ref().filter(|_| !input.rollback) else { return Ok(None) };
+        let call = Call::Recheck {
+            repo: input.repo.clone(),
+            tag: subject.tag.clone(),
+            sha: subject.sha.clone(),
+            base: None,
+            authors: Vec::new(),
+        };
+        let look: Recheck = f.step("lease.look", &call)?;
+        Ok(match look.tag {
+            Some(now) if now.commit == subject.sha => None,
+            Some(now) => Some(Ending::refused(Refusal::user(
+                "tag_moved",
+                format!(
+                    "The tag {tag} stood at {} when this was asked for and now stands at {}.",
+                    subject.sha.short(),
+                    now.commit.short()
+                ),
+                "Never move a tag that may have been used: put it back, or deploy a new version.",
+            ))),
+            None => Some(Ending::new(State::Cancelled, crate::actions::publish::gone(tag))),
+        })
+    }
+}
+
+/// How a commit stands to one that was rolled back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Bad {
+    Contained,
+    /// It contains a revert of it.
+    Mended,
+    Elsewhere,
+}
+
+fn superseded(by: &Sha, run: &str, why: &str) -> Ending<'static> {
+    let text = format!("Commit {} contains this one and {why} (run {run}).", by.short());
+    Ending::new(State::Superseded, Refusal::user("superseded", text, "Nothing: what this would have deployed is in it."))
+}
+
+fn older(sha: &Sha, live: &LedgerEntry, environment: &str) -> Refusal {
+    let text = format!("Commit {} is older than {}, which is live in {environment}.", sha.short(), live.sha.short());
+    let to = crate::actions::rollback::name(live);
+    Refusal::user(
+        "older_than_live",
+        text,
+        format!("To go back from {to}, ask for a rollback: `lockkeeper rollback {environment}`."),
+    )
+}
+
+/// Names the lock, its owner, its end, and how to go on.
+pub(super) fn locked(hold: &Hold, environment: &str) -> Refusal {
+    let what = &hold.what;
+    let end = what.until.map_or_else(|| "until somebody ends it".to_owned(), |at| format!("until {}", at.rfc3339()));
+    let reason = crate::gates::shown(&what.reason);
+    let by = crate::gates::shown(&what.owner.login);
+    match what.kind {
+        HoldKind::Hold => Refusal::user(
+            "held_after_rollback",
+            format!("{environment} holds back what contains {}: {reason}.", what.sha.as_ref().map_or("it", Sha::short)),
+            format!("Revert that commit, or deploy by hand with a reason: `lockkeeper deploy {environment} --reason …`."),
+        ),
+        HoldKind::Lock | HoldKind::Freeze => Refusal::user(
+            "environment_locked",
+            format!("{environment} has been locked by {by} {end}: {reason}."),
+            format!(
+                "Wait, ask {by}, or end it with `lockkeeper unlock {environment} --reason …`; `--wait` queues a deployment."
+            ),
+        ),
+    }
+}

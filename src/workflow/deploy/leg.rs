@@ -1,0 +1,108 @@
+//! One version on its way to the environment, or on its way back: what is deployed, and GitHub's deployment that shows it.
+//!
+//! The names of all steps of a leg begin with its prefix, so that the way back has steps of its own.
+
+use super::{Deployment, Input, Shown, refused_step};
+use crate::actions::deploy::Subject;
+use crate::domain::Refusal;
+use crate::flow::{Flow, StepFailure, Stop};
+use crate::plan::{Call, DeploymentCall, DeploymentMade, StatusCall, Task};
+use crate::render::line;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// GitHub's limit for a deployment status's description.
+const DESCRIPTION: usize = 140;
+
+#[derive(Clone, Debug)]
+pub(in crate::workflow) struct Leg {
+    /// Empty for the way there, `back.` for the way back.
+    pub prefix: &'static str,
+    pub subject: Subject,
+    /// GitHub's id.
+    pub deployment: Option<u64>,
+    /// Where the copy runs, for strategies with two of them.
+    pub slot: Option<String>,
+}
+
+impl Leg {
+    pub fn step(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
+    /// Reports on the deployment, if there is one. A report that GitHub does not take never changes what happens here.
+    pub fn status(
+        &self,
+        f: &mut Flow,
+        input: &Input,
+        name: &str,
+        state: &str,
+        text: &str,
+        url: Option<String>,
+    ) -> Result<(), Stop> {
+        let Some(deployment) = self.deployment else { return Ok(()) };
+        status_of(f, &self.step(name), input, deployment, state, text, url)
+    }
+}
+
+pub(super) fn status_of(
+    f: &mut Flow,
+    step: &str,
+    input: &Input,
+    deployment: u64,
+    state: &str,
+    text: &str,
+    url: Option<String>,
+) -> Result<(), Stop> {
+    let call = Call::DeploymentStatus(StatusCall {
+        repo: input.repo.clone(),
+        deployment,
+        state: state.to_owned(),
+        description: line(text, DESCRIPTION),
+        environment_url: url,
+        log_url: None,
+    });
+    let made: Result<Value, StepFailure> = f.try_step(step, &call)?;
+    drop(made);
+    Ok(())
+}
+
+impl Deployment<'_> {
+    /// Makes GitHub's deployment of a leg.
+    pub(super) fn deployment(&self, f: &mut Flow, shown: &mut Shown, leg: &Leg, task: Task) -> Result<Leg, Stop> {
+        let (input, subject) = (self.input, &leg.subject);
+        let verb = if task == Task::Rollback { "Back to " } else { "" };
+        let call = DeploymentCall {
+            repo: input.repo.clone(),
+            sha: subject.sha.clone(),
+            tag: subject.tag.clone(),
+            environment: input.environment.clone(),
+            production: self.environment.is_production(),
+            description: line(&format!("{verb}{} to {}", what(subject), input.environment), DESCRIPTION),
+            plan: self.plan.digest.to_string(),
+            task,
+            payload: payload(leg),
+        };
+        let step = leg.step("deployment");
+        let made: DeploymentMade = f.step(&step, &Call::CreateDeployment(call))?;
+        if leg.prefix.is_empty() {
+            shown.deployment = Some(made.id);
+        }
+        if made.sha == subject.sha {
+            return Ok(Leg { deployment: Some(made.id), ..leg.clone() });
+        }
+        let text = format!("GitHub answered commit {} instead of {}.", made.sha.short(), subject.sha.short());
+        Err(refused_step(&step, Refusal::us("deployment_sha_differs", text)))
+    }
+}
+
+fn payload(leg: &Leg) -> BTreeMap<String, String> {
+    let mut payload = BTreeMap::new();
+    payload.extend(leg.subject.version.clone().map(|version| ("version".to_owned(), version)));
+    payload.extend(leg.slot.clone().map(|slot| ("slot".to_owned(), slot)));
+    payload
+}
+
+pub(in crate::workflow) fn what(subject: &Subject) -> String {
+    subject.tag.as_ref().map_or_else(|| format!("commit {}", subject.sha.short()), ToString::to_string)
+}

@@ -1,0 +1,195 @@
+//! A commit goes to an environment: gates, the environment's lock, the pin verified again, then the states of
+//! `rollout::machine` until an end.
+//!
+//! Invariants: nothing is brought up before the lease, and nothing at the lease before the pin has been verified again; the
+//! GitHub deployment and the check run `lockkeeper/<environment>` end in a final state; only named reporters count; what is
+//! live is written only under the lease's fencing token.
+
+mod bring_up;
+mod drive;
+mod end;
+mod health;
+mod lease;
+mod leg;
+mod page;
+
+pub(super) use bring_up::values_of;
+pub(super) use health::filled;
+pub(super) use leg::what;
+
+use self::end::Ending;
+use self::leg::Leg;
+use self::page::Shown;
+use super::gating::{self, Case, Gated};
+use super::ground;
+use super::report::{Outcome, State};
+use crate::actions::deploy::{self, Subject};
+use crate::config::repo::{Environment, RepoConfig, Target};
+use crate::domain::{Actor, EnvName, EnvPlace, Millis, Refusal, RepoRef, RunId, Sha, Tag};
+use crate::flow::{Flow, StepFailure, Stop, Workflow};
+use crate::gates::Verdict;
+use crate::plan::{Call, Ground, Plan, Task};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+pub const WORKFLOW: Workflow = Workflow { name: "deploy", version: 1, run };
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Input {
+    pub repo: RepoRef,
+    pub environment: EnvName,
+    /// Its `sha` and `tag` stand beside the others in the stored input, where the host finds them.
+    #[serde(flatten)]
+    pub subject: Subject,
+    pub actor: Actor,
+    pub asked_at: Millis,
+    /// A tag or a merge asked for it, no person.
+    #[serde(default)]
+    pub automatic: bool,
+    /// Back to a version that was live here before: its gates were passed then, and freezes, soaks and reviews do not hold
+    /// it up.
+    #[serde(default)]
+    pub rollback: bool,
+    /// Why, in the words of the person who asked.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// Waits for a lock of the environment to end; without it the lock refuses.
+    #[serde(default)]
+    pub wait: bool,
+}
+
+/// The natural key of a deployment run: the same thing to the same place, asked for the n-th time.
+pub fn key(repo: &RepoRef, environment: &EnvName, sha: &Sha, tag: Option<&Tag>, nth: u32) -> String {
+    format!("{}:{nth}", stem(repo, environment, sha, tag))
+}
+
+/// What all keys of the same thing to the same place begin with.
+pub fn stem(repo: &RepoRef, environment: &EnvName, sha: &Sha, tag: Option<&Tag>) -> String {
+    let tag = tag.map_or("-", Tag::as_str);
+    format!("deploy:{}:{environment}:{sha}:{tag}", repo.id)
+}
+
+/// The lock of an environment.
+pub fn lock_key(place: &EnvPlace) -> String {
+    format!("env:{}:{}", place.repo, place.environment)
+}
+
+impl Input {
+    pub fn place(&self) -> EnvPlace {
+        EnvPlace { repo: self.repo.id, environment: self.environment.clone() }
+    }
+}
+
+fn run(f: &mut Flow, input: &Value) -> Result<Value, Stop> {
+    let input: Input = super::read_input(input)?;
+    let mut shown = Shown::default();
+    let outcome = match story(f, &input, &mut shown) {
+        Err(Stop::Failed(failure)) => end::broken(f, &input, failure, &shown)?,
+        other => other?,
+    };
+    f.finish(&Outcome { deployment: shown.deployment, ..outcome })
+}
+
+fn story(f: &mut Flow, input: &Input, shown: &mut Shown) -> Result<Outcome, Stop> {
+    let tag = if input.rollback { None } else { input.subject.tag.clone() };
+    let read = Call::ReadCommit { repo: input.repo.clone(), tag, sha: Some(input.subject.sha.clone()) };
+    let ground: Ground = f.step("facts", &read)?;
+    let config = match ground::settings(&ground.facts.config) {
+        Ok(config) => config,
+        Err(refusal) => return Ending::refused(refusal).report(f, input, shown),
+    };
+    let subject = &input.subject;
+    let planned =
+        f.record("plan", || deploy::plan(&input.repo, &input.environment, subject, &input.actor, &config, input.rollback))?;
+    let plan = match planned {
+        Ok(plan) => plan,
+        Err(refusal) => return Ending::refused(refusal).report(f, input, shown),
+    };
+    let known = config.environment(&input.environment);
+    let Some((environment, target)) = known.and_then(|e| config.targets.get(&e.target).map(|target| (e, target))) else {
+        let text = "The planned environment or its target is not in the configuration that was planned from.";
+        return Ending::failed(Refusal::us("environment_lost", text)).report(f, input, shown);
+    };
+    Deployment { input, ground: &ground, config: &config, environment, target, plan: &plan }.go(f, shown)
+}
+
+/// A deployment that has been planned.
+pub(super) struct Deployment<'a> {
+    pub input: &'a Input,
+    pub ground: &'a Ground,
+    pub config: &'a RepoConfig,
+    pub environment: &'a Environment,
+    pub target: &'a Target,
+    pub plan: &'a Plan,
+}
+
+impl Deployment<'_> {
+    fn go(&self, f: &mut Flow, shown: &mut Shown) -> Result<Outcome, Stop> {
+        // Whoever acts on a GitHub deployment acts when it is made: there is none before the lease then.
+        if !self.starts_when_made() {
+            self.deployment(f, shown, &self.leg(shown), Task::Deploy)?;
+        }
+        let verdicts = match self.pass_gates(f, shown)? {
+            Ok(verdicts) => verdicts,
+            Err(outcome) => return Ok(*outcome),
+        };
+        self.with_lease(f, shown, &verdicts)
+    }
+
+    fn starts_when_made(&self) -> bool {
+        matches!(self.target, Target::Deployment(_))
+    }
+
+    /// The version that was asked for.
+    fn leg(&self, shown: &Shown) -> Leg {
+        Leg { prefix: "", subject: self.input.subject.clone(), deployment: shown.deployment, slot: None }
+    }
+
+    fn pass_gates(&self, f: &mut Flow, shown: &mut Shown) -> Result<Result<Vec<Verdict>, Box<Outcome>>, Stop> {
+        let input = self.input;
+        let scheme = ground::scheme(self.config).map_err(|refusal| refused_step("plan", refusal))?;
+        let tag = if input.rollback { None } else { input.subject.tag.as_ref() };
+        let parsed = tag.and_then(|tag| scheme.parse(tag.as_str()).ok());
+        let case = Case {
+            repo: &input.repo,
+            ground: self.ground,
+            config: self.config,
+            pinned: &input.subject.sha,
+            tag,
+            parsed: parsed.as_ref(),
+            event_sha: None,
+            gates: &self.plan.gates,
+            asked_at: input.asked_at,
+            range: None,
+            releasing: false,
+        };
+        let gated = gating::pass(f, &case, |f, verdicts| self.show_waiting(f, shown, verdicts))?;
+        let ending = match gated {
+            Gated::Passed { verdicts, .. } => return Ok(Ok(verdicts)),
+            Gated::Refused { verdicts, refusal, failed, expired } => {
+                let state = match () {
+                    () if expired => State::Expired,
+                    // Who deletes a tag calls its deployment off.
+                    () if refusal.code == "tag_gone" => State::Cancelled,
+                    () => State::Rejected,
+                };
+                let outcome = Ending { verdicts: &verdicts, ..Ending::new(state, refusal) }.report(f, input, shown)?;
+                return Ok(Err(Box::new(Outcome { failed_checks: failed, ..outcome })));
+            }
+            Gated::Cancelled(reason) => Ending::new(State::Cancelled, cancelled(&reason)),
+        };
+        Ok(Err(Box::new(ending.report(f, input, shown)?)))
+    }
+
+    fn run_id(&self) -> &RunId {
+        &self.ground.run
+    }
+}
+
+pub(super) fn cancelled(reason: &str) -> Refusal {
+    Refusal::user("cancelled", format!("The deployment was stopped: {reason}."), "Ask for it again when it is wanted.")
+}
+
+pub(super) fn refused_step(step: &str, refusal: Refusal) -> Stop {
+    Stop::Failed(StepFailure { step: step.to_owned(), refusal, dead: false })
+}

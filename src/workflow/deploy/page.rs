@@ -1,0 +1,73 @@
+//! What people see of a deployment while it goes on: the check run `lockkeeper/<environment>`.
+
+use super::{Deployment, Input};
+use crate::domain::{Refusal, Tag};
+use crate::flow::{Flow, StepFailure, Stop};
+use crate::gates::Verdict;
+use crate::plan::{Call, CheckOutcome, CheckRunCall, CheckRunMade};
+use crate::render::check::{self, Deploy};
+
+/// What people can see of the run so far.
+#[derive(Default)]
+pub(in crate::workflow) struct Shown {
+    pub deployment: Option<u64>,
+    pub check_run: Option<u64>,
+    pub waiting: bool,
+    pub progress: Vec<String>,
+}
+
+pub(super) fn sheet<'a>(
+    input: &'a Input,
+    refusal: Option<&'a Refusal>,
+    gates: &'a [Verdict],
+    progress: &'a [String],
+) -> Deploy<'a> {
+    let what = input.subject.tag.as_ref().map_or("the merge", Tag::as_str);
+    let environment = input.environment.as_str();
+    Deploy { what, sha: input.subject.sha.short(), environment, refusal, done: false, url: None, gates, progress }
+}
+
+pub(super) fn check_run(input: &Input, shown: &Shown, outcome: Option<CheckOutcome>, text: check::Text) -> Call {
+    Call::CheckRun(CheckRunCall {
+        repo: input.repo.clone(),
+        name: format!("lockkeeper/{}", input.environment),
+        sha: input.subject.sha.clone(),
+        update: shown.check_run,
+        outcome,
+        title: text.title,
+        summary: text.summary,
+        details_url: None,
+        annotations: Vec::new(),
+    })
+}
+
+/// What is said of a deployment whose turn has not come.
+const QUEUED: &str = "Waits for the deployment before it";
+
+impl Deployment<'_> {
+    /// Says that others are before it: on GitHub's deployment, or on the check run where there is none yet.
+    pub(super) fn show_queued(&self, f: &mut Flow, shown: &mut Shown, verdicts: &[Verdict]) -> Result<(), Stop> {
+        let leg = self.leg(shown);
+        if leg.deployment.is_some() {
+            return leg.status(f, self.input, "status.queued", "queued", QUEUED, None);
+        }
+        let mut text = sheet(self.input, None, verdicts, &shown.progress).text();
+        text.title = QUEUED.to_owned();
+        let made: Result<CheckRunMade, StepFailure> = f.try_step("check.queued", &check_run(self.input, shown, None, text))?;
+        shown.check_run = made.ok().map(|made| made.id).or(shown.check_run);
+        Ok(())
+    }
+
+    /// Says once what the run waits for.
+    pub(super) fn show_waiting(&self, f: &mut Flow, shown: &mut Shown, verdicts: &[Verdict]) -> Result<(), Stop> {
+        if std::mem::replace(&mut shown.waiting, true) {
+            return Ok(());
+        }
+        self.leg(shown).status(f, self.input, "status.pending", "pending", &check::waiting(verdicts), None)?;
+        let call = check_run(self.input, shown, None, sheet(self.input, None, verdicts, &[]).text());
+        let made: Result<CheckRunMade, StepFailure> = f.try_step("check.pending", &call)?;
+        // Without it the run goes on: the check run at the end says the same.
+        shown.check_run = made.ok().map(|made| made.id);
+        Ok(())
+    }
+}
