@@ -1,7 +1,7 @@
 //! Deploy: a commit goes to an environment.
 
 use super::publish::config_digest;
-use crate::config::repo::{Environment, GatePolicy, RepoConfig, Target, default_gates};
+use crate::config::repo::{Environment, GatePolicy, RepoConfig, Rollback, Strategy, Target, Traffic, default_gates};
 use crate::domain::{Actor, EnvName, Refusal, RepoName, RepoRef, Sha, Tag};
 use crate::plan::{Pin, Plan, PlannedStep, Work};
 use schemars::JsonSchema;
@@ -47,6 +47,7 @@ pub fn plan(
     let environment = find(env, config)?;
     enforceable(environment)?;
     let target = config.targets.get(&environment.target).ok_or_else(|| no_target(environment))?;
+    wired(environment, target)?;
     let pin = Pin {
         sha: subject.sha.clone(),
         tag: subject.tag.clone(),
@@ -80,6 +81,8 @@ fn steps(environment: &Environment, target: &Target) -> Vec<PlannedStep> {
     let bring_up = match target {
         Target::Workflow(t) => format!("start the workflow {} and follow it", t.workflow),
         Target::Deployment(_) => "wait for a named reporter to deploy".to_owned(),
+        Target::Http(_) => "ask the deploy hook and follow it".to_owned(),
+        Target::Command(t) => format!("run the operator's command {}", t.command),
     };
     let mut steps = vec![
         step("deployment", "create a GitHub deployment".to_owned()),
@@ -97,17 +100,30 @@ fn step(name: &str, what: String) -> PlannedStep {
     PlannedStep { name: name.to_owned(), effect: matches!(name, "deployment" | "bring_up" | "report"), what }
 }
 
+/// Fail closed: what the configuration can say and the workflow does not do yet.
+fn wired(environment: &Environment, target: &Target) -> Result<(), Refusal> {
+    let mut keys = Vec::new();
+    keys.extend((environment.strategy != Strategy::Direct).then_some("strategy"));
+    keys.extend((environment.traffic != Traffic::Target).then_some("traffic"));
+    keys.extend((environment.rollback != Rollback::Manual).then_some("rollback"));
+    keys.extend(matches!(target, Target::Http(_) | Target::Command(_)).then_some("its target"));
+    if keys.is_empty() { Ok(()) } else { Err(not_available(environment, &keys.join(", "))) }
+}
+
 /// Fail closed: what the file asks for and this version cannot do is refused, not left out.
 fn enforceable(environment: &Environment) -> Result<(), Refusal> {
     if environment.unsupported.is_empty() {
         return Ok(());
     }
-    let keys = environment.unsupported.join(", ");
-    Err(Refusal::user(
+    Err(not_available(environment, &environment.unsupported.join(", ")))
+}
+
+fn not_available(environment: &Environment, keys: &str) -> Refusal {
+    Refusal::user(
         "not_available",
         format!("{} asks for {keys}, which this version of Lockkeeper cannot do.", environment.name),
         format!("Remove {keys} from [environments.{}], or run a version that can.", environment.name),
-    ))
+    )
 }
 
 fn unknown(env: &EnvName, config: &RepoConfig) -> Refusal {

@@ -93,7 +93,7 @@ fn own_config(copy: &RepoHandle, path: &Path) -> Result<RepoConfig, Refusal> {
 fn reporter(config: &RepoConfig) -> String {
     let reporters = config.targets.values().filter_map(|target| match target {
         Target::Deployment(target) => target.reporters.iter().find(|r| !r.starts_with("team:")).cloned(),
-        Target::Workflow(_) => None,
+        Target::Workflow(_) | Target::Http(_) | Target::Command(_) => None,
     });
     reporters.into_iter().next().unwrap_or_else(|| "somebody".to_owned())
 }

@@ -4,7 +4,7 @@
 
 use super::{Server, Tuning};
 use crate::config::Secret;
-use crate::config::settings::{App, Local, LogFormat, Serve};
+use crate::config::settings::{App, Local, LogFormat, Resources, Serve};
 use crate::domain::Refusal;
 use crate::sandbox::{DeploymentReport, RepoHandle, Sandbox, SandboxConfig, SandboxError};
 use std::time::Duration;
@@ -46,6 +46,7 @@ impl Stage {
             },
             webhook_secrets: vec![Secret::new(&secret)],
             allow_addresses: Vec::new(),
+            resources: Resources::default(),
         };
         let server = Server::start(settings, Tuning { rehearsal, ..Tuning::default() }).await?;
         github.set_webhook(&format!("http://{}/webhook", server.address), &secret);

@@ -1,8 +1,7 @@
 //! `.github/lockkeeper.toml` as types: what a repository asks for, complete and validated.
 //!
 //! Invariants: a [`RepoConfig`] that exists has no dangling names (every environment's target exists, every `after` names
-//! an environment) and all its patterns and expressions parse. The one exception: a target of a kind that this version
-//! cannot use is left out, and the environments that name it say so in [`Environment::unsupported`]. A feature that this version cannot enforce is kept in
+//! an environment) and all its patterns and expressions parse. A feature that this version cannot enforce is kept in
 //! [`Environment::unsupported`], so that a plan refuses it instead of ignoring it (fail closed).
 
 mod format;
@@ -14,18 +13,20 @@ mod parse;
 mod raw;
 mod raw_gate;
 mod reference;
+mod rollout;
 mod schema;
 mod shape;
 #[cfg(test)]
 mod tests;
 mod text;
 
+pub use format::duration;
 pub use parse::{Report, SIZE_LIMIT, check, parse};
 pub use reference::reference;
 pub use schema::json_schema;
 pub use shape::ValidateExpression;
 
-use crate::domain::EnvName;
+use crate::domain::{EnvName, PerSlot};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -94,6 +95,10 @@ pub struct Environment {
     pub gates: Option<Vec<GatePolicy>>,
     pub health: Vec<HealthCheck>,
     #[serde(default)]
+    pub strategy: Strategy,
+    #[serde(default)]
+    pub traffic: Traffic,
+    #[serde(default)]
     pub rollback: Rollback,
     /// Keys that are valid but that this version cannot enforce, for example `approvals`.
     pub unsupported: Vec<String>,
@@ -147,6 +152,8 @@ pub struct HttpCheck {
 pub enum Target {
     Workflow(WorkflowTarget),
     Deployment(DeploymentTarget),
+    Http(HttpTarget),
+    Command(CommandTarget),
 }
 
 /// `workflow_dispatch` of a workflow in the same repository.
@@ -165,6 +172,76 @@ pub struct DeploymentTarget {
     /// Whose status counts: logins, App slugs as `name[bot]`, `team:<slug>`.
     pub reporters: Vec<String>,
     pub timeout: Duration,
+}
+
+/// A service that is asked to deploy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HttpTarget {
+    pub at: HttpAddress,
+    /// For the whole errand.
+    pub timeout: Duration,
+    /// Between two questions how far it is.
+    pub interval: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HttpAddress {
+    /// Name of one of the operator's hooks.
+    Hook(String),
+    /// The repository's own choice, so it is guarded; may hold the placeholders of a health check's URL.
+    Url(String),
+}
+
+/// A command of the operator's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CommandTarget {
+    pub command: String,
+    /// The operator's own limit may be shorter.
+    pub timeout: Duration,
+}
+
+/// How users are moved to a new version.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Strategy {
+    /// All at once, in place.
+    #[default]
+    Direct,
+    /// The idle slot takes over from the serving one, which is kept for a while.
+    BlueGreen { bake: Duration },
+    /// The idle slot gets a growing share; after the last step everything.
+    Gradual {
+        /// Never empty; weights grow strictly, from 1 to 100.
+        steps: Vec<GradualStep>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GradualStep {
+    /// Share of users in percent.
+    pub weight: u8,
+    /// How long the step is watched.
+    pub bake: Duration,
+}
+
+/// Who moves users between the slots.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Traffic {
+    /// The target itself, told by an errand with a slot and a weight.
+    #[default]
+    Target,
+    Haproxy(HaproxyTraffic),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HaproxyTraffic {
+    /// Name of one of the operator's balancers.
+    pub balancer: String,
+    pub backend: String,
+    /// Names of servers; no name twice.
+    pub slots: PerSlot<Vec<String>>,
 }
 
 /// What follows when a version fails that has all users.

@@ -4,14 +4,19 @@
 //! could be a secret.
 
 mod address;
+mod fields;
 mod file;
 mod flags;
+mod resources;
 #[cfg(test)]
 mod tests;
 mod values;
 
 pub use address::AddressRange;
 pub use flags::Flags;
+pub use resources::{
+    BalancerAddress, BalancerSettings, COMMAND_PLACEHOLDERS, CommandSettings, HookSettings, Repositories, Resources,
+};
 
 use super::Secret;
 use crate::domain::Refusal;
@@ -54,6 +59,8 @@ pub struct Serve {
     pub webhook_secrets: Vec<Secret>,
     /// Private addresses that probes may reach nevertheless.
     pub allow_addresses: Vec<AddressRange>,
+    /// What repositories may name in their configuration.
+    pub resources: Resources,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,8 +78,10 @@ impl Flags {
         let (local, app) = (reader.local(), reader.app());
         let webhook_secrets = reader.webhook_secrets();
         let allow_addresses = reader.allow_addresses();
+        let resources = reader.resources();
         reader.finish(|| {
-            Some(Serve { local: local?, app: app?, webhook_secrets: webhook_secrets?, allow_addresses: allow_addresses? })
+            let (webhook_secrets, allow_addresses) = (webhook_secrets?, allow_addresses?);
+            Some(Serve { local: local?, app: app?, webhook_secrets, allow_addresses, resources })
         })
     }
 

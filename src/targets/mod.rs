@@ -1,11 +1,18 @@
-//! How a version is brought up in an environment: one file for each kind of target, pure. A target says what to call and
-//! judges what came back; the engine calls.
+//! How a version is brought up in an environment, and how users are moved to it: one file for each kind.
+//!
+//! The targets `workflow` and `deployment` are pure: they say what to call on GitHub and judge what came back; the engine
+//! calls. The others reach the world themselves.
 
 pub mod deployment;
+pub mod haproxy;
 mod placeholders;
+pub mod traffic;
+mod trouble;
 pub mod workflow;
 
 pub use placeholders::{Values, fill};
+pub use traffic::{Split, Traffic};
+pub use trouble::{Again, Trouble};
 
 use serde::{Deserialize, Serialize};
 

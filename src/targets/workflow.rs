@@ -11,6 +11,13 @@ pub fn inputs(target: &WorkflowTarget, values: &Values) -> Result<BTreeMap<Strin
     target.inputs.iter().map(|(name, template)| Ok((name.clone(), fill(template, values)?))).collect()
 }
 
+/// What a workflow is offered whose configuration names no inputs; those that it does not declare are left out.
+pub const OFFERED: [&str; 8] = ["environment", "sha", "ref", "version", "action", "slot", "step", "weight"];
+
+pub fn offer(values: &Values) -> BTreeMap<String, String> {
+    OFFERED.iter().filter_map(|name| Some(((*name).to_owned(), values.get(name)?.clone()))).collect()
+}
+
 pub fn progress(run: &WorkflowRunInfo) -> Progress {
     if run.status != "completed" {
         return Progress::Working;
@@ -26,6 +33,13 @@ pub fn progress(run: &WorkflowRunInfo) -> Progress {
 mod tests {
     use super::*;
     use crate::domain::{Millis, Sha};
+
+    #[test]
+    fn a_workflow_learns_the_slot_and_its_share() {
+        let values = Values::from([("slot", "green".to_owned()), ("weight", "10".to_owned()), ("run", "r".to_owned())]);
+        let offered = offer(&values);
+        assert_eq!(offered.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>(), ["slot=green", "weight=10"]);
+    }
 
     #[test]
     fn only_a_success_is_one() {

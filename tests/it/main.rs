@@ -9,6 +9,7 @@ mod deploy;
 mod deploy_trouble;
 mod doctor;
 mod door;
+mod haproxy;
 mod health;
 mod merge;
 mod notes;

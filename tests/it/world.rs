@@ -5,7 +5,7 @@
 
 use lockkeeper::app::{Server, Tuning};
 use lockkeeper::config::Secret;
-use lockkeeper::config::settings::{AddressRange, App, Local, LogFormat, Serve};
+use lockkeeper::config::settings::{AddressRange, App, Local, LogFormat, Resources, Serve};
 use lockkeeper::domain::Sha;
 use lockkeeper::engine::host::Options;
 use lockkeeper::sandbox::{CheckRun, CommitSeed, Deployment, Release, RepoHandle, RepoSeed, Sandbox, SandboxConfig};
@@ -121,6 +121,7 @@ impl World {
             },
             webhook_secrets: vec![Secret::new(SECRET)],
             allow_addresses: self.setup.allow.iter().map(|text| AddressRange::parse(text).unwrap()).collect(),
+            resources: Resources::default(),
         };
         let server = Server::start(settings, self.setup.tuning.clone()).await.unwrap();
         self.github.set_webhook(&format!("http://{}/webhook", server.address), SECRET);

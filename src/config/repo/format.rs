@@ -11,7 +11,7 @@ const EXPRESSION_LIMIT: usize = 1000;
 pub const TAG_PLACEHOLDER: &str = "{version}";
 
 /// Names that may stand between `{{` and `}}`.
-pub const PLACEHOLDERS: [&str; 4] = ["environment_url", "version", "sha", "environment"];
+pub const PLACEHOLDERS: [&str; 8] = ["environment_url", "version", "sha", "environment", "action", "slot", "step", "weight"];
 
 /// Says why the text does not have the format; a code and half a sentence that follows "is not valid:".
 pub fn check(format: &str, text: &str) -> Result<(), (&'static str, String)> {
@@ -19,6 +19,7 @@ pub fn check(format: &str, text: &str) -> Result<(), (&'static str, String)> {
         "duration" => ("bad_duration", duration(text).map(drop)),
         "environment" => ("bad_environment_name", EnvName::parse(text).map(drop).map_err(|e| e.to_string())),
         "expression" => ("bad_expression", expression(text)),
+        "haproxy_name" => ("bad_name", haproxy_name(text)),
         "glob" => ("bad_pattern", glob::check(text)),
         "path" => ("bad_path", path(text)),
         "reporter" => ("bad_reporter", reporter(text)),
@@ -85,6 +86,15 @@ fn name(text: &str) -> Result<(), String> {
     match (1..=100).contains(&text.len()) && text.chars().all(plain) {
         true => Ok(()),
         false => Err("a name has 1 to 100 of A-Z a-z 0-9 . _ - / @".into()),
+    }
+}
+
+/// Nothing that could end a command of HAProxy's runtime API.
+fn haproxy_name(text: &str) -> Result<(), String> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.:".contains(&b);
+    match (1..=64).contains(&text.len()) && text.bytes().all(plain) {
+        true => Ok(()),
+        false => Err("a backend or server of HAProxy has 1 to 64 of A-Z a-z 0-9 - _ . :".into()),
     }
 }
 

@@ -12,7 +12,7 @@ pub(super) fn lower(file: File, order: &[String], later: &[Later]) -> Result<Rep
     let only_target = file.targets.keys().next().cloned();
     let mut targets = BTreeMap::new();
     for (name, raw) in file.targets {
-        target(raw)?.map(|target| targets.insert(name, target));
+        targets.insert(name, target(raw)?);
     }
     let mut environments = Vec::new();
     for (name, raw) in file.environments {
@@ -54,6 +54,8 @@ fn environment(name: &str, raw: raw::Environment, target: String, later: &[Later
         production: raw.production,
         gates: gates(raw.gates)?,
         health,
+        strategy: strategy(raw.strategy)?,
+        traffic: traffic(raw.traffic),
         rollback: rollback(raw.rollback),
         unsupported: labels(later, mine),
         target,
@@ -102,9 +104,8 @@ fn health(raw: raw::Health) -> Result<Option<HealthCheck>, String> {
     }
 }
 
-/// `None`: a kind that this version cannot use.
-fn target(raw: raw::Target) -> Result<Option<Target>, String> {
-    Ok(Some(match raw {
+fn target(raw: raw::Target) -> Result<Target, String> {
+    Ok(match raw {
         raw::Target::Workflow { workflow, inputs, timeout } => Target::Workflow(WorkflowTarget {
             workflow: workflow.0,
             inputs: inputs.into_iter().map(|(key, text::Template(value))| (key, value)).collect(),
@@ -114,8 +115,43 @@ fn target(raw: raw::Target) -> Result<Option<Target>, String> {
             reporters: reporters.into_iter().map(|r| r.0).collect(),
             timeout: span(&timeout)?,
         }),
-        raw::Target::Http { .. } | raw::Target::Command { .. } => return Ok(None),
-    }))
+        raw::Target::Http { hook, url, timeout, interval } => Target::Http(HttpTarget {
+            at: match (hook, url) {
+                (Some(hook), None) => HttpAddress::Hook(hook),
+                (None, Some(url)) => HttpAddress::Url(url),
+                _ => return Err("a target has no hook or url, or both".into()),
+            },
+            timeout: span(&timeout)?,
+            interval: span(&interval)?,
+        }),
+        raw::Target::Command { command, timeout } => Target::Command(CommandTarget { command, timeout: span(&timeout)? }),
+    })
+}
+
+fn strategy(raw: Option<raw::Strategy>) -> Result<Strategy, String> {
+    Ok(match raw {
+        None | Some(raw::Strategy::Word(raw::StrategyWord::Direct) | raw::Strategy::Table(raw::StrategyTable::Direct {})) => {
+            Strategy::Direct
+        }
+        Some(raw::Strategy::Table(raw::StrategyTable::BlueGreen { bake })) => Strategy::BlueGreen { bake: span(&bake)? },
+        Some(raw::Strategy::Table(raw::StrategyTable::Gradual { steps })) => {
+            let step = |s: &raw::Step| Ok(GradualStep { weight: s.weight, bake: span(&s.bake)? });
+            Strategy::Gradual { steps: steps.iter().map(step).collect::<Result<_, String>>()? }
+        }
+    })
+}
+
+fn traffic(raw: Option<raw::Traffic>) -> Traffic {
+    match raw {
+        Some(raw::Traffic::Table(raw::TrafficTable::Haproxy { balancer, backend, slots })) => {
+            let names = |list: Vec<text::HaproxyName>| list.into_iter().map(|name| name.0).collect();
+            let slots = PerSlot { blue: names(slots.blue), green: names(slots.green) };
+            Traffic::Haproxy(HaproxyTraffic { balancer, backend: backend.0, slots })
+        }
+        None | Some(raw::Traffic::Word(raw::TrafficWord::Target) | raw::Traffic::Table(raw::TrafficTable::Target {})) => {
+            Traffic::Target
+        }
+    }
 }
 
 fn rollback(raw: Option<raw::Rollback>) -> Rollback {

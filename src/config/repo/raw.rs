@@ -6,7 +6,9 @@
 #![expect(dead_code, reason = "settings of later versions are read for their shape only")]
 
 use super::later::{After, Agents, Analysis, Approvals, Window};
-use super::text::{Duration, EnvRef, Expression, Glob, RepoPath, Reporter, TagPattern, TargetRef, Template, Url, Workflow};
+use super::text::{
+    Duration, EnvRef, Expression, Glob, HaproxyName, RepoPath, Reporter, TagPattern, TargetRef, Template, Url, Workflow,
+};
 use super::{Trigger, raw_gate::Gate};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -93,7 +95,10 @@ pub struct Environment {
     pub health: Vec<Health>,
     /// How users are moved to the new version.
     pub strategy: Option<Strategy>,
-    /// What happens when a deployment fails.
+    /// Who moves users. Without it: the target itself, which is told the slot and its share.
+    pub traffic: Option<Traffic>,
+    /// What happens when a new version fails after it has got all users; before that they go back in any case. Without
+    /// it: `manual`.
     pub rollback: Option<Rollback>,
     /// Environments that must run the same version first.
     #[serde(default)]
@@ -175,6 +180,9 @@ fn ten_seconds() -> Duration {
 fn five_minutes() -> Duration {
     Duration("5m".into())
 }
+fn ten_minutes() -> Duration {
+    Duration("10m".into())
+}
 fn one_hour() -> Duration {
     Duration("1h".into())
 }
@@ -205,18 +213,76 @@ pub enum Target {
         #[schemars(extend("x-min" = "1m", "x-max" = "1d"))]
         timeout: Duration,
     },
-    /// A request to your own deployer.
-    #[schemars(extend("x-later" = true))]
+    /// A signed request to your own deployer, which answers when it is done or says how far it is.
     Http {
-        #[schemars(extend("x-format" = "url_template"))]
-        url: String,
+        /// One of the operator's `[hooks]`. Either this or `url`.
+        #[schemars(extend("x-format" = "name"))]
+        hook: Option<String>,
+        /// An address that the server may reach; may hold the same placeholders as a health check's URL.
+        #[schemars(extend("x-format" = "url_template", "examples" = ["https://deploy.example.com/hook"]))]
+        url: Option<String>,
+        /// How long the deployer may take.
+        #[serde(default = "one_hour")]
+        #[schemars(extend("x-min" = "1m", "x-max" = "1d"))]
+        timeout: Duration,
+        /// Pause between two questions how far it is.
+        #[serde(default = "ten_seconds")]
+        #[schemars(extend("x-min" = "1s", "x-max" = "1h"))]
+        interval: Duration,
     },
     /// A command that the operator of Lockkeeper has named.
-    #[schemars(extend("x-later" = true))]
     Command {
+        /// One of the operator's `[commands]`.
         #[schemars(extend("x-format" = "name"))]
         command: String,
+        /// How long the command may take; never longer than the operator allows.
+        #[serde(default = "one_hour")]
+        #[schemars(extend("x-min" = "1s", "x-max" = "1d"))]
+        timeout: Duration,
     },
+}
+
+/// Who moves users: a word or, with settings, a table.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Traffic {
+    Word(TrafficWord),
+    Table(TrafficTable),
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TrafficWord {
+    /// The target itself.
+    Target,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum TrafficTable {
+    /// The target itself.
+    Target {},
+    /// An HAProxy, through its runtime API.
+    Haproxy {
+        /// One of the operator's `[balancers]`.
+        #[schemars(extend("x-format" = "name"))]
+        balancer: String,
+        /// The backend of HAProxy's configuration that users reach.
+        #[schemars(extend("examples" = ["web"]))]
+        backend: HaproxyName,
+        /// Which servers of the backend make up which slot; all of its servers belong to one of the two.
+        slots: Slots,
+    },
+}
+
+/// Servers of the two slots, by their names in HAProxy's configuration.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Slots {
+    #[schemars(length(min = 1))]
+    pub blue: Vec<HaproxyName>,
+    #[schemars(length(min = 1))]
+    pub green: Vec<HaproxyName>,
 }
 
 /// The strategy as a word or, with settings, as a table.
@@ -239,17 +305,18 @@ pub enum StrategyWord {
 pub enum StrategyTable {
     /// All users at once.
     Direct {},
-    /// A growing share of users, step by step.
-    #[schemars(extend("x-later" = true))]
+    /// A growing share of users, step by step; after the last step all of them.
     Gradual {
+        /// Each with a greater weight than the one before.
         #[schemars(length(min = 1))]
         steps: Vec<Step>,
     },
     /// A second copy takes over from the first.
-    #[schemars(extend("x-later" = true))]
     BlueGreen {
-        /// How long the first copy is kept.
-        bake: Option<Duration>,
+        /// How long the first copy is kept, ready to take over again.
+        #[serde(default = "ten_minutes")]
+        #[schemars(extend("x-max" = "7d"))]
+        bake: Duration,
     },
 }
 
@@ -261,7 +328,9 @@ pub struct Step {
     #[schemars(range(min = 1, max = 100))]
     pub weight: u8,
     /// How long the step is watched.
-    pub bake: Option<Duration>,
+    #[serde(default = "five_minutes")]
+    #[schemars(extend("x-max" = "7d"))]
+    pub bake: Duration,
 }
 
 #[derive(Deserialize, JsonSchema)]

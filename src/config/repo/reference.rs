@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::fmt::Write;
 
 /// Heading, and the way to the part of the schema: `*` is any name, `[]` any entry.
-const SECTIONS: [(&str, &str); 15] = [
+const SECTIONS: [(&str, &str); 17] = [
     ("`[release]`", "release"),
     ("`[[component]]`", "component/[]"),
     ("`[environments.NAME]`", "environments/*"),
@@ -13,8 +13,10 @@ const SECTIONS: [(&str, &str); 15] = [
     ("`[[environments.NAME.health]]`", "environments/*/health/[]"),
     ("`[targets.NAME]`", "targets/*"),
     ("`strategy` of an environment", "environments/*/strategy"),
-    ("`rollback` of an environment", "environments/*/rollback"),
     ("`steps` of the strategy `gradual`", "environments/*/strategy/gradual/steps/[]"),
+    ("`traffic` of an environment", "environments/*/traffic"),
+    ("`slots` of the traffic `haproxy`", "environments/*/traffic/haproxy/slots"),
+    ("`rollback` of an environment", "environments/*/rollback"),
     ("`[[environments.NAME.after]]`", "environments/*/after/[]"),
     ("`approvals` of an environment", "environments/*/approvals"),
     ("`agents` of an environment", "environments/*/agents"),
@@ -27,7 +29,8 @@ const INTRODUCTION: &str = "\
 Keys marked *later* are read and checked, but this version cannot enforce them: whatever they guard is refused until they \
 are removed. Durations are written `90s`, `30m`, `1h30m` or `2d`. In patterns `*` stands for anything but `/`, `**` for \
 anything, `?` for one character. In health URLs and workflow inputs stand `{{ environment_url }}`, `{{ version }}`, \
-`{{ sha }}` and `{{ environment }}`.
+`{{ sha }}`, `{{ environment }}`, and, where users are moved between slots, `{{ action }}` (`bring_up`, `shift`, `take_down`), \
+`{{ slot }}` (`blue`, `green`), `{{ weight }}` and `{{ step }}`.
 ";
 
 /// Markdown, from the third level of headings down.

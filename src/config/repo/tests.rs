@@ -49,18 +49,13 @@ fn the_example_of_everything_is_accepted_and_what_cannot_be_enforced_is_named() 
     assert_eq!((staging.name.as_str(), staging.on.as_slice()), ("staging", &[Trigger::Merge][..]));
     assert!(staging.unsupported.is_empty());
     assert_eq!(staging.gates, None);
-    let in_file_order = [
-        "after",
-        "approvals",
-        "agents",
-        "strategy.kind = \"gradual\"",
-        "rollback = \"automatic\"",
-        "windows",
-        "gates.kind = \"peer\"",
-        "analysis",
-    ];
+    let in_file_order = ["after", "approvals", "agents", "windows", "gates.kind = \"peer\"", "analysis"];
     assert_eq!(production.unsupported, in_file_order);
     assert!(report.warnings.is_sorted_by_key(|w| (w.line, w.column)));
+    let step = |weight, minutes: u64| GradualStep { weight, bake: Duration::from_secs(60 * minutes) };
+    assert_eq!(production.strategy, Strategy::Gradual { steps: vec![step(10, 5), step(50, 10)] });
+    assert_eq!((production.rollback, &production.traffic), (Rollback::Automatic, &Traffic::Target));
+    assert_eq!((staging.rollback, &staging.strategy), (Rollback::Manual, &Strategy::Direct));
     let gates = production.gates.as_deref().unwrap();
     assert_eq!(gates, [GatePolicy::Checks(ChecksPolicy::default()), GatePolicy::Unsupported { name: "peer".into() }]);
     assert_eq!(report.warnings.len(), production.unsupported.len());
@@ -119,11 +114,64 @@ fn what_this_version_enforces_arrives_whole_and_in_order() {
     assert_eq!(target.timeout.as_secs(), 1200);
 }
 
+#[test]
+fn how_users_are_moved_arrives_whole() {
+    let config = good(
+        r#"
+        [environments.a]
+        target = "hook"
+        strategy = { kind = "blue_green", bake = "1h" }
+        rollback = "forbidden"
+        traffic = { kind = "haproxy", balancer = "edge", backend = "web", slots = { blue = ["b1", "b2"], green = ["g1"] } }
+        [environments.b]
+        target = "command"
+        strategy = { kind = "blue_green" }
+        traffic = "target"
+        [environments.c]
+        target = "url"
+        strategy = { kind = "gradual", steps = [{ weight = 1 }, { weight = 100, bake = "0s" }] }
+        traffic = { kind = "target" }
+        [targets.hook]
+        kind = "http"
+        hook = "fly"
+        timeout = "20m"
+        [targets.url]
+        kind = "http"
+        url = "https://deploy.example/{{ slot }}/{{version}}"
+        interval = "30s"
+        [targets.command]
+        kind = "command"
+        command = "deploy"
+        "#,
+    );
+    let [a, b, c] = config.environments.as_slice() else { panic!("{config:?}") };
+    assert!([a, b, c].iter().all(|e| e.unsupported.is_empty()));
+    let minutes = |n: u64| Duration::from_secs(60 * n);
+    assert_eq!((&a.strategy, a.rollback), (&Strategy::BlueGreen { bake: minutes(60) }, Rollback::Forbidden));
+    let Traffic::Haproxy(traffic) = &a.traffic else { panic!("{a:?}") };
+    assert_eq!((traffic.balancer.as_str(), traffic.backend.as_str()), ("edge", "web"));
+    assert_eq!(traffic.slots, PerSlot { blue: vec!["b1".into(), "b2".into()], green: vec!["g1".into()] });
+    assert_eq!((&b.strategy, &b.traffic), (&Strategy::BlueGreen { bake: minutes(10) }, &Traffic::Target));
+    let steps = vec![GradualStep { weight: 1, bake: minutes(5) }, GradualStep { weight: 100, bake: Duration::ZERO }];
+    assert_eq!(c.strategy, Strategy::Gradual { steps });
+    let http = |at, timeout, interval| Target::Http(HttpTarget { at, timeout, interval });
+    assert_eq!(config.targets["hook"], http(HttpAddress::Hook("fly".into()), minutes(20), Duration::from_secs(10)));
+    let url = HttpAddress::Url("https://deploy.example/{{ slot }}/{{version}}".into());
+    assert_eq!(config.targets["url"], http(url, minutes(60), Duration::from_secs(30)));
+    assert_eq!(config.targets["command"], Target::Command(CommandTarget { command: "deploy".into(), timeout: minutes(60) }));
+    let again: RepoConfig = serde_json::from_str(&serde_json::to_string(&config).unwrap()).unwrap();
+    assert_eq!(again, config);
+}
+
 const REST: &str = "[targets.t]\nkind = \"workflow\"\nworkflow = \"d.yml\"\n";
 
 #[test]
 fn each_mistake_has_its_code_and_place() {
     let env = |line: &str| format!("[environments.e]\ntarget = \"t\"\n{line}\n{REST}");
+    let haproxy = |backend: &str, blue: &str, green: &str| {
+        let slots = format!("{{ blue = [{blue}], green = [{green}] }}");
+        format!("traffic = {{ kind = \"haproxy\", balancer = \"e\", backend = \"{backend}\", slots = {slots} }}")
+    };
     for (text, expected) in [
         ("x = 1".to_owned(), "unknown_key@1:1+1"),
         ("[release]\ntagg = \"v{version}\"".into(), "unknown_key@2:1+4"),
@@ -155,6 +203,21 @@ fn each_mistake_has_its_code_and_place() {
         (env("strategy = 3"), "wrong_type@3:12+1"),
         (env("strategy = { kind = \"gradual\", steps = [{ weight = 101 }] }"), "out_of_range@3:52+3"),
         (env("strategy = { kind = \"gradual\", steps = [] }"), "empty_list@3:40+2"),
+        (env("strategy = { kind = \"gradual\", steps = [{ weight = 0 }] }"), "out_of_range@3:52+1"),
+        (env("strategy = { kind = \"gradual\", steps = [{ weight = 10 }, { weight = 10 }] }"), "weights_not_increasing@3:69+2"),
+        (
+            env("strategy = { kind = \"gradual\", steps = [{ weight = 50 }, { weight = 10 }, { weight = 5 }] }"),
+            "weights_not_increasing@3:69+2",
+        ),
+        (env("strategy = { kind = \"gradual\", steps = [{ weight = 60 }, { weight = 160 }] }"), "out_of_range@3:69+3"),
+        (env("strategy = { kind = \"gradual\", steps = [{ weight = 10.5 }] }"), "wrong_type@3:52+4"),
+        (env("strategy = \"gradual\""), "unknown_value@3:12+9"),
+        (env("traffic = \"haproxy\""), "unknown_value@3:11+9"),
+        (env("traffic = { kind = \"haproxy\", balancer = \"e\", backend = \"w\" }"), "missing_key@3:11+51"),
+        (env(&haproxy("web;x", "\"a\"", "\"b\"")), "bad_name@3:57+7"),
+        (env(&haproxy("web", "\"a b\"", "\"b\"")), "bad_name@3:82+5"),
+        (env(&haproxy("web", "", "\"b\"")), "empty_list@3:81+2"),
+        (env(&haproxy("web", "\"a\"", "\"b\", \"a\"")), "server_twice@3:102+3"),
         (env("rollback = \"auto\""), "unknown_value@3:12+6"),
         (env("after = [{ environment = \"e\" }]"), "after_cycle@3:26+3"),
         (env("after = [{ environment = \"f\" }]"), "unknown_environment@3:26+3"),
@@ -167,6 +230,11 @@ fn each_mistake_has_its_code_and_place() {
         ("[environments.e]\ntarget = \"nope\"\n".into(), "unknown_target@2:10+6"),
         ("[environments.e]\n".into(), "missing_target@1:1+16"),
         (format!("[environments.\"a b\"]\ntarget = \"t\"\n{REST}"), "bad_environment_name@1:15+5"),
+        ("[targets.t]\nkind = \"http\"".into(), "missing_key@1:1+11"),
+        ("[targets.t]\nkind = \"http\"\nhook = \"a\"\nurl = \"https://x\"".into(), "hook_and_url@1:1+11"),
+        ("[targets.t]\nkind = \"http\"\nurl = \"https://{{ secret }}\"".into(), "bad_url@3:7+22"),
+        ("[targets.t]\nkind = \"command\"".into(), "missing_key@1:1+11"),
+        ("[targets.t]\nkind = \"command\"\ncommand = \"rm -rf\"".into(), "bad_name@3:11+8"),
         ("[targets.t]\nkind = \"ssh\"".into(), "unknown_value@2:8+5"),
         ("[targets.t]\nkind = \"workflow\"\nworkflow = \".github/workflows/x.yml\"".into(), "bad_workflow@3:12+25"),
         ("[targets.t]\nkind = \"deployment\"\nreporters = []".into(), "empty_list@3:13+2"),
@@ -231,15 +299,14 @@ target = \"h\"
 health = [{ kind = \"tcp\", address = \"db:5432\" }]
 after = []
 [targets.h]
-kind = \"http\"
-url = \"https://deploy.example/{{ version }}\"
+kind = \"command\"
+command = \"deploy\"
 ";
     let report = check(text, &cel);
     let config = report.outcome.unwrap();
     assert_eq!(config.release.unsupported, ["publish_after", "gates.kind = \"order\""]);
-    assert_eq!(config.environments[0].unsupported, ["health.kind = \"tcp\"", "targets.h.kind = \"http\""]);
-    assert!(config.targets.is_empty());
-    assert_eq!(report.warnings.len(), 4);
+    assert_eq!(config.environments[0].unsupported, ["health.kind = \"tcp\""]);
+    assert_eq!(report.warnings.len(), 3);
 }
 
 #[test]

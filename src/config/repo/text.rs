@@ -32,6 +32,10 @@ text!(
     /// For names of branches and tags.
     Glob, "glob", "release/*"
 );
+text!(
+    /// A backend or a server in HAProxy's configuration.
+    HaproxyName, "haproxy_name", "web_blue"
+);
 text!(RepoPath, "path", "cliff.toml");
 text!(Reporter, "reporter", "github-actions[bot]");
 text!(TagPattern, "tag_pattern", "v{version}");

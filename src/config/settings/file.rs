@@ -1,7 +1,9 @@
-//! `lockkeeper.toml` of whoever runs the server: the same names as the flags, with `_`.
+//! `lockkeeper.toml` of whoever runs the server: the same names as the flags, with `_`, and the tables of
+//! [`super::resources`], which no flag can give.
 //!
 //! Values are never shown: any of them may be a secret in the wrong place.
 
+use super::resources::{self, Resources, TABLES};
 use crate::config::problem::Lines;
 use crate::config::suggest::nearest;
 use crate::domain::Refusal;
@@ -26,20 +28,28 @@ pub(super) const KEYS: [&str; 11] = [
 const DEFAULT: &str = "lockkeeper.toml";
 const SIZE_LIMIT: u64 = 64 * 1024;
 
-/// The file's values as text; a list is joined by commas. A file that was not named may be absent.
-pub(super) fn load(named: Option<&Path>, problems: &mut Vec<Refusal>) -> BTreeMap<&'static str, String> {
+/// What the file says.
+#[derive(Default)]
+pub(super) struct Contents {
+    /// As text; a list is joined by commas.
+    pub values: BTreeMap<&'static str, String>,
+    pub resources: Resources,
+}
+
+/// A file that was not named may be absent.
+pub(super) fn load(named: Option<&Path>, problems: &mut Vec<Refusal>) -> Contents {
     let path = named.unwrap_or(Path::new(DEFAULT));
     let text = match read(path) {
         Ok(text) => text,
-        Err(e) if named.is_none() && e.kind() == std::io::ErrorKind::NotFound => return BTreeMap::new(),
+        Err(e) if named.is_none() && e.kind() == std::io::ErrorKind::NotFound => return Contents::default(),
         Err(e) => {
             let message = format!("The settings file {} cannot be read: {e}.", path.display());
             let fix = "Name a file that can be read with --settings or LOCKKEEPER_SETTINGS.";
             problems.push(Refusal::operator("settings_file_unreadable", message, fix));
-            return BTreeMap::new();
+            return Contents::default();
         }
     };
-    values(&text, &path.display().to_string(), problems)
+    contents(&text, &path.display().to_string(), problems)
 }
 
 fn read(path: &Path) -> std::io::Result<String> {
@@ -49,7 +59,7 @@ fn read(path: &Path) -> std::io::Result<String> {
     Ok(text)
 }
 
-pub(super) fn values(text: &str, name: &str, problems: &mut Vec<Refusal>) -> BTreeMap<&'static str, String> {
+fn contents(text: &str, name: &str, problems: &mut Vec<Refusal>) -> Contents {
     let lines = Lines::new(text);
     let place = |span| {
         let (line, column, _) = lines.place(span);
@@ -63,10 +73,15 @@ pub(super) fn values(text: &str, name: &str, problems: &mut Vec<Refusal>) -> BTr
     }
     if !errors.is_empty() {
         // What was read around an error may be a piece of a value; even a key must not be shown then.
-        return BTreeMap::new();
+        return Contents::default();
     }
-    let mut found = BTreeMap::new();
+    let mut found = Contents::default();
     for (key, value) in table.get_ref() {
+        let named = TABLES.iter().find(|known| **known == key.get_ref().as_ref());
+        if let (Some(named), Some(entries)) = (named, value.get_ref().as_table()) {
+            resources::read(&mut found.resources, named, entries, &place, problems);
+            continue;
+        }
         let Some(known) = KEYS.iter().find(|known| **known == key.get_ref().as_ref()) else {
             let fix = match nearest(key.get_ref(), &KEYS) {
                 Some(near) => format!("Did you mean `{near}`?"),
@@ -78,7 +93,7 @@ pub(super) fn values(text: &str, name: &str, problems: &mut Vec<Refusal>) -> BTr
             continue;
         };
         match as_text(value.get_ref()) {
-            Some(text) => drop(found.insert(*known, text)),
+            Some(text) => drop(found.values.insert(*known, text)),
             None => {
                 let message = format!("{} must be a text in quotes: `{known}`.", place(value.span()));
                 problems.push(Refusal::operator("settings_wrong_type", message, format!("Write it like `{known} = \"…\"`.")));

@@ -113,3 +113,81 @@ fn files_that_cannot_be_read_are_named() {
     flags.private_key = Some(Secret::new(pem()));
     assert_eq!(codes(&flags.app().unwrap_err()), ["private_key_twice"]);
 }
+
+fn serve_with(folder: &tempfile::TempDir, tables: &str) -> Result<Resources, Vec<Refusal>> {
+    let mut flags = with_file(folder, &format!("app_id = 1\nwebhook_secret = \"s\"\n{tables}"));
+    flags.private_key = Some(Secret::new(pem()));
+    flags.serve().map(|serve| serve.resources)
+}
+
+#[test]
+fn what_is_lent_is_read_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("hook.secret");
+    std::fs::write(&file, "a long enough secret of a file\n").unwrap();
+    let lent = serve_with(
+        &folder,
+        &format!(
+            "[commands.deploy]\nrun = [\"/usr/bin/deploy\", \"--env={{{{ environment }}}}\"]\nobserve = [\"/usr/bin/seen\"]\n\
+             env = {{ TOKEN = \"hunter2hunter2\" }}\npass_env = [\"PATH\"]\ndirectory = \"/srv\"\ntimeout = \"90s\"\n\
+             repositories = [\"acme/*\"]\n\
+             [balancers.edge]\naddress = \"unix:/run/haproxy.sock\"\nbackends = [\"web\"]\nrepositories = [\"**\"]\n\
+             [balancers.tcp]\naddress = \"tcp:[::1]:9999\"\ntimeout = \"2s\"\nrepositories = [\"a/b\"]\n\
+             [hooks.fly]\nurl = \"https://x/hook?a=b\"\nsecret_file = \"{}\"\nrepositories = [\"a/b\"]\n",
+            file.display()
+        ),
+    )
+    .unwrap();
+    let command = &lent.commands["deploy"];
+    assert_eq!(command.run, ["/usr/bin/deploy", "--env={{ environment }}"]);
+    assert_eq!(command.env["TOKEN"].expose(), "hunter2hunter2");
+    assert_eq!((command.timeout.as_secs(), command.pass_env.as_slice()), (90, &["PATH".to_owned()][..]));
+    let allowed = |name: &str| command.repositories.allow(&crate::domain::RepoName::parse(name).unwrap());
+    assert!(allowed("Acme/shop") && !allowed("acme2/shop") && !allowed("evil/acme"));
+    assert_eq!(lent.balancers["edge"].address, BalancerAddress::Unix("/run/haproxy.sock".into()));
+    assert_eq!(lent.balancers["tcp"].address, BalancerAddress::Tcp("[::1]:9999".into()));
+    assert_eq!(lent.hooks["fly"].secret.expose(), "a long enough secret of a file");
+    assert!(!format!("{lent:?}").contains("hunter2") && !format!("{lent:?}").contains("long enough"));
+    assert_eq!(serve_with(&folder, "").unwrap(), Resources::default());
+}
+
+#[test]
+fn what_is_lent_wrongly_is_told_without_a_value() {
+    let folder = tempfile::tempdir().unwrap();
+    let command = |more: &str| format!("[commands.x]\nrun = [\"/bin/x\"]\nrepositories = [\"**\"]\n{more}");
+    let hook = |more: &str| format!("[hooks.x]\nrepositories = [\"**\"]\n{more}");
+    for (tables, expected) in [
+        ("[commands.x]\nrun = [\"/bin/x\"]\n".to_owned(), "settings_missing_key"),
+        ("[commands.x]\nrun = [\"/bin/x\"]\nrepositories = []\n".into(), "settings_missing_key"),
+        ("[commands.x]\nrepositories = [\"**\"]\n".into(), "settings_missing_key"),
+        (
+            "[commands.x]\nrun = \"/bin/x hunter2\"\nrepositories = [\"**\"]\n".into(),
+            "settings_wrong_type settings_missing_key",
+        ),
+        ("[commands.x]\nrun = [\"hunter2\"]\nrepositories = [\"**\"]\n".into(), "settings_bad_value"),
+        ("[commands.x]\nrun = [\"/{{ environment }}\"]\nrepositories = [\"**\"]\n".into(), "settings_bad_value"),
+        ("[commands.x]\nrun = [\"/x\", \"{{ hunter2 }}\"]\nrepositories = [\"**\"]\n".into(), "settings_bad_value"),
+        ("[commands.x]\nrun = [\"/x\"]\nrepositories = [\"hunter2[\"]\n".into(), "settings_bad_value"),
+        (command("env = { LOCKKEEPER_RUN = \"hunter2\" }\n"), "settings_bad_value"),
+        (command("env = { A = 3 }\n"), "settings_wrong_type"),
+        (command("pass_env = [\"A=B\"]\n"), "settings_bad_value"),
+        (command("directory = \"hunter2\"\n"), "settings_bad_value"),
+        (command("timeout = \"hunter2\"\n"), "settings_bad_value"),
+        (command("timeout = \"2d\"\n"), "settings_bad_value"),
+        (command("timeuot = \"1m\"\n"), "settings_unknown_key"),
+        ("commands = \"hunter2\"\n".into(), "settings_unknown_key"),
+        ("[commands]\nx = \"hunter2\"\n".into(), "settings_wrong_type"),
+        ("[commands.\"a b\"]\nrun = [\"/x\"]\n".into(), "settings_bad_value"),
+        ("[balancers.x]\naddress = \"hunter2\"\nrepositories = [\"**\"]\n".into(), "settings_bad_value"),
+        ("[balancers.x]\nrepositories = [\"**\"]\n".into(), "settings_missing_key"),
+        (hook("url = \"https://x\"\n"), "settings_missing_key"),
+        (hook("url = \"https://x\"\nsecret = \"hunter2\"\n"), "settings_bad_value"),
+        (hook("url = \"https://x\"\nsecret_file = \"/absent\"\n"), "settings_bad_value"),
+        (hook("url = \"https://u:hunter2@x\"\nsecret = \"hunter2hunter2hunter2\"\n"), "settings_bad_value"),
+    ] {
+        let problems = serve_with(&folder, &tables).unwrap_err();
+        assert_eq!(codes(&problems).join(" "), expected, "{tables}\n{problems:?}");
+        assert!(!format!("{problems:?}").contains("hunter2"), "{problems:?}");
+        assert!(problems.iter().all(|p| !p.fix.is_empty() && p.message.ends_with('.')), "{problems:?}");
+    }
+}

@@ -1,13 +1,12 @@
 //! Reads each setting from where it is set and checks it.
 
-use super::{AddressRange, App, Flags, Local, LogFormat, Secret, file};
+use super::{AddressRange, App, Flags, Local, LogFormat, Resources, Secret, file};
 use crate::domain::Refusal;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub(super) struct Reader<'f> {
     flags: &'f Flags,
-    file: BTreeMap<&'static str, String>,
+    file: file::Contents,
     problems: Vec<Refusal>,
 }
 
@@ -17,6 +16,11 @@ impl<'f> Reader<'f> {
         let named = flags.settings.as_deref().filter(|path| !path.as_os_str().is_empty());
         let file = file::load(named, &mut problems);
         Self { flags, file, problems }
+    }
+
+    /// What only the file can give.
+    pub(super) fn resources(&mut self) -> Resources {
+        std::mem::take(&mut self.file.resources)
     }
 
     /// What was read, unless anything was wrong.
@@ -29,7 +33,7 @@ impl<'f> Reader<'f> {
 
     /// Flag or environment, then file. An empty value counts as not set.
     fn text(&self, given: Option<&str>, key: &str) -> Option<String> {
-        let given = given.map(str::to_owned).or_else(|| self.file.get(key).cloned());
+        let given = given.map(str::to_owned).or_else(|| self.file.values.get(key).cloned());
         given.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
     }
 
@@ -189,7 +193,7 @@ impl<'f> Reader<'f> {
     }
 }
 
-fn host_and_port(text: &str) -> bool {
+pub(super) fn host_and_port(text: &str) -> bool {
     text.rsplit_once(':').is_some_and(|(host, port)| {
         let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
         let named = |h: &str| !h.is_empty() && h.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_".contains(&b));
@@ -197,7 +201,8 @@ fn host_and_port(text: &str) -> bool {
     })
 }
 
-fn read_key(file: &Path) -> std::io::Result<String> {
+/// The start of a small file.
+pub(super) fn read_key(file: &Path) -> std::io::Result<String> {
     use std::io::Read;
     let mut text = String::new();
     std::fs::File::open(file)?.take(64 * 1024).read_to_string(&mut text)?;

@@ -20,6 +20,9 @@ pub(super) fn bring_up(f: &mut Flow, this: &Deployment, leg: &Leg, shown: &mut S
     let end = match this.target {
         Target::Deployment(target) => by_reporter(f, this, leg, target)?,
         Target::Workflow(target) => by_workflow(f, this, leg, target, shown)?,
+        Target::Http(_) | Target::Command(_) => {
+            return Err(refused_step("bring_up", Refusal::us("target_not_wired", "The planned target cannot be used yet.")));
+        }
     };
     if matches!(end, Progress::Done { .. }) {
         shown.progress.push(format!("Brought up: {}", what(&leg.subject)));
@@ -122,7 +125,11 @@ fn by_workflow(
     let subject = &leg.subject;
     let values = values(this, leg, None);
     let offered = target.inputs.is_empty();
-    let inputs = if offered { offer(&values) } else { targets::workflow::inputs(target, &values).map_err(unfilled)? };
+    let inputs = if offered {
+        targets::workflow::offer(&values)
+    } else {
+        targets::workflow::inputs(target, &values).map_err(unfilled)?
+    };
     let branch = &this.ground.facts.default_branch.name;
     let call = Call::Dispatch {
         repo: this.input.repo.clone(),
@@ -169,13 +176,12 @@ pub(in crate::workflow) fn values_of(
         ("ref", subject.tag.as_ref().map_or_else(|| subject.sha.to_string(), ToString::to_string)),
         ("version", subject.version.clone().unwrap_or_default()),
         ("run", ground.run.to_string()),
+        // In place, and everybody at once.
+        ("action", "bring_up".to_owned()),
+        ("slot", String::new()),
+        ("step", "bring_up".to_owned()),
+        ("weight", "100".to_owned()),
     ])
-}
-
-/// Inputs for a workflow whose configuration names none; those that it does not declare are left out.
-fn offer(values: &Values) -> BTreeMap<String, String> {
-    let offered = ["environment", "sha", "ref", "version"];
-    offered.iter().filter_map(|name| Some(((*name).to_owned(), values.get(name)?.clone()))).collect()
 }
 
 fn unfilled(why: String) -> Stop {
