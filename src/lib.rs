@@ -13,6 +13,7 @@ pub mod gates;
 pub mod github;
 pub mod notes;
 pub mod probes;
+pub mod rollout;
 pub mod store;
 
 pub mod plan;

@@ -5,6 +5,7 @@
 //! cannot use is left out, and the environments that name it say so in [`Environment::unsupported`]. A feature that this version cannot enforce is kept in
 //! [`Environment::unsupported`], so that a plan refuses it instead of ignoring it (fail closed).
 
+mod analysis;
 mod format;
 pub mod glob;
 mod later;
@@ -20,6 +21,7 @@ mod shape;
 mod tests;
 mod text;
 
+pub use analysis::{AnalysisPolicy, AnalysisSource, Baseline, HaproxySource, MetricPolicy, NoData, PrometheusSource};
 pub use parse::{Report, SIZE_LIMIT, check, parse};
 pub use reference::reference;
 pub use schema::json_schema;

@@ -8,6 +8,7 @@ mod facts;
 mod ids;
 mod names;
 mod refusal;
+mod sample;
 mod time;
 mod world;
 
@@ -16,6 +17,7 @@ pub use facts::{CommitFacts, DeploymentInfo, DeploymentStatusInfo, Recheck, TagN
 pub use ids::{DeliveryId, InstallationId, RepoId, RunId, UserId};
 pub use names::{EnvName, NameError, RepoName, Sha, Tag};
 pub use refusal::{Blame, Refusal};
+pub use sample::{Number, Sample};
 pub use time::Millis;
 pub use world::{
     Ancestry, BranchRef, CheckItem, CheckSource, CheckState, Commit, FileAt, PullRequest, Range, ReleaseInfo, RepoRef, TagRef,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// A module imports only modules of lower levels; modules of one level never import each other.
-const LEVELS: [(&str, u8); 16] = [
+const LEVELS: [(&str, u8); 17] = [
     ("domain", 0),
     ("config", 1),
     ("expect", 1),
@@ -14,6 +14,7 @@ const LEVELS: [(&str, u8); 16] = [
     ("github", 2),
     ("notes", 2),
     ("probes", 2),
+    ("rollout", 2),
     ("store", 2),
     ("plan", 3),
     ("targets", 3),
@@ -46,7 +47,8 @@ const EXCLUSIVE: [(&str, &[&str]); 9] = [
 ];
 
 /// No `async`, no runtime, no client, no clock.
-const PURE: [&str; 10] = ["domain", "config", "expect", "notes", "gates", "flow", "plan", "actions", "workflow", "render"];
+const PURE: [&str; 11] =
+    ["domain", "config", "expect", "notes", "gates", "rollout", "flow", "plan", "actions", "workflow", "render"];
 const CLOCKS: [[&str; 2]; 4] = [["SystemTime", "now"], ["Instant", "now"], ["Timestamp", "now"], ["Zoned", "now"]];
 
 const FILE_LINES: usize = 400;
