@@ -12,6 +12,7 @@ mod later;
 mod links;
 mod lower;
 mod parse;
+mod query;
 mod raw;
 mod raw_gate;
 mod reference;
@@ -23,6 +24,7 @@ mod text;
 
 pub use analysis::{AnalysisPolicy, AnalysisSource, Baseline, HaproxySource, MetricPolicy, NoData, PrometheusSource};
 pub use parse::{Report, SIZE_LIMIT, check, parse};
+pub use query::{QUERY_PLACEHOLDERS, fill_query};
 pub use reference::reference;
 pub use schema::json_schema;
 pub use shape::ValidateExpression;
