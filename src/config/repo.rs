@@ -4,12 +4,14 @@
 //! an environment) and all its patterns and expressions parse. A feature that this version cannot enforce is kept in
 //! [`Environment::unsupported`], so that a plan refuses it instead of ignoring it (fail closed).
 
+mod analysis;
 mod format;
 pub mod glob;
 mod later;
 mod links;
 mod lower;
 mod parse;
+mod query;
 mod raw;
 mod raw_gate;
 mod reference;
@@ -20,8 +22,10 @@ mod shape;
 mod tests;
 mod text;
 
+pub use analysis::{AnalysisPolicy, AnalysisSource, Baseline, HaproxySource, MetricPolicy, NoData, PrometheusSource};
 pub use format::duration;
 pub use parse::{Report, SIZE_LIMIT, check, parse};
+pub use query::{QUERY_PLACEHOLDERS, fill_query};
 pub use reference::reference;
 pub use schema::json_schema;
 pub use shape::ValidateExpression;

@@ -9,6 +9,7 @@ mod ids;
 mod ledger;
 mod names;
 mod refusal;
+mod sample;
 mod slot;
 mod time;
 mod world;
@@ -19,6 +20,7 @@ pub use ids::{DeliveryId, InstallationId, RepoId, RunId, UserId};
 pub use ledger::{EnvPlace, EnvironmentRecord, Hold, HoldKind, InQueue, Lease, LedgerEntry, NewHold};
 pub use names::{EnvName, NameError, RepoName, Sha, Tag};
 pub use refusal::{Blame, Refusal};
+pub use sample::{Number, Sample};
 pub use slot::{PerSlot, Slot};
 pub use time::Millis;
 pub use world::{

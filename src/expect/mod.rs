@@ -25,7 +25,24 @@ use std::sync::Arc;
 pub const LONGEST: usize = 2_048;
 
 /// What an expression may name. Which of them are known depends on who evaluates.
-pub const NAMES: [&str; 9] = ["status", "body", "headers", "latency_ms", "version", "sha", "environment", "value", "result"];
+pub const NAMES: [&str; 16] = [
+    "status",
+    "body",
+    "headers",
+    "latency_ms",
+    "version",
+    "sha",
+    "environment",
+    "value",
+    "result",
+    "baseline",
+    "error_rate",
+    "errors",
+    "requests",
+    "server",
+    "protocol",
+    "tools",
+];
 
 /// A checked expression.
 #[derive(Clone, Debug)]

@@ -6,6 +6,7 @@
 
 use super::guard::{AllowList, port_is_open};
 use super::names::{self, Blocked, Guarded, Lookup, Nowhere};
+use super::text::{millis, short, shown};
 use crate::domain::Refusal;
 use crate::expect::{self, Expression, Variables};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, LOCATION};
@@ -302,25 +303,6 @@ fn find<T: Error + 'static>(error: &reqwest::Error) -> Option<&T> {
     found
 }
 
-/// For people: without query, fragment and credentials, which may be nobody's business; in one short line.
-fn shown(url: &str) -> String {
-    let Ok(mut url) = Url::parse(url) else { return "The `url`".into() };
-    url.set_query(None);
-    url.set_fragment(None);
-    // Fails only for addresses that cannot have them.
-    let _ = url.set_username("").and_then(|()| url.set_password(None));
-    short(url.as_str())
-}
-
-fn short(text: &str) -> String {
-    let clean: String = text.chars().map(|c| if c.is_control() || c == '`' { ' ' } else { c }).collect();
-    if clean.chars().count() <= 160 { clean } else { clean.chars().take(159).chain(['…']).collect() }
-}
-
-fn millis(start: Instant) -> u64 {
-    u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX)
-}
-
 impl ProbeReport {
     fn not(code: &str, reason: String, fix: impl Into<String>) -> Self {
         Self { ok: false, code: code.into(), status: None, latency_ms: 0, reason, fix: fix.into(), hopeless: false }
@@ -331,4 +313,4 @@ impl ProbeReport {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -1,3 +1,4 @@
-//! How a version takes over: the states of one deployment and the verdicts that move it. Pure: fed with events and samples.
+//! How a version takes over: the states of one deployment ([`machine`]) and what samples say about it ([`analysis`]). Pure.
 
+pub mod analysis;
 pub mod machine;

@@ -15,6 +15,7 @@ mod merge;
 mod notes;
 mod operator;
 mod process;
+mod prometheus;
 mod readme;
 mod reconcile;
 mod release;

@@ -5,7 +5,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 /// Answers every request with what `answer` makes of the request's head; returns the port.
-async fn serve(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> u16 {
+pub(in crate::probes) async fn serve(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let answer = Arc::new(answer);
@@ -32,7 +32,7 @@ async fn serve(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> u16 {
     port
 }
 
-fn answer(status: u16, head: &str, body: &str) -> String {
+pub(in crate::probes) fn answer(status: u16, head: &str, body: &str) -> String {
     format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n{head}\r\n{body}", body.len())
 }
 
