@@ -1,7 +1,7 @@
 //! Deploy: a commit goes to an environment.
 
 use super::publish::config_digest;
-use crate::config::repo::{Environment, GatePolicy, RepoConfig, Target, default_gates};
+use crate::config::repo::{CONFIG_PATH, Environment, GatePolicy, RepoConfig, Target, default_gates};
 use crate::domain::{Actor, EnvName, Refusal, RepoName, RepoRef, Sha, Tag};
 use crate::plan::{Pin, Plan, PlannedStep, Work};
 use schemars::JsonSchema;
@@ -98,9 +98,9 @@ fn enforceable(environment: &Environment) -> Result<(), Refusal> {
 fn unknown(env: &EnvName, config: &RepoConfig) -> Refusal {
     let known: Vec<&str> = config.environments.iter().map(|e| e.name.as_str()).collect();
     let fix = if known.is_empty() {
-        "Add it to .github/lockkeeper.toml on the default branch.".to_owned()
+        format!("Add it to {CONFIG_PATH} on the default branch.")
     } else {
-        format!("Use one of {}, or add it to .github/lockkeeper.toml on the default branch.", known.join(", "))
+        format!("Use one of {}, or add it to {CONFIG_PATH} on the default branch.", known.join(", "))
     };
     Refusal::user("unknown_environment", format!("There is no environment {env}."), fix)
 }
@@ -109,6 +109,6 @@ fn no_target(environment: &Environment) -> Refusal {
     Refusal::user(
         "unknown_target",
         format!("{} names the target {}, which does not exist.", environment.name, environment.target),
-        format!("Add [targets.{}] to .github/lockkeeper.toml.", environment.target),
+        format!("Add [targets.{}] to {CONFIG_PATH}.", environment.target),
     )
 }

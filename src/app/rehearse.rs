@@ -4,7 +4,7 @@
 
 use super::narrator::{Narrator, print};
 use super::stage::{Stage, broken, helpers};
-use crate::config::repo::{self, RepoConfig, Target};
+use crate::config::repo::{self, CONFIG_PATH, RepoConfig, Target};
 use crate::domain::{Refusal, RepoName, Sha, Tag};
 use crate::sandbox::{CommitSeed, RepoHandle, SandboxError};
 use crate::surfaces::cli::rehearse::Args;
@@ -12,7 +12,6 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-const CONFIG: &str = ".github/lockkeeper.toml";
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Exit code 0 when the tag would be released, 1 when it would be refused, 2 for bad input.
@@ -82,9 +81,9 @@ fn place(copy: &RepoHandle, tag: &Tag, at: Option<&str>) -> Result<Sha, Refusal>
 
 /// The configuration as it stands in the folder, committed or not.
 fn own_config(copy: &RepoHandle, path: &Path) -> Result<RepoConfig, Refusal> {
-    let Ok(text) = std::fs::read_to_string(path.join(CONFIG)) else { return Ok(RepoConfig::default()) };
+    let Ok(text) = std::fs::read_to_string(path.join(CONFIG_PATH)) else { return Ok(RepoConfig::default()) };
     let branch = copy.default_branch();
-    copy.commit(&branch, CommitSeed::new("chore: the configuration as it stands").file(CONFIG, &text)).map_err(broken)?;
+    copy.commit(&branch, CommitSeed::new("chore: the configuration as it stands").file(CONFIG_PATH, &text)).map_err(broken)?;
     // Its mistakes are told by the run itself.
     Ok(repo::parse(&text, &|_| Ok(())).unwrap_or_default())
 }

@@ -12,7 +12,7 @@ use crate::actions::deploy::{self, Subject};
 use crate::actions::outcome::{CheckReport, Gates, HealthReport, Outcome, Planned, Validated, Written};
 use crate::actions::publish::{self, ReadTag};
 use crate::actions::{Action, outcome};
-use crate::config::repo::{GatePolicy, HealthCheck, RepoConfig};
+use crate::config::repo::{CONFIG_PATH, GatePolicy, HealthCheck, RepoConfig};
 use crate::domain::{Actor, EnvName, Millis, Recheck, Refusal, RepoRef, Sha, Tag};
 use crate::flow::{Flow, Stop, Workflow};
 use crate::notes::tags::{ParsedTag, Scheme};
@@ -147,7 +147,7 @@ impl Look<'_> {
     fn version_of(&self, tag: &Tag) -> Result<(Scheme, ParsedTag), Stop> {
         ground::read_tag(self.config, tag).map_err(refused)?.ok_or_else(|| {
             let text = format!("The tag {tag} is listed under `ignore`, so Lockkeeper leaves it alone.");
-            refused(Refusal::user("tag_ignored", text, "Remove it from `ignore` in `[release]` of .github/lockkeeper.toml."))
+            refused(Refusal::user("tag_ignored", text, format!("Remove it from `ignore` in `[release]` of {CONFIG_PATH}.")))
         })
     }
 

@@ -1,10 +1,10 @@
 //! An open pull request: what merging it would do to the next version and the notes, and whether it breaks the
 //! configuration. Each is a check run on the pull request's head.
 
-use super::ground::{self, CONFIG_PATH};
+use super::ground;
 use super::range;
 use super::report::{Outcome, State};
-use crate::config::repo;
+use crate::config::repo::{self, CONFIG_PATH};
 use crate::domain::{Millis, RepoRef, Sha};
 use crate::expect;
 use crate::flow::{Flow, StepFailure, Stop, Workflow};

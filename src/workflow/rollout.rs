@@ -2,7 +2,7 @@
 
 use super::deploy::{Deployment, Shown, refused_step};
 use crate::actions::deploy::Subject;
-use crate::config::repo::{DeploymentTarget, Environment, Target, WorkflowTarget};
+use crate::config::repo::{CONFIG_PATH, DeploymentTarget, Environment, Target, WorkflowTarget};
 use crate::domain::{DeploymentStatusInfo, Millis, Refusal, WorkflowRunInfo};
 use crate::flow::{Flow, Stop, Waited};
 use crate::plan::{Call, DispatchMade, Ground};
@@ -165,6 +165,6 @@ fn offer(values: &Values) -> BTreeMap<String, String> {
 }
 
 fn unfilled(why: String) -> Stop {
-    let fix = "Mend the inputs of the target in .github/lockkeeper.toml.";
+    let fix = format!("Mend the inputs of the target in {CONFIG_PATH}.");
     refused_step("dispatch", Refusal::user("inputs_invalid", format!("The workflow's inputs cannot be filled in: {why}."), fix))
 }

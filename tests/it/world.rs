@@ -5,6 +5,7 @@
 
 use lockkeeper::app::{Server, Tuning};
 use lockkeeper::config::Secret;
+use lockkeeper::config::repo::CONFIG_PATH;
 use lockkeeper::config::settings::{AddressRange, App, Local, LogFormat, Serve};
 use lockkeeper::domain::Sha;
 use lockkeeper::engine::host::Options;
@@ -48,7 +49,7 @@ impl Setup {
     }
     /// `.github/lockkeeper.toml` on the default branch.
     pub fn config(self, text: &str) -> Self {
-        self.file(".github/lockkeeper.toml", text)
+        self.file(CONFIG_PATH, text)
     }
     pub fn file(mut self, path: &str, text: &str) -> Self {
         self.files.push((path.to_owned(), text.to_owned()));

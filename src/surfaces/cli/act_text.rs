@@ -4,6 +4,7 @@ use super::table::{facts, plain, table};
 use crate::actions::outcome::{
     Active, Gates, HealthReport, Live, Outcome, Overview, Planned, QuotaLeft, RepoOverview, Started, Validated, Written,
 };
+use crate::config::repo::CONFIG_PATH;
 use crate::domain::{EnvName, Sha, Tag};
 use crate::gates::{Status, Verdict};
 
@@ -60,7 +61,7 @@ fn validation(validated: &Validated) -> String {
 
 fn health(report: &HealthReport) -> String {
     if report.checks.is_empty() {
-        return format!("{} has no health checks in .github/lockkeeper.toml.\n", report.environment);
+        return format!("{} has no health checks in {CONFIG_PATH}.\n", report.environment);
     }
     let rows: Vec<Vec<String>> = report
         .checks
