@@ -19,6 +19,7 @@ use crate::actions::{self, deploy, health, publish, status, validate};
 use crate::config::repo::{self, RepoConfig};
 use crate::config::settings;
 use crate::domain::Refusal;
+use crate::expect;
 use clap::{Parser, Subcommand};
 use std::io::Write;
 use std::path::Path;
@@ -100,6 +101,11 @@ pub fn fail_settings(problems: &[Refusal]) -> ExitCode {
     ExitCode::from(settings::EXIT_CODE)
 }
 
+/// Whether the text is an expression that health checks understand.
+fn expression(text: &str) -> Result<(), String> {
+    expect::compile(text).map(drop)
+}
+
 fn read_text(path: &Path) -> Result<String, Refusal> {
     let problem = |why: String| {
         Refusal::user(
@@ -112,9 +118,9 @@ fn read_text(path: &Path) -> Result<String, Refusal> {
     String::from_utf8(bytes).map_err(|_| problem("it is not UTF-8 text".to_owned()))
 }
 
-/// A `.github/lockkeeper.toml` for its names and patterns; expressions are not judged here.
+/// A `.github/lockkeeper.toml`, judged as `lockkeeper check` does.
 fn read_repo_config(path: &Path) -> Result<RepoConfig, Refusal> {
-    repo::parse(&read_text(path)?, &|_| Ok(())).map_err(|problems| {
+    repo::parse(&read_text(path)?, &expression).map_err(|problems| {
         let first = problems.0.first().map(|p| format!(" First: line {}, column {}: {}", p.line, p.column, p.message));
         let message = format!("{} has {} problems.{}", path.display(), problems.0.len(), first.unwrap_or_default());
         Refusal::user("config_invalid", message, "Run `lockkeeper check` on it to see them all.")
