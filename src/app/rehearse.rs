@@ -35,7 +35,7 @@ async fn show(args: &Args) -> Result<bool, Refusal> {
     let stage = Stage::set(true).await?;
     let name = name_of(&args.repo);
     print(&format!("A copy of {} as {name}; nothing of this reaches GitHub or your repository.\n\n", args.repo.display()));
-    let copy = stage.github.import_repo(name.as_str(), &args.repo).map_err(broken)?;
+    let copy = stage.github.import_repo(name.as_str(), &args.repo).map_err(|why| unreadable(&args.repo, &why))?;
     let at = place(&copy, &tag, args.at.as_deref())?;
     let config = own_config(&copy, &args.repo)?;
     let helper = tokio::spawn(helpers(copy.clone(), reporter(&config), Duration::from_millis(20)));
@@ -44,6 +44,11 @@ async fn show(args: &Args) -> Result<bool, Refusal> {
     print(&verdict(&copy, &at));
     stage.strike().await;
     Ok(well)
+}
+
+fn unreadable(path: &Path, why: &SandboxError) -> Refusal {
+    let text = format!("{} cannot be copied as a git repository: {why}.", path.display());
+    Refusal::user("repository_unreadable", text, "Give the folder of a git repository that has a commit with --repo.")
 }
 
 /// `owner/name` from the folder; the owner is nobody.
