@@ -12,6 +12,7 @@ mod door;
 mod health;
 mod merge;
 mod notes;
+mod notes_config;
 mod operator;
 mod process;
 mod readme;
