@@ -18,6 +18,7 @@ mod operator;
 mod process;
 mod readme;
 mod reconcile;
+mod rehearse;
 mod release;
 mod sandbox;
 mod tags;
