@@ -16,6 +16,7 @@ mod notes;
 mod notes_config;
 mod operator;
 mod process;
+mod range;
 mod readme;
 mod reconcile;
 mod rehearse;
