@@ -10,6 +10,7 @@ mod deploy;
 mod deploy_trouble;
 mod doctor;
 mod door;
+mod enterprise;
 mod health;
 mod merge;
 mod notes;
