@@ -8,6 +8,7 @@ mod chaos;
 mod deliveries;
 mod deploy;
 mod deploy_trouble;
+mod disk;
 mod doctor;
 mod door;
 mod enterprise;
