@@ -2,6 +2,7 @@
 
 use clap::Parser;
 use lockkeeper::actions::Action;
+use lockkeeper::actions::control::Verb;
 use lockkeeper::app;
 use lockkeeper::notes::sandboxed;
 use lockkeeper::surfaces::cli::{Cli, Command, act, check, deliveries, notes, runs, schema, tags};
@@ -20,7 +21,14 @@ fn main() -> ExitCode {
         Command::Deliveries(args) => deliveries::run(args),
         Command::Runs(args) => runs::run(args),
         Command::Publish(args) => act::run(args, Action::Publish),
-        Command::Deploy(args) => act::run(args, Action::Deploy),
+        Command::Deploy(args) => act::follow(args, Action::Deploy),
+        Command::Rollback(args) => act::follow(args, Action::Rollback),
+        Command::Pause(args) => act::run(args, |steer| Action::Control(steer.with(Verb::Pause))),
+        Command::Resume(args) => act::run(args, |steer| Action::Control(steer.with(Verb::Resume))),
+        Command::Promote(args) => act::run(args, |steer| Action::Control(steer.with(Verb::Promote))),
+        Command::Abort(args) => act::run(args, |steer| Action::Control(steer.with(Verb::Abort))),
+        Command::Lock(args) => act::run(args, Action::Lock),
+        Command::Unlock(args) => act::run(args, Action::Unlock),
         Command::Validate(args) => act::run(args, Action::Validate),
         Command::Health(args) => act::run(args, Action::Health),
         Command::Preview(args) => act::run(args, Action::Notes),

@@ -1,7 +1,7 @@
 //! Deploy: a commit goes to an environment.
 
 use super::publish::config_digest;
-use crate::config::repo::{Environment, GatePolicy, RepoConfig, Rollback, Strategy, Target, Traffic, default_gates};
+use crate::config::repo::{CONFIG_PATH, Environment, GatePolicy, RepoConfig, Strategy, Target, Traffic, default_gates};
 use crate::domain::{Actor, EnvName, Refusal, RepoName, RepoRef, Sha, Tag};
 use crate::plan::{Pin, Plan, PlannedStep, Work};
 use schemars::JsonSchema;
@@ -20,6 +20,22 @@ pub struct Deploy {
     #[arg(long = "ref")]
     #[serde(rename = "ref")]
     pub git_ref: Option<String>,
+    /// Deploy exactly what is live in this environment
+    #[arg(long, conflicts_with = "git_ref", value_parser = |s: &str| EnvName::parse(s))]
+    #[serde(default)]
+    pub from: Option<EnvName>,
+    /// Move users in another way than the environment's own: direct, blue_green or gradual
+    #[arg(long)]
+    #[serde(default)]
+    pub strategy: Option<String>,
+    /// Why, for the record; also goes ahead where a rollback holds this version back
+    #[arg(long)]
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// Wait for a lock of the environment to end instead of being refused
+    #[arg(long)]
+    #[serde(default)]
+    pub wait: bool,
     /// Say what would happen and stop
     #[arg(long)]
     #[serde(default)]
@@ -105,7 +121,6 @@ fn wired(environment: &Environment, target: &Target) -> Result<(), Refusal> {
     let mut keys = Vec::new();
     keys.extend((environment.strategy != Strategy::Direct).then_some("strategy"));
     keys.extend((environment.traffic != Traffic::Target).then_some("traffic"));
-    keys.extend((environment.rollback != Rollback::Manual).then_some("rollback"));
     keys.extend(matches!(target, Target::Http(_) | Target::Command(_)).then_some("its target"));
     if keys.is_empty() { Ok(()) } else { Err(not_available(environment, &keys.join(", "))) }
 }
@@ -129,9 +144,9 @@ fn not_available(environment: &Environment, keys: &str) -> Refusal {
 fn unknown(env: &EnvName, config: &RepoConfig) -> Refusal {
     let known: Vec<&str> = config.environments.iter().map(|e| e.name.as_str()).collect();
     let fix = if known.is_empty() {
-        "Add it to .github/lockkeeper.toml on the default branch.".to_owned()
+        format!("Add it to {CONFIG_PATH} on the default branch.")
     } else {
-        format!("Use one of {}, or add it to .github/lockkeeper.toml on the default branch.", known.join(", "))
+        format!("Use one of {}, or add it to {CONFIG_PATH} on the default branch.", known.join(", "))
     };
     Refusal::user("unknown_environment", format!("There is no environment {env}."), fix)
 }
@@ -140,6 +155,6 @@ fn no_target(environment: &Environment) -> Refusal {
     Refusal::user(
         "unknown_target",
         format!("{} names the target {}, which does not exist.", environment.name, environment.target),
-        format!("Add [targets.{}] to .github/lockkeeper.toml.", environment.target),
+        format!("Add [targets.{}] to {CONFIG_PATH}.", environment.target),
     )
 }

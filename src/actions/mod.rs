@@ -3,8 +3,10 @@
 //! Invariant: every door builds one of these requests; what an action may do follows from its [`Traits`], never from the
 //! door that it came through.
 
+pub mod control;
 pub mod deploy;
 pub mod health;
+pub mod lock;
 pub mod notes;
 pub mod outcome;
 pub mod publish;
@@ -26,6 +28,10 @@ pub enum Action {
     Health(health::Health),
     Notes(notes::Notes),
     Status(status::Status),
+    Rollback(rollback::Rollback),
+    Control(control::Control),
+    Lock(lock::Lock),
+    Unlock(lock::Unlock),
 }
 
 /// What an action may do to the world.
@@ -47,10 +53,14 @@ impl Action {
             Self::Health(_) => "health",
             Self::Notes(_) => "notes",
             Self::Status(_) => "status",
+            Self::Rollback(_) => "rollback",
+            Self::Control(_) => "control",
+            Self::Lock(_) => "lock",
+            Self::Unlock(_) => "unlock",
         }
     }
 
-    /// The repository that it is about; nothing for all of them.
+    /// The repository that it is about; nothing for all of them, or where a run says it.
     pub fn repo(&self) -> Option<&RepoName> {
         match self {
             Self::Publish(ask) => Some(&ask.repo),
@@ -59,13 +69,17 @@ impl Action {
             Self::Health(ask) => Some(&ask.repo),
             Self::Notes(ask) => Some(&ask.repo),
             Self::Status(ask) => ask.repo.as_ref(),
+            Self::Rollback(ask) => Some(&ask.repo),
+            Self::Control(_) => None,
+            Self::Lock(ask) => Some(&ask.repo),
+            Self::Unlock(ask) => Some(&ask.repo),
         }
     }
 
     pub fn traits(&self) -> Traits {
         match self {
-            Self::Publish(_) => Traits { read_only: false, destructive: false },
-            Self::Deploy(_) => Traits { read_only: false, destructive: true },
+            Self::Publish(_) | Self::Lock(_) | Self::Unlock(_) => Traits { read_only: false, destructive: false },
+            Self::Deploy(_) | Self::Rollback(_) | Self::Control(_) => Traits { read_only: false, destructive: true },
             Self::Validate(_) | Self::Health(_) | Self::Notes(_) | Self::Status(_) => {
                 Traits { read_only: true, destructive: false }
             }

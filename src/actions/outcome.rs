@@ -1,6 +1,7 @@
 //! What each action answers: the same for every door.
 
-use crate::domain::{EnvName, Millis, RepoName, RunId, Sha, Tag};
+use super::control::Verb;
+use crate::domain::{EnvName, Hold, Millis, RepoName, RunId, Sha, Tag};
 use crate::gates::{self, Status as GateStatus, Verdict};
 use crate::plan::{Digest, Plan};
 use serde::{Deserialize, Serialize};
@@ -8,14 +9,17 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Outcome {
-    /// Publish or Deploy with `dry_run`.
+    /// Publish, Deploy or Rollback with `dry_run`.
     Planned(Box<Planned>),
-    /// Publish or Deploy.
+    /// Publish, Deploy or Rollback.
     Started(Box<Started>),
     Validated(Validated),
     Health(HealthReport),
     Notes(Written),
     Status(Overview),
+    /// Lock or Unlock.
+    Locks(Locked),
+    Steered(Steered),
 }
 
 /// What would happen now, and what stands in the way.
@@ -38,6 +42,22 @@ pub struct Started {
     pub plan: Digest,
     /// As they stood when it was asked for.
     pub gates: Gates,
+}
+
+/// What keeps deployments out of an environment now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Locked {
+    pub environment: EnvName,
+    pub holds: Vec<Hold>,
+    /// How many were ended.
+    pub ended: usize,
+}
+
+/// A run that was told something.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Steered {
+    pub run: RunId,
+    pub verb: Verb,
 }
 
 /// Answers of gates at one moment.
@@ -110,8 +130,10 @@ pub struct RepoOverview {
     pub repo: RepoName,
     /// The newest release that we made.
     pub release: Option<Live>,
-    /// By our own ledger: the newest deployment of each environment that succeeded.
+    /// By our own ledger: what each environment runs.
     pub live: Vec<Live>,
+    /// What keeps deployments out of environments.
+    pub holds: Vec<Hold>,
     pub active: Vec<Active>,
 }
 

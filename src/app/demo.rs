@@ -2,6 +2,7 @@
 
 use super::narrator::{Narrator, print};
 use super::stage::{Stage, broken, helpers};
+use crate::config::repo::CONFIG_PATH;
 use crate::domain::{Refusal, Sha};
 use crate::sandbox::{CommitSeed, RepoHandle, RepoSeed, SandboxError};
 use crate::surfaces::cli::demo::Args;
@@ -64,7 +65,7 @@ fn shop(stage: &Stage) -> Result<RepoHandle, SandboxError> {
         CommitSeed::new("feat: open the shop (#1)").author("ann").file("shop.txt", "open").date(day(0)),
         CommitSeed::new("chore: deploy with Lockkeeper (#2)")
             .author("ann")
-            .file(".github/lockkeeper.toml", CONFIG)
+            .file(CONFIG_PATH, CONFIG)
             .date(day(1))
             .tagged("v1.0.0"),
         CommitSeed::new("feat(cart): remember it for a week (#3)").author("ben").file("cart.txt", "week").date(day(3)),

@@ -4,7 +4,7 @@
 
 use super::narrator::{Narrator, print};
 use super::stage::{Stage, broken, helpers};
-use crate::config::repo::{self, RepoConfig, Target};
+use crate::config::repo::{self, CONFIG_PATH, RepoConfig, Target};
 use crate::domain::{Refusal, RepoName, Sha, Tag};
 use crate::sandbox::{CommitSeed, RepoHandle, SandboxError};
 use crate::surfaces::cli::rehearse::Args;
@@ -12,7 +12,6 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-const CONFIG: &str = ".github/lockkeeper.toml";
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Exit code 0 when the tag would be released, 1 when it would be refused, 2 for bad input.
@@ -36,7 +35,7 @@ async fn show(args: &Args) -> Result<bool, Refusal> {
     let stage = Stage::set(true).await?;
     let name = name_of(&args.repo);
     print(&format!("A copy of {} as {name}; nothing of this reaches GitHub or your repository.\n\n", args.repo.display()));
-    let copy = stage.github.import_repo(name.as_str(), &args.repo).map_err(broken)?;
+    let copy = stage.github.import_repo(name.as_str(), &args.repo).map_err(|why| unreadable(&args.repo, &why))?;
     let at = place(&copy, &tag, args.at.as_deref())?;
     let config = own_config(&copy, &args.repo)?;
     let helper = tokio::spawn(helpers(copy.clone(), reporter(&config), Duration::from_millis(20)));
@@ -45,6 +44,11 @@ async fn show(args: &Args) -> Result<bool, Refusal> {
     print(&verdict(&copy, &at));
     stage.strike().await;
     Ok(well)
+}
+
+fn unreadable(path: &Path, why: &SandboxError) -> Refusal {
+    let text = format!("{} cannot be copied as a git repository: {why}.", path.display());
+    Refusal::user("repository_unreadable", text, "Give the folder of a git repository that has a commit with --repo.")
 }
 
 /// `owner/name` from the folder; the owner is nobody.
@@ -82,9 +86,9 @@ fn place(copy: &RepoHandle, tag: &Tag, at: Option<&str>) -> Result<Sha, Refusal>
 
 /// The configuration as it stands in the folder, committed or not.
 fn own_config(copy: &RepoHandle, path: &Path) -> Result<RepoConfig, Refusal> {
-    let Ok(text) = std::fs::read_to_string(path.join(CONFIG)) else { return Ok(RepoConfig::default()) };
+    let Ok(text) = std::fs::read_to_string(path.join(CONFIG_PATH)) else { return Ok(RepoConfig::default()) };
     let branch = copy.default_branch();
-    copy.commit(&branch, CommitSeed::new("chore: the configuration as it stands").file(CONFIG, &text)).map_err(broken)?;
+    copy.commit(&branch, CommitSeed::new("chore: the configuration as it stands").file(CONFIG_PATH, &text)).map_err(broken)?;
     // Its mistakes are told by the run itself.
     Ok(repo::parse(&text, &|_| Ok(())).unwrap_or_default())
 }

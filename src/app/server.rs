@@ -173,7 +173,7 @@ async fn start_host(settings: &Serve, tuning: &Tuning, store: &Store, github: &G
 
 /// Where people see repositories, by the address of the API.
 fn site(api_url: &str) -> String {
-    match api_url.strip_suffix("/api/v3") {
+    match api_url.trim_end_matches('/').strip_suffix("/api/v3") {
         Some(ghes) => ghes.to_owned(),
         None => "https://github.com".to_owned(),
     }

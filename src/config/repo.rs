@@ -36,6 +36,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+/// Where the file is in a repository.
+pub const CONFIG_PATH: &str = ".github/lockkeeper.toml";
+
 /// The whole file; [`RepoConfig::default`] is what a repository without the file gets.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RepoConfig {

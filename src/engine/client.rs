@@ -5,26 +5,28 @@
 //!
 //! Known race: between the plan and the run's own first read the world can change; the run reads and judges again.
 
+mod people;
 mod status;
 
 use super::accept::{Accept, Asked, outcome as ended};
 use super::host::{Host, NewRun};
 use crate::actions::Action;
-use crate::actions::deploy::Subject as Deployed;
+use crate::actions::deploy::{Deploy, Subject as Deployed};
 use crate::actions::outcome::{Live, Outcome, Planned, Started};
-use crate::domain::{Actor, EnvName, Refusal, RepoName, RepoRef, RunId, Sha, Tag};
+use crate::actions::rollback;
+use crate::domain::{Actor, EnvName, EnvPlace, LedgerEntry, Refusal, RepoName, RepoRef, RunId, Sha, Tag};
 use crate::flow;
 use crate::github::GitHub;
 use crate::store::audit::{self, Record};
-use crate::store::runs::{Filter, Run, RunState, Subject};
-use crate::store::{Rx, Store, StoreError, Tx, repos, runs, steps};
+use crate::store::runs::{Run, Subject};
+use crate::store::{Rx, Store, StoreError, Tx, ledger, repos, steps};
 use crate::workflow::{State, deploy, look};
 use std::time::Duration;
 
 /// How long somebody waits at a door for an answer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How many ended deployments of an environment are looked through for the one that is live.
+/// How many entries of an environment's ledger are looked through.
 const RECENT: u32 = 100;
 
 /// Cheap to clone; one for each door.
@@ -43,6 +45,8 @@ struct At {
     tag: Option<Tag>,
     sha: Option<Sha>,
     url: Option<String>,
+    /// What our ledger says of it, where it has been live.
+    subject: Option<Deployed>,
 }
 
 impl Client {
@@ -59,7 +63,9 @@ impl Client {
             Err(refusal) => Err(refusal.clone()),
             Ok(repo) => self.decide(&action, repo.as_ref(), &actor).await,
         };
-        if matches!(done, Ok(Outcome::Started(_))) {
+        // These have written their row with what they did.
+        let by_itself = matches!(action, Action::Lock(_) | Action::Unlock(_) | Action::Control(_)) && repo.is_ok();
+        if by_itself || matches!(done, Ok(Outcome::Started(_))) {
             return done;
         }
         let record = self.record(&action, &actor, repo.ok().flatten().as_ref(), &done);
@@ -68,10 +74,12 @@ impl Client {
     }
 
     async fn decide(&self, action: &Action, repo: Option<&RepoRef>, actor: &Actor) -> Result<Outcome, Refusal> {
-        let (Action::Publish(_) | Action::Deploy(_) | Action::Validate(_) | Action::Health(_) | Action::Notes(_), Some(repo)) =
-            (action, repo)
-        else {
-            return self.overview(repo.cloned()).await.map(Outcome::Status);
+        let repo = match (action, repo) {
+            (Action::Lock(ask), Some(repo)) => return self.lock(action, ask, repo, actor).await,
+            (Action::Unlock(ask), Some(repo)) => return self.unlock(action, ask, repo, actor).await,
+            (Action::Control(ask), _) => return self.steer(action, ask, actor).await,
+            (Action::Status(_), _) | (_, None) => return self.overview(repo.cloned()).await.map(Outcome::Status),
+            (_, Some(repo)) => repo,
         };
         let at = self.at(action, repo).await?;
         let looked = self.look(action, repo, at, actor).await?;
@@ -83,6 +91,12 @@ impl Client {
             }
             (Action::Deploy(ask), Outcome::Planned(planned)) if !ask.dry_run => {
                 let input = self.deploy_input(repo, &ask.environment, &planned, actor);
+                let input = deploy::Input { reason: ask.reason.clone(), wait: ask.wait, ..input };
+                self.start(action, actor, *planned, move |accept| accept.deploy(&input)).await
+            }
+            (Action::Rollback(ask), Outcome::Planned(planned)) if !ask.dry_run => {
+                let input = self.deploy_input(repo, &ask.environment, &planned, actor);
+                let input = deploy::Input { rollback: true, reason: Some(ask.reason.clone()), ..input };
                 self.start(action, actor, *planned, move |accept| accept.deploy(&input)).await
             }
             (_, looked) => Ok(looked),
@@ -104,37 +118,48 @@ impl Client {
         match action {
             Action::Publish(ask) => Ok(At { tag: Some(ask.tag.clone()), ..At::default() }),
             Action::Notes(ask) => Ok(At { tag: Some(ask.tag.clone()), ..At::default() }),
+            Action::Deploy(Deploy { from: Some(from), .. }) => {
+                let live = self.entries(repo, from).await?.into_iter().find(|entry| entry.until.is_none());
+                let live = live.ok_or_else(|| nothing_live(from))?;
+                Ok(At { tag: live.tag, sha: Some(live.sha), ..At::default() })
+            }
             Action::Deploy(ask) => named(ask.git_ref.as_deref()),
+            Action::Rollback(ask) => {
+                let entries = self.entries(repo, &ask.environment).await?;
+                let live = entries.first().ok_or_else(|| nothing_live(&ask.environment))?;
+                let back = rollback::target(&entries, &live.sha, ask.to.as_deref())?.clone();
+                let subject =
+                    Deployed { sha: back.sha.clone(), tag: back.tag, version: back.version, component: back.component };
+                Ok(At { sha: Some(back.sha), subject: Some(subject), ..At::default() })
+            }
             Action::Validate(ask) => named(ask.git_ref.as_deref()),
             Action::Health(ask) => {
                 let live = self.live(repo, &ask.environment).await?;
                 let url = live.as_ref().and_then(|live| live.url.clone());
                 match (&ask.git_ref, live) {
-                    (None, Some(live)) => Ok(At { tag: live.tag, sha: live.sha, url }),
+                    (None, Some(live)) => Ok(At { tag: live.tag, sha: live.sha, url, subject: None }),
                     (git_ref, _) => Ok(At { url, ..named(git_ref.as_deref())? }),
                 }
             }
-            Action::Status(_) => Ok(At::default()),
+            Action::Status(_) | Action::Control(_) | Action::Lock(_) | Action::Unlock(_) => Ok(At::default()),
         }
     }
 
     /// What our ledger says is live.
     async fn live(&self, repo: &RepoRef, environment: &EnvName) -> Result<Option<Live>, Refusal> {
-        let (repo, environment) = (repo.id, environment.clone());
-        let filter = Filter {
-            repo: Some(repo),
-            state: Some(RunState::Finished),
-            workflow: Some(deploy::WORKFLOW.name.to_owned()),
-            environment: Some(environment),
-            limit: Some(RECENT),
-        };
-        let all = self.read(move |rx| runs::list(rx, &filter)).await?;
-        Ok(all.iter().filter_map(status::live).max_by_key(|live| live.since))
+        let live = self.entries(repo, environment).await?.into_iter().find(|entry| entry.until.is_none());
+        Ok(live.map(|entry| status::in_place(environment.clone(), entry)))
+    }
+
+    /// Our ledger of an environment, newest first.
+    async fn entries(&self, repo: &RepoRef, environment: &EnvName) -> Result<Vec<LedgerEntry>, Refusal> {
+        let place = EnvPlace { repo: repo.id, environment: environment.clone() };
+        self.read(move |rx| ledger::of(rx, &place, RECENT)).await
     }
 
     /// Reads and judges in a run of its own, so that its plan is kept.
     async fn look(&self, action: &Action, repo: &RepoRef, at: At, actor: &Actor) -> Result<Outcome, Refusal> {
-        let At { tag, sha, url } = at;
+        let At { tag, sha, url, subject: known } = at;
         let subject = Subject {
             repo: repo.clone(),
             tag: tag.clone(),
@@ -144,7 +169,8 @@ impl Client {
             actor: actor.clone(),
         };
         let asked_at = self.host.now();
-        let input = look::Input { repo: repo.clone(), action: action.clone(), tag, sha, url, actor: actor.clone(), asked_at };
+        let input =
+            look::Input { repo: repo.clone(), action: action.clone(), tag, sha, url, known, actor: actor.clone(), asked_at };
         let unwritable =
             |why: serde_json::Error| Refusal::us("input_unwritable", format!("The question cannot be kept: {why}."));
         let new = NewRun {
@@ -250,6 +276,11 @@ fn named(git_ref: Option<&str>) -> Result<At, Refusal> {
         Refusal::user("ref_invalid", text, "Name a tag, or all 40 digits of a commit's id.")
     })?;
     Ok(At { tag: Some(tag), ..At::default() })
+}
+
+fn nothing_live(environment: &EnvName) -> Refusal {
+    let text = format!("Nothing that Lockkeeper has deployed is live in {environment}.");
+    Refusal::user("nothing_live", text, "Deploy a version to it first; `lockkeeper status` shows what is live.")
 }
 
 fn unread(why: serde_json::Error) -> Refusal {

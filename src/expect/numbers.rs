@@ -66,7 +66,7 @@ pub(super) fn convert(function: Function, value: &Val) -> Evaluated {
 }
 
 /// Toward zero; nothing where the double does not fit.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // the range is checked first
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked first")]
 fn whole(function: Function, double: f64) -> Option<Val> {
     const TWO_63: f64 = 9_223_372_036_854_775_808.0;
     let whole = double.trunc();

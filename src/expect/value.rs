@@ -110,7 +110,7 @@ impl Val {
         }
     }
 
-    #[allow(clippy::cast_precision_loss)] // Beyond 2^53 a double is only near an integer; CEL accepts that, too.
+    #[expect(clippy::cast_precision_loss, reason = "beyond 2^53 a double is only near an integer; CEL accepts that, too")]
     pub(super) fn as_double(&self) -> Option<f64> {
         match self {
             Self::Int(a) => Some(*a as f64),

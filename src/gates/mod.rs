@@ -16,7 +16,7 @@ pub use text::plain as shown;
 pub use verdict::{Link, Overall, Status, Verdict, overall};
 pub use view::{BranchStanding, GateView, TagView, Unclassified};
 
-use crate::config::repo::GatePolicy;
+use crate::config::repo::{CONFIG_PATH, GatePolicy};
 use crate::domain::Millis;
 
 /// One gate's answer at `now`.
@@ -40,7 +40,7 @@ fn not_available(name: &str) -> Verdict {
         &name,
         "gate_not_available",
         format!("The gate \"{name}\" is asked for, and this version of Lockkeeper cannot judge it."),
-        format!("Update Lockkeeper, or remove the gate \"{name}\" from .github/lockkeeper.toml."),
+        format!("Update Lockkeeper, or remove the gate \"{name}\" from {CONFIG_PATH}."),
     )
 }
 

@@ -9,7 +9,7 @@
 use super::manifest::{self, Comparison};
 use super::text::{join, link, list, plain};
 use super::{BranchStanding, GateView, TagView, Verdict};
-use crate::config::repo::glob;
+use crate::config::repo::{CONFIG_PATH, glob};
 use crate::domain::{Ancestry, ReleaseInfo, TagRef, Version};
 
 const GATE: &str = "tag";
@@ -62,7 +62,7 @@ fn is_version<'a>(view: &GateView<'a>, tag: &TagView<'a>) -> Result<&'a Version,
         GATE,
         "not_a_version",
         reason,
-        format!("Push a tag such as {example}, or list this one under `ignore` in `[release]` of .github/lockkeeper.toml."),
+        format!("Push a tag such as {example}, or list this one under `ignore` in `[release]` of {CONFIG_PATH}."),
     ))
 }
 

@@ -273,3 +273,16 @@ fn empty_repository() -> Trouble {
     let fix = "Push a commit to the default branch.";
     Trouble::new(Class::Gone, "repository_empty", "The repository has no default branch yet.", fix)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::repo::CONFIG_PATH;
+
+    #[test]
+    fn the_settings_are_read_where_they_are() {
+        let named = format!("(path: \"{CONFIG_PATH}\")");
+        assert_eq!(RELEASE_FACTS.matches(&named).count(), 2, "at the default branch and at the commit");
+        assert_eq!(RELEASE_FACTS.matches("lockkeeper.toml").count(), 2);
+    }
+}

@@ -1,9 +1,14 @@
 //! One bare repository in a temporary folder, and `git` run in it with nothing of the host's: no configuration, no hooks, no
 //! prompt, one allowed protocol, a deadline, and limits of what it may write and say.
 //!
-//! Invariant: the credentials are in the child's environment only; never in an argument, a URL, a file or an error.
+//! Invariant: the credentials are in no argument, environment, URL, error or named file. Git reads them from an open file
+//! that has no name any more, through `/proc`; where there is no `/proc` git asks as nobody, and a private repository is read
+//! by the API.
 
 use super::Secret;
+use std::fs::File;
+use std::io::Write as _;
+use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -32,12 +37,13 @@ pub(super) struct Git {
     /// `https`, `http` or (in tests) `file`.
     protocol: &'static str,
     remote: String,
-    authorization: Option<Secret>,
+    /// A piece of git configuration.
+    authorization: Option<File>,
     deadline: Duration,
 }
 
 impl Git {
-    /// `authorization` is the whole header line.
+    /// `authorization` is the whole header line, without quotation marks and backslashes.
     pub async fn new(
         program: &Path,
         remote: String,
@@ -46,6 +52,7 @@ impl Git {
         deadline: Duration,
     ) -> Result<Self, GitFailed> {
         let folder = tempfile::Builder::new().prefix("lockkeeper-git-").tempdir().map_err(GitFailed::Start)?;
+        let authorization = authorization.map(nameless).transpose().map_err(GitFailed::Start)?;
         let git = Self { program: program.to_owned(), folder, protocol, remote, authorization, deadline };
         // An empty template: the host's could hold hooks.
         git.run(&["init", "--quiet", "--bare", "--template=", "."], 4096).await?;
@@ -92,8 +99,8 @@ impl Git {
             ("http.lowSpeedLimit", "1000".into()),
             ("http.lowSpeedTime", "30".into()),
         ];
-        if let Some(header) = &self.authorization {
-            settings.push(("http.extraHeader", header.expose().to_owned()));
+        if let Some(file) = &self.authorization {
+            settings.push(("include.path", format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd())));
         }
         let fixed = [
             ("PATH", std::env::var("PATH").unwrap_or_else(|_| "/usr/local/bin:/usr/bin:/bin".into())),
@@ -119,6 +126,13 @@ impl Git {
         }
         all
     }
+}
+
+/// The header as git configuration, in a file that only its descriptor leads to.
+fn nameless(header: Secret) -> std::io::Result<File> {
+    let mut file = tempfile::tempfile()?;
+    writeln!(file, "[http]\n\textraHeader = \"{}\"", header.expose())?;
+    Ok(file)
 }
 
 async fn finish(child: &mut Child, most: usize) -> Result<Vec<u8>, GitFailed> {
@@ -152,13 +166,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_credentials_are_in_the_environment_only() {
+    async fn git_finds_the_credentials_and_nobody_else_does() {
         let git = git(Path::new("git"), Duration::from_secs(20)).await.unwrap();
         let command = git.command(&["fetch", "origin"]);
         let arguments: Vec<_> = command.as_std().get_args().map(|a| a.to_string_lossy().into_owned()).collect();
         assert!(!arguments.iter().any(|a| a.contains("c2VjcmV0")), "{arguments:?}");
         let given: Vec<_> = command.as_std().get_envs().filter_map(|(k, v)| Some((k, v?.to_str()?))).collect();
-        assert_eq!(given.iter().filter(|(_, v)| v.contains("c2VjcmV0")).count(), 1);
+        assert!(!given.iter().any(|(_, v)| v.contains("c2VjcmV0")), "{given:?}");
+        let found = git.run(&["config", "--get", "http.extraHeader"], 4096).await.unwrap();
+        assert_eq!(String::from_utf8(found).unwrap(), "Authorization: Basic c2VjcmV0\n");
         assert!(given.iter().any(|(k, v)| *k == "GIT_TERMINAL_PROMPT" && *v == "0"));
         let config = std::fs::read_to_string(git.folder.path().join("config")).unwrap();
         assert!(!config.contains("c2VjcmV0"));

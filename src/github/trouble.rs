@@ -71,9 +71,9 @@ impl Trouble {
             _ => None,
         }
     }
-    /// A page was too much for GitHub: half of it may pass.
+    /// A page was too much for GitHub, which says so by a status or inside a 200: half of it may pass.
     pub(super) fn asks_for_less(&self) -> bool {
-        matches!(self.status, Some(500 | 502 | 503 | 504)) && self.after().is_none() || self.code == "github_query_timeout"
+        matches!(self.code, "github_unavailable" | "github_query_timeout") && self.after().is_none()
     }
 }
 

@@ -7,6 +7,7 @@
 use super::guard::{AllowList, port_is_open};
 use super::names::{self, Blocked, Guarded, Lookup, Nowhere};
 use super::text::{millis, short, shown};
+use crate::config::repo::CONFIG_PATH;
 use crate::domain::Refusal;
 use crate::expect::{self, Expression, Variables};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, LOCATION};
@@ -96,7 +97,7 @@ impl Prober {
             Ok(expression) => expression,
             Err(why) => {
                 let reason = format!("The expectation of the health check cannot be used: {why}.");
-                let fix = "Mend `expect` of the health check in .github/lockkeeper.toml.";
+                let fix = format!("Mend `expect` of the health check in {CONFIG_PATH}.");
                 return ProbeReport::not("bad_expectation", reason, fix).hopeless();
             }
         };

@@ -249,7 +249,7 @@ mod tests {
             message: "`tagg` is not a key of [release].".into(),
             fix: "Did you mean `tag`?".into(),
         };
-        let config = Config { path: ".github/lockkeeper.toml", problems: &[problem], warnings: &[] };
+        let config = Config { path: crate::config::repo::CONFIG_PATH, problems: &[problem], warnings: &[] };
         insta::assert_snapshot!(config.text().summary);
     }
 }

@@ -71,3 +71,28 @@ pub enum SandboxError {
     #[error("{0}")]
     Refused(String),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What stands indented below a top key of app.yml, comments aside.
+    fn section(key: &str) -> Vec<&'static str> {
+        let below = include_str!("../../app.yml").lines().skip_while(|line| *line != format!("{key}:")).skip(1);
+        below.take_while(|line| line.starts_with("  ")).map(|line| line.split('#').next().unwrap().trim()).collect()
+    }
+
+    /// Otherwise every test would be about an App that nobody installs.
+    #[test]
+    fn the_app_of_the_sandbox_is_the_one_that_people_install() {
+        let config = SandboxConfig::default();
+        let mut granted = config.permissions.clone();
+        granted.insert("metadata".into(), "read".into()); // GitHub grants it with any other
+        let granted: Vec<String> = granted.iter().map(|(name, access)| format!("{name}: {access}")).collect();
+        assert_eq!(granted, section("default_permissions"));
+        let events: Vec<String> = config.events.iter().map(|name| format!("- {name}")).collect();
+        assert_eq!(events, section("default_events"));
+        let name = format!("name: {}", config.app_slug);
+        assert!(include_str!("../../app.yml").lines().any(|line| line == name), "{name}");
+    }
+}

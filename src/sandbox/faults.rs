@@ -17,6 +17,8 @@ pub enum When {
 pub enum Trouble {
     /// Answers with this status, headers (such as `retry-after`) and message.
     Status { status: u16, headers: Vec<(String, String)>, message: String },
+    /// Answers 200 with this body, as GraphQL does when it fails inside.
+    Answer(serde_json::Value),
     /// The connection is reset.
     Reset,
     /// The answer comes this much later.

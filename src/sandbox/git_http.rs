@@ -91,7 +91,7 @@ fn backend(dir: &std::path::Path, info: &RequestInfo, headers: &HeaderMap) -> Re
     let query = info.path.split_once('?').map_or("", |(_, query)| query);
     let service = service(&info.path).map_or("", |(_, service)| service);
     let mut command = super::git::command(dir);
-    command.env_remove("GIT_DIR").args(["-c", "http.receivepack=true", "http-backend"]);
+    command.env_remove("GIT_DIR").args(["-c", "http.receivepack=true", "-c", "uploadpack.allowFilter=true", "http-backend"]);
     command.env("GIT_PROJECT_ROOT", dir).env("GIT_HTTP_EXPORT_ALL", "1").env("PATH_INFO", format!("/{service}"));
     command.env("REQUEST_METHOD", &info.method).env("QUERY_STRING", query).env("CONTENT_TYPE", of("content-type"));
     command.env("HTTP_CONTENT_ENCODING", of("content-encoding")).env("GIT_PROTOCOL", of("git-protocol"));

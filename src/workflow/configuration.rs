@@ -1,8 +1,7 @@
 //! The check run `lockkeeper/config`: every mistake of a commit's `.github/lockkeeper.toml`, each at its line.
 
-use super::ground::CONFIG_PATH;
 use crate::config::problem::Problem;
-use crate::config::repo;
+use crate::config::repo::{self, CONFIG_PATH};
 use crate::domain::{RepoRef, Sha};
 use crate::expect;
 use crate::flow::{Flow, StepFailure, Stop};

@@ -1,11 +1,9 @@
 //! What a run knows after its first read: the repository's settings and, for a tag, what it says.
 
-use crate::config::repo::{self, RepoConfig};
+use crate::config::repo::{self, CONFIG_PATH, RepoConfig};
 use crate::domain::{FileAt, Refusal, Tag, Unreadable};
 use crate::expect;
 use crate::notes::tags::{ParsedTag, Scheme};
-
-pub const CONFIG_PATH: &str = ".github/lockkeeper.toml";
 
 /// The repository's settings at its default branch. A file that cannot be read or has mistakes refuses everything.
 pub fn settings(config: &Result<Option<FileAt>, Unreadable>) -> Result<RepoConfig, Refusal> {
@@ -43,7 +41,7 @@ pub fn read_tag(config: &RepoConfig, tag: &Tag) -> Result<Option<(Scheme, Parsed
         Err(error) => Err(Refusal::user(
             error.code,
             error.message,
-            "Push a tag such as v1.2.3, or list this one under `ignore` in `[release]` of .github/lockkeeper.toml.",
+            format!("Push a tag such as v1.2.3, or list this one under `ignore` in `[release]` of {CONFIG_PATH}."),
         )),
     }
 }

@@ -12,7 +12,7 @@ use crate::actions::deploy::{self, Subject};
 use crate::actions::outcome::{CheckReport, Gates, HealthReport, Outcome, Planned, Validated, Written};
 use crate::actions::publish::{self, ReadTag};
 use crate::actions::{Action, outcome};
-use crate::config::repo::{GatePolicy, HealthCheck, RepoConfig};
+use crate::config::repo::{CONFIG_PATH, GatePolicy, HealthCheck, RepoConfig};
 use crate::domain::{Actor, EnvName, Millis, Recheck, Refusal, RepoRef, Sha, Tag};
 use crate::flow::{Flow, Stop, Workflow};
 use crate::notes::tags::{ParsedTag, Scheme};
@@ -31,6 +31,9 @@ pub struct Input {
     pub sha: Option<Sha>,
     /// Where the version can be seen, if a deployment of ours has said so.
     pub url: Option<String>,
+    /// What our ledger says of the commit, where it has been live before: a rollback takes it as it was.
+    #[serde(default)]
+    pub known: Option<Subject>,
     pub actor: Actor,
     pub asked_at: Millis,
 }
@@ -58,7 +61,10 @@ fn story(f: &mut Flow, input: &Input) -> Result<Outcome, Stop> {
         Action::Validate(ask) => this.validate(f, &ask.environment),
         Action::Health(ask) => this.health(f, &ask.environment),
         Action::Notes(ask) => this.notes(f, &ask.tag),
-        Action::Status(_) => Err(refused(Refusal::us("not_a_look", "The status is not read from GitHub."))),
+        Action::Rollback(ask) => this.rollback(f, &ask.environment),
+        Action::Status(_) | Action::Control(_) | Action::Lock(_) | Action::Unlock(_) => {
+            Err(refused(Refusal::us("not_a_look", "This is not read from GitHub.")))
+        }
     }
 }
 
@@ -112,6 +118,17 @@ impl Look<'_> {
         Ok(Outcome::Planned(Box::new(Planned { run: self.ground.run.clone(), plan, gates, notes: None })))
     }
 
+    /// A version that was live before: its gates were passed then.
+    fn rollback(&self, f: &mut Flow, environment: &EnvName) -> Result<Outcome, Stop> {
+        let input = self.input;
+        let gone = self.ground.facts.sha.is_none();
+        let subject = input.known.clone().filter(|_| !gone).ok_or_else(|| refused(no_commit()))?;
+        let planned = f.record("plan", || deploy::plan(&input.repo, environment, &subject, &input.actor, self.config, true))?;
+        let plan: Plan = planned.map_err(refused)?;
+        let gates = Gates::of(Vec::new());
+        Ok(Outcome::Planned(Box::new(Planned { run: self.ground.run.clone(), plan, gates, notes: None })))
+    }
+
     fn validate(&self, f: &mut Flow, environment: &EnvName) -> Result<Outcome, Stop> {
         let found = deploy::find(environment, self.config).map_err(refused)?;
         let subject = self.subject()?;
@@ -148,7 +165,7 @@ impl Look<'_> {
     fn version_of(&self, tag: &Tag) -> Result<(Scheme, ParsedTag), Stop> {
         ground::read_tag(self.config, tag).map_err(refused)?.ok_or_else(|| {
             let text = format!("The tag {tag} is listed under `ignore`, so Lockkeeper leaves it alone.");
-            refused(Refusal::user("tag_ignored", text, "Remove it from `ignore` in `[release]` of .github/lockkeeper.toml."))
+            refused(Refusal::user("tag_ignored", text, format!("Remove it from `ignore` in `[release]` of {CONFIG_PATH}.")))
         })
     }
 
@@ -160,6 +177,14 @@ impl Look<'_> {
             return Ok(Subject { sha, tag: None, version: None, component: None });
         };
         let standing = facts.tag.as_ref().ok_or_else(|| refused(publish::gone(tag)))?;
+        if self.input.sha.as_ref().is_some_and(|live| *live != standing.commit) {
+            let text = format!("The tag {tag} does not stand any more where it was deployed from.");
+            return Err(refused(Refusal::user(
+                "tag_moved",
+                text,
+                "Name the whole commit id with --ref, or deploy a new version.",
+            )));
+        }
         let parsed = self.parsed(Some(tag))?;
         Ok(Subject {
             sha: standing.commit.clone(),

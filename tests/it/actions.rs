@@ -158,10 +158,10 @@ async fn a_deployment_by_hand_waits_is_seen_and_is_live() {
     assert_eq!((code, &planned["plan"]["pin"]["version"]), (0, &"1.0.1".into()));
     assert!(shop.deployments().is_empty(), "a dry run deployed");
 
-    let (_, started) = house.json(&[&["deploy"], &there[..]].concat()).await;
+    let (_, started) = house.json(&[&["deploy", "--detach"], &there[..]].concat()).await;
     assert_eq!(started["new"], true, "{started}");
     until("in progress", async || shop.deployments().iter().any(|d| d.state() == "in_progress")).await;
-    let (_, again) = house.json(&[&["deploy"], &there[..]].concat()).await;
+    let (_, again) = house.json(&[&["deploy", "--detach"], &there[..]].concat()).await;
     assert_eq!((&again["new"], &again["run"]), (&false.into(), &started["run"]));
     let (_, status) = house.json(&["status", "--repo", "acme/shop"]).await;
     let active = &status["repositories"][0]["active"][0];
@@ -173,7 +173,7 @@ async fn a_deployment_by_hand_waits_is_seen_and_is_live() {
     until("live", async || house.json(&["status"]).await.1["repositories"][0]["live"][0]["environment"] == "production").await;
     let (_, text, _) = house.cli(&["status"]).await;
     assert!(["acme/shop", "production", "Nothing runs.", "inbox"].iter().all(|part| text.contains(part)), "{text}");
-    let (_, another) = house.json(&[&["deploy"], &there[..]].concat()).await;
+    let (_, another) = house.json(&[&["deploy", "--detach"], &there[..]].concat()).await;
     assert_eq!(another["new"], true, "what is live can be deployed again");
     assert!(house.github.violations().is_empty(), "{:?}", house.github.violations());
     house.server.stop().await;
@@ -187,7 +187,7 @@ async fn gates_that_do_not_pass_are_told_and_waited_for() {
     let tests = shop.start_check("github-actions", &head, "slow tests").unwrap();
     let (code, text, _) = house.cli(&["validate", "production", "--repo", "acme/shop"]).await;
     assert!(code == 1 && text.contains("… waits") && text.contains("slow tests"), "{code} {text}");
-    let (_, started) = house.json(&["deploy", "production", "--repo", "acme/shop"]).await;
+    let (_, started) = house.json(&["deploy", "production", "--repo", "acme/shop", "--detach"]).await;
     assert_eq!(started["gates"]["status"], "pending");
     let waits = async || {
         let status = house.json(&["status"]).await.1;

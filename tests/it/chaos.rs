@@ -17,7 +17,7 @@ use std::time::Duration;
 /// Scenarios wait more than they work.
 const AT_ONCE: usize = 3;
 /// Every request of the main workflow, told apart by what it is about.
-const EFFECTS: [&str; 12] = [
+const EFFECTS: [&str; 11] = [
     "POST /graphql ReleaseFacts",
     "POST /graphql Recheck",
     "POST /repos/acme/shop/check-runs lockkeeper/release",

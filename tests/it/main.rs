@@ -3,21 +3,28 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
 
 mod actions;
+mod back;
 mod budget;
 mod chaos;
+mod deliveries;
 mod deploy;
 mod deploy_trouble;
+mod disk;
 mod doctor;
 mod door;
+mod enterprise;
 mod haproxy;
 mod health;
 mod merge;
 mod notes;
+mod notes_config;
 mod operator;
 mod process;
 mod prometheus;
+mod range;
 mod readme;
 mod reconcile;
+mod rehearse;
 mod release;
 mod sandbox;
 mod tags;

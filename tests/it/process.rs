@@ -4,6 +4,7 @@
 
 use lockkeeper::sandbox::Sandbox;
 use rustix::process::{Pid, Signal, kill_process};
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -26,6 +27,8 @@ pub struct Process {
     api: String,
     app: String,
     folder: TempDir,
+    extra: Vec<(&'static str, OsString)>,
+    file_blocks: Option<u32>,
 }
 
 impl Process {
@@ -34,7 +37,15 @@ impl Process {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("key.pem"), github.private_key_pem()).unwrap();
         let (api, app) = (github.base_url().to_owned(), github.app_id().to_string());
-        Self { child: Mutex::default(), port: port(), api, app, folder }
+        Self { child: Mutex::default(), port: port(), api, app, folder, extra: Vec::new(), file_blocks: None }
+    }
+    /// One more variable of its environment, or another value.
+    pub fn set(&mut self, name: &'static str, value: impl Into<OsString>) {
+        self.extra.push((name, value.into()));
+    }
+    /// From the next start: no file may grow beyond this many blocks of 512 bytes, and writing more is an error, not a signal.
+    pub fn limit_files(&mut self, blocks: Option<u32>) {
+        self.file_blocks = blocks;
     }
 
     pub fn port(&self) -> u16 {
@@ -54,7 +65,7 @@ impl Process {
     /// Starts it, and waits until it accepts webhooks or has died.
     pub fn start(&self) {
         let log = File::options().create(true).append(true).open(self.log_file()).unwrap();
-        let child = command(self.folder.path())
+        let child = command(self.folder.path(), self.file_blocks)
             .arg("serve")
             .env("LOCKKEEPER_APP_ID", &self.app)
             .env("LOCKKEEPER_PRIVATE_KEY_FILE", self.folder.path().join("key.pem"))
@@ -63,6 +74,7 @@ impl Process {
             .env("LOCKKEEPER_LISTEN", format!("127.0.0.1:{}", self.port))
             .env("LOCKKEEPER_DATA_DIR", self.data_dir())
             .env("LOCKKEEPER_LOG", "info")
+            .envs(self.extra.iter().map(|(name, value)| (*name, value)))
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
@@ -128,7 +140,7 @@ impl Process {
 
     /// What the program's command line says as JSON.
     pub fn ask(&self, arguments: &[&str]) -> serde_json::Value {
-        let mut asked = command(self.folder.path());
+        let mut asked = command(self.folder.path(), None);
         let answer = asked.args(arguments).args(["--format", "json", "--data-dir"]).arg(self.data_dir()).output().unwrap();
         let problem = String::from_utf8_lossy(&answer.stderr);
         assert!(answer.status.success(), "{arguments:?}: {problem}\n{}", self.log());
@@ -139,9 +151,12 @@ impl Process {
         self.folder.path().join("log.txt")
     }
 
+    pub fn whole_log(&self) -> String {
+        std::fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
     /// The end of what it logged.
     pub fn log(&self) -> String {
-        let text = std::fs::read_to_string(self.log_file()).unwrap_or_default();
+        let text = self.whole_log();
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(60)..].join("\n")
     }
@@ -153,8 +168,17 @@ impl Drop for Process {
     }
 }
 
-fn command(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_lockkeeper"));
+fn command(folder: &Path, file_blocks: Option<u32>) -> Command {
+    let program = env!("CARGO_BIN_EXE_lockkeeper");
+    let mut command = match file_blocks {
+        None => Command::new(program),
+        Some(blocks) => {
+            let mut shell = Command::new("/bin/sh");
+            // The trap is handed on: the program sees EFBIG, as it would see EIO of a bad disk.
+            shell.args(["-c", "trap '' XFSZ; ulimit -f \"$1\" && shift && exec \"$@\"", "sh", &blocks.to_string(), program]);
+            shell
+        }
+    };
     command.env_clear().current_dir(folder);
     command.env("PATH", std::env::var("PATH").unwrap_or_default());
     command

@@ -5,6 +5,7 @@
 
 use lockkeeper::app::{Server, Tuning};
 use lockkeeper::config::Secret;
+use lockkeeper::config::repo::CONFIG_PATH;
 use lockkeeper::config::settings::{AddressRange, App, Local, LogFormat, Resources, Serve};
 use lockkeeper::domain::Sha;
 use lockkeeper::engine::host::Options;
@@ -27,6 +28,7 @@ const LONG: Duration = Duration::from_secs(3600);
 pub struct Setup {
     files: Vec<(String, String)>,
     allow: Vec<String>,
+    enterprise: bool,
     pub tuning: Tuning,
     clock: Arc<AtomicI64>,
 }
@@ -44,11 +46,11 @@ impl Setup {
         };
         let program = Some(env!("CARGO_BIN_EXE_lockkeeper").into());
         let tuning = Tuning { host, reconcile: LONG, program, grace: Duration::from_secs(5), ..Tuning::default() };
-        Self { files: Vec::new(), allow: Vec::new(), tuning, clock }
+        Self { files: Vec::new(), allow: Vec::new(), enterprise: false, tuning, clock }
     }
     /// `.github/lockkeeper.toml` on the default branch.
     pub fn config(self, text: &str) -> Self {
-        self.file(".github/lockkeeper.toml", text)
+        self.file(CONFIG_PATH, text)
     }
     pub fn file(mut self, path: &str, text: &str) -> Self {
         self.files.push((path.to_owned(), text.to_owned()));
@@ -57,6 +59,11 @@ impl Setup {
     /// An address that probes may reach.
     pub fn allow(mut self, range: &str) -> Self {
         self.allow.push(range.to_owned());
+        self
+    }
+    /// GitHub Enterprise Server: REST below `/api/v3`, GraphQL at `/api/graphql`.
+    pub fn enterprise(mut self) -> Self {
+        self.enterprise = true;
         self
     }
     pub fn tune(mut self, change: impl FnOnce(&mut Tuning)) -> Self {
@@ -116,7 +123,7 @@ impl World {
             app: App {
                 app_id: self.github.app_id().to_string(),
                 private_key: Secret::new(self.github.private_key_pem()),
-                github_api_url: self.github.base_url().to_owned(),
+                github_api_url: format!("{}{}", self.github.base_url(), if self.setup.enterprise { "/api/v3/" } else { "" }),
                 public_url: None,
             },
             webhook_secrets: vec![Secret::new(SECRET)],
@@ -328,8 +335,14 @@ impl World {
 
     /// The server's own program as an operator types it: exit code and standard output.
     pub async fn command(&self, arguments: &[&str]) -> (i32, String) {
+        let (code, said, _) = self.command_told(arguments).await;
+        (code, said)
+    }
+    /// With standard error.
+    pub async fn command_told(&self, arguments: &[&str]) -> (i32, String, String) {
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_lockkeeper"));
         let output = command.args(arguments).arg("--data-dir").arg(self.data_dir()).output().await.unwrap();
-        (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
     }
 }

@@ -1,5 +1,6 @@
 //! The JSON Schema of the file, made from [`super::raw`]: for editors, for the walk over a file, for the reference.
 
+use super::CONFIG_PATH;
 use super::raw::File;
 use schemars::generate::SchemaSettings;
 use schemars::transform::{RecursiveTransform, Transform};
@@ -11,7 +12,7 @@ static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
     let settings = SchemaSettings::draft07().with(|s| s.contract = Contract::Deserialize);
     let mut schema = settings.into_generator().into_root_schema_for::<File>();
     RecursiveTransform(drop_null).transform(&mut schema);
-    schema.insert("title".into(), "Lockkeeper: .github/lockkeeper.toml".into());
+    schema.insert("title".into(), format!("Lockkeeper: {CONFIG_PATH}").into());
     schema
 });
 

@@ -38,7 +38,13 @@ impl Client {
         self.store.write(work).await.map_err(|why| why.refusal())?
     }
 
-    pub(super) async fn unlock(&self, action: &Action, ask: &Unlock, repo: &RepoRef, actor: &Actor) -> Result<Outcome, Refusal> {
+    pub(super) async fn unlock(
+        &self,
+        action: &Action,
+        ask: &Unlock,
+        repo: &RepoRef,
+        actor: &Actor,
+    ) -> Result<Outcome, Refusal> {
         let now = self.host.now();
         let why = ask.reason.clone().unwrap_or_else(|| "no reason was given".to_owned());
         let (client, action, actor, repo) = (self.clone(), action.clone(), actor.clone(), repo.clone());
@@ -120,7 +126,11 @@ fn no_run() -> Refusal {
 }
 
 fn no_deployment() -> Refusal {
-    Refusal::user("not_a_deployment", "Only deployments can be steered.", "`lockkeeper status` shows which runs are deployments.")
+    Refusal::user(
+        "not_a_deployment",
+        "Only deployments can be steered.",
+        "`lockkeeper status` shows which runs are deployments.",
+    )
 }
 
 fn over() -> Refusal {

@@ -2,22 +2,23 @@
 
 use super::{Client, succeeded};
 use crate::actions::outcome::{Active, Live, Overview, QuotaLeft, RepoOverview};
-use crate::domain::{Refusal, RepoRef, RunId};
+use crate::domain::{EnvName, LedgerEntry, Millis, Refusal, RepoRef, RunId};
 use crate::gates::{self, Verdict};
 use crate::github::Quota;
 use crate::store::locks::{self, Place};
 use crate::store::runs::{self, Filter, Run, RunState};
 use crate::store::steps::{self, PENDING, Step};
-use crate::store::{Rx, StoreError, inbox, repos};
-use crate::workflow::{deploy, look, release};
+use crate::store::{Rx, StoreError, holds, inbox, ledger, repos};
+use crate::workflow::{look, release};
 use serde::Deserialize;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 /// How many ended runs of a repository are looked through for those that are live.
 const RECENT: u32 = 300;
 
 impl Client {
     pub(super) async fn overview(&self, repo: Option<RepoRef>) -> Result<Overview, Refusal> {
+        let now = self.host.now();
         let quota = self.github.quotas().into_iter().map(left).collect();
         self.read(move |rx| {
             let all = match repo {
@@ -25,7 +26,7 @@ impl Client {
                 None => repos::active(rx, None)?,
             };
             let holders: HashSet<RunId> = locks::all(rx)?.into_iter().filter(|p| p.held).map(|p: Place| p.run).collect();
-            let repositories: Result<Vec<_>, StoreError> = all.iter().map(|repo| of_repo(rx, repo, &holders)).collect();
+            let repositories: Result<Vec<_>, StoreError> = all.iter().map(|repo| of_repo(rx, repo, &holders, now)).collect();
             let depth = inbox::depth(rx)?;
             Ok(Overview { repositories: repositories?, inbox_depth: depth.pending, dead_letters: depth.dead, quota })
         })
@@ -33,7 +34,7 @@ impl Client {
     }
 }
 
-fn of_repo(rx: &Rx<'_>, repo: &RepoRef, holders: &HashSet<RunId>) -> Result<RepoOverview, StoreError> {
+fn of_repo(rx: &Rx<'_>, repo: &RepoRef, holders: &HashSet<RunId>, now: Millis) -> Result<RepoOverview, StoreError> {
     let ended = |workflow: &str| {
         let filter = Filter {
             repo: Some(repo.id),
@@ -45,13 +46,8 @@ fn of_repo(rx: &Rx<'_>, repo: &RepoRef, holders: &HashSet<RunId>) -> Result<Repo
         runs::list(rx, &filter)
     };
     let release = ended(release::WORKFLOW.name)?.iter().filter_map(live).max_by_key(|live| live.since);
-    let mut newest: BTreeMap<_, Live> = BTreeMap::new();
-    for one in ended(deploy::WORKFLOW.name)?.iter().filter_map(live) {
-        let place = newest.entry(one.environment.clone()).or_insert_with(|| one.clone());
-        if place.since < one.since {
-            *place = one;
-        }
-    }
+    let in_place = ledger::live(rx, repo.id)?.into_iter().map(|(name, entry)| in_place(name, entry)).collect();
+    let holds = holds::all_open(rx, repo.id, now)?;
     let filter = Filter { repo: Some(repo.id), state: Some(RunState::Active), limit: Some(RECENT), ..Filter::default() };
     let mut active = Vec::new();
     for run in runs::list(rx, &filter)?.into_iter().filter(|run| run.workflow != look::WORKFLOW.name) {
@@ -69,11 +65,11 @@ fn of_repo(rx: &Rx<'_>, repo: &RepoRef, holders: &HashSet<RunId>) -> Result<Repo
             waits_for,
         });
     }
-    Ok(RepoOverview { repo: repo.name.clone(), release, live: newest.into_values().collect(), active })
+    Ok(RepoOverview { repo: repo.name.clone(), release, live: in_place, holds, active })
 }
 
-/// What a release or deployment that succeeded has put in place.
-pub(super) fn live(run: &Run) -> Option<Live> {
+/// What a release that succeeded has made.
+fn live(run: &Run) -> Option<Live> {
     let outcome = succeeded(run)?;
     Some(Live {
         run: run.id.clone(),
@@ -84,6 +80,19 @@ pub(super) fn live(run: &Run) -> Option<Live> {
         url: outcome.url,
         since: run.updated_at,
     })
+}
+
+/// What our ledger says is live.
+pub(super) fn in_place(environment: EnvName, entry: LedgerEntry) -> Live {
+    Live {
+        run: entry.run,
+        environment: Some(environment),
+        tag: entry.tag,
+        sha: Some(entry.sha),
+        version: entry.version,
+        url: entry.url,
+        since: entry.since,
+    }
 }
 
 /// The reasons of the gates that were judged last, while the run waits for them; otherwise what has not been answered.

@@ -1,7 +1,7 @@
 //! Reads of GitHub and of our own store.
 
 use super::{Done, Steps, answer, stored, trouble};
-use crate::config::repo::glob;
+use crate::config::repo::{CONFIG_PATH, glob};
 use crate::domain::{CommitFacts, Refusal, RepoRef, Sha, Tag, TagRef, Unreadable};
 use crate::engine::accept::outcome;
 use crate::engine::host::{StepCtx, StepError};
@@ -11,8 +11,6 @@ use crate::plan::{Base, Ground, Settings};
 use crate::store::locks;
 use crate::store::runs::{self, Filter, RunState};
 use crate::workflow::{self, range, release};
-
-const CONFIG_PATH: &str = ".github/lockkeeper.toml";
 
 /// How many of our own releases are remembered as possible baselines.
 const RELEASES: u32 = 200;

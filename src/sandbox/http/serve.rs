@@ -147,7 +147,6 @@ async fn suffer(trouble: &Trouble, shared: &Shared, seq: u64, conn: &ConnState) 
     match trouble {
         Trouble::Delay(span) => {
             tokio::time::sleep(*span).await;
-            return None;
         }
         Trouble::Hang => {
             shared.journal().close(seq, 0, true);
@@ -158,13 +157,18 @@ async fn suffer(trouble: &Trouble, shared: &Shared, seq: u64, conn: &ConnState) 
             conn.reset();
             return Some(Reply::empty(502));
         }
-        Trouble::Status { .. } => {}
+        Trouble::Answer(body) => {
+            shared.journal().close(seq, 200, true);
+            return Some(Reply::with(200, body.clone()));
+        }
+        Trouble::Status { status, headers, message } => {
+            shared.journal().close(seq, *status, true);
+            let mut refused = super::Refused::new(*status, message.as_str());
+            refused.headers.clone_from(headers);
+            return Some(refused.into_reply());
+        }
     }
-    let Trouble::Status { status, headers, message } = trouble else { return None };
-    shared.journal().close(seq, *status, true);
-    let mut refused = super::Refused::new(*status, message.as_str());
-    refused.headers.clone_from(headers);
-    Some(refused.into_reply())
+    None
 }
 
 /// `operationName`, or the name in the document, or `unnamed`.

@@ -1,6 +1,7 @@
 //! The actions as commands: their arguments are the requests themselves, and a running server does them.
 
 use super::act_text::text;
+use super::follow;
 use super::operator::{self, Common};
 use crate::actions::Action;
 use crate::actions::outcome::{Gates, Outcome};
@@ -15,6 +16,29 @@ pub struct Args<T: clap::Args> {
     pub common: Common,
 }
 
+/// As [`Args`], for what goes on after it was asked for.
+#[derive(clap::Args, Debug)]
+pub struct Following<T: clap::Args> {
+    #[command(flatten)]
+    pub request: T,
+    /// Return as soon as the run is started, instead of showing its steps until its end
+    #[arg(long)]
+    pub detach: bool,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// Starts a run and shows its steps on standard error as they happen. Exit code 0: it succeeded; 1: it was refused or it
+/// failed, with code and sentence on standard error; 2: it could not be asked for.
+pub fn follow<T: clap::Args>(args: Following<T>, action: impl FnOnce(T) -> Action) -> ExitCode {
+    let action = action(args.request);
+    let (detach, common) = (args.detach, args.common);
+    if detach {
+        return common.judge(|data_dir| async move { operator::act(&data_dir, &action).await }, text, well);
+    }
+    common.judge(|data_dir| async move { follow::act(&data_dir, &action).await }, follow::text, follow::well)
+}
+
 /// Exit code 0: done, passed or healthy; 1: a gate or a health check does not pass; 2: it could not be answered.
 pub fn run<T: clap::Args>(args: Args<T>, action: impl FnOnce(T) -> Action) -> ExitCode {
     let action = action(args.request);
@@ -27,7 +51,7 @@ fn well(outcome: &Outcome) -> bool {
         Outcome::Planned(planned) => passed(&planned.gates),
         Outcome::Validated(validated) => passed(&validated.gates),
         Outcome::Health(report) => report.healthy,
-        Outcome::Started(_) | Outcome::Notes(_) | Outcome::Status(_) => true,
+        Outcome::Started(_) | Outcome::Notes(_) | Outcome::Status(_) | Outcome::Locks(_) | Outcome::Steered(_) => true,
     }
 }
 
@@ -55,14 +79,25 @@ mod tests {
     fn every_action_is_a_command_with_all_its_fields() {
         let cli = Cli::command();
         let all = actions();
-        assert_eq!(all.len(), 6, "{all:?}");
-        for (action, fields) in all {
-            // `notes` works on local commits; the server's notes have a name of their own.
-            let command = if action == "notes" { "preview" } else { &action };
+        assert_eq!(all.len(), 10, "{all:?}");
+        for (action, mut fields) in all {
+            let command = match action.as_str() {
+                // `notes` works on local commits; the server's notes have a name of their own.
+                "notes" => "preview",
+                // Each verb is a command.
+                "control" => "pause",
+                other => other,
+            };
+            let about = if action == "control" { "run" } else { "repo" };
+            fields.retain(|field| field != "verb");
             let Some(command) = cli.find_subcommand(command) else { panic!("the action {action} has no command") };
-            assert!(fields.iter().any(|field| field == "repo"), "the schema of {action} was not read: {fields:?}");
+            assert!(fields.iter().any(|field| field == about), "the schema of {action} was not read: {fields:?}");
             for field in fields {
-                let id = if field == "ref" { "git_ref" } else { field.as_str() };
+                let id = match field.as_str() {
+                    "ref" => "git_ref",
+                    "for" => "lasting",
+                    other => other,
+                };
                 let known = command.get_arguments().any(|argument| argument.get_id() == id);
                 assert!(known, "the command for {action} does not take `{field}`");
             }

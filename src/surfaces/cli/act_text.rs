@@ -1,10 +1,13 @@
 //! Outcomes of actions for people: what it is, its gates with reasons, and what to do next.
 
 use super::table::{facts, plain, table};
+use crate::actions::control::Verb;
 use crate::actions::outcome::{
-    Active, Gates, HealthReport, Live, Outcome, Overview, Planned, QuotaLeft, RepoOverview, Started, Validated, Written,
+    Active, Gates, HealthReport, Live, Locked, Outcome, Overview, Planned, QuotaLeft, RepoOverview, Started, Steered,
+    Validated, Written,
 };
-use crate::domain::{EnvName, Sha, Tag};
+use crate::config::repo::CONFIG_PATH;
+use crate::domain::{EnvName, Hold, Sha, Tag};
 use crate::gates::{Status, Verdict};
 
 pub fn text(outcome: &Outcome) -> String {
@@ -15,6 +18,8 @@ pub fn text(outcome: &Outcome) -> String {
         Outcome::Health(report) => health(report),
         Outcome::Notes(written) => notes(written),
         Outcome::Status(overview) => status(overview),
+        Outcome::Locks(locked) => locks(locked),
+        Outcome::Steered(steered) => steered_text(steered),
     }
 }
 
@@ -48,6 +53,37 @@ fn start(started: &Started) -> String {
     format!("{first}\n{head}\n{}\n`lockkeeper runs show {}` follows it.\n", gates(&started.gates), started.run)
 }
 
+fn locks(locked: &Locked) -> String {
+    if locked.holds.is_empty() {
+        return format!("{} takes deployments again.\n", locked.environment);
+    }
+    let row = |hold: &Hold| {
+        vec![
+            hold.what.kind.as_str().to_owned(),
+            hold.what.environment.to_string(),
+            hold.what.owner.login.clone(),
+            hold.what.until.map_or_else(|| "until it is ended".to_owned(), |at| at.rfc3339()),
+            hold.what.reason.clone(),
+        ]
+    };
+    let rows: Vec<Vec<String>> = locked.holds.iter().map(row).collect();
+    format!(
+        "{}\n`lockkeeper unlock {} --repo …` ends it.\n",
+        table(&["", "ENVIRONMENT", "BY", "END", "WHY"], &rows),
+        locked.environment
+    )
+}
+
+fn steered_text(steered: &Steered) -> String {
+    let what = match steered.verb {
+        Verb::Pause => "waits after the step that it is in",
+        Verb::Resume => "goes on with its next step",
+        Verb::Promote => "moves all users now",
+        Verb::Abort => "stops and gives users back what they had",
+    };
+    format!("The deployment {} {what}.\n", steered.run)
+}
+
 fn validation(validated: &Validated) -> String {
     let version = what(validated.tag.as_ref(), Some(&validated.sha));
     let next = if validated.gates.status == Status::Pass {
@@ -60,7 +96,7 @@ fn validation(validated: &Validated) -> String {
 
 fn health(report: &HealthReport) -> String {
     if report.checks.is_empty() {
-        return format!("{} has no health checks in .github/lockkeeper.toml.\n", report.environment);
+        return format!("{} has no health checks in {CONFIG_PATH}.\n", report.environment);
     }
     let rows: Vec<Vec<String>> = report
         .checks
@@ -98,6 +134,11 @@ fn status(overview: &Overview) -> String {
     } else {
         out += &table(&["REPOSITORY", "WHERE", "VERSION", "COMMIT", "SINCE", "PAGE"], &live);
     }
+    let held: Vec<Vec<String>> = overview.repositories.iter().flat_map(held_rows).collect();
+    if !held.is_empty() {
+        out += "\n";
+        out += &table(&["REPOSITORY", "LOCKED", "KIND", "BY", "END", "WHY"], &held);
+    }
     out += "\n";
     if active.is_empty() {
         out += "Nothing runs.\n";
@@ -121,6 +162,21 @@ fn live_rows(repo: &RepoOverview) -> Vec<Vec<String>> {
         ]
     };
     repo.release.iter().chain(&repo.live).map(row).collect()
+}
+
+fn held_rows(repo: &RepoOverview) -> Vec<Vec<String>> {
+    let row = |hold: &Hold| {
+        let what = &hold.what;
+        vec![
+            repo.repo.to_string(),
+            what.environment.to_string(),
+            what.kind.as_str().to_owned(),
+            what.owner.login.clone(),
+            what.until.map_or_else(String::new, |at| at.rfc3339()),
+            what.reason.clone(),
+        ]
+    };
+    repo.holds.iter().map(row).collect()
 }
 
 fn active_rows(repo: &RepoOverview) -> Vec<Vec<String>> {

@@ -2,11 +2,10 @@
 //!
 //! The file's text goes to a terminal: control characters are shown, not sent.
 
-use super::{fail, say};
+use super::{expression, fail, say};
 use crate::config::problem::{Problem, Problems};
-use crate::config::repo::{self, Report};
+use crate::config::repo::{self, CONFIG_PATH, Report};
 use crate::domain::Refusal;
-use crate::expect;
 use serde_json::json;
 use std::fmt::Write;
 use std::io::Read;
@@ -16,7 +15,7 @@ use std::process::ExitCode;
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// The file to check; `-` reads from standard input
-    #[arg(default_value = ".github/lockkeeper.toml")]
+    #[arg(default_value = CONFIG_PATH)]
     pub file: PathBuf,
     /// How to show the problems
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -52,10 +51,6 @@ pub fn run(args: Args) -> ExitCode {
     };
     let said = say(&shown);
     if clean { said } else { ExitCode::from(1) }
-}
-
-fn expression(text: &str) -> Result<(), String> {
-    expect::compile(text).map(drop)
 }
 
 /// Reads no more than the check would look at.
@@ -153,7 +148,7 @@ mod tests {
 
     #[test]
     fn people_see_the_line_the_mark_and_the_fix() {
-        insta::assert_snapshot!(text_report(".github/lockkeeper.toml", TEXT, &repo::check(TEXT, &expression)));
+        insta::assert_snapshot!(text_report(CONFIG_PATH, TEXT, &repo::check(TEXT, &expression)));
     }
 
     #[test]

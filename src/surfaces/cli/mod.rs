@@ -6,6 +6,7 @@ pub mod check;
 pub mod deliveries;
 pub mod demo;
 pub mod doctor;
+mod follow;
 pub mod notes;
 pub mod operator;
 pub mod rehearse;
@@ -15,10 +16,11 @@ pub mod serve;
 mod table;
 pub mod tags;
 
-use crate::actions::{self, deploy, health, publish, status, validate};
+use crate::actions::{self, control, deploy, health, lock, publish, rollback, status, validate};
 use crate::config::repo::{self, RepoConfig};
 use crate::config::settings;
 use crate::domain::Refusal;
+use crate::expect;
 use clap::{Parser, Subcommand};
 use std::io::Write;
 use std::path::Path;
@@ -57,7 +59,21 @@ pub enum Command {
     /// Release a tag, or say with --dry-run what would happen
     Publish(act::Args<publish::Publish>),
     /// Deploy a tag, a commit or the default branch's head to an environment, or say with --dry-run what would happen
-    Deploy(act::Args<deploy::Deploy>),
+    Deploy(act::Following<deploy::Deploy>),
+    /// Go back to a version that was live and good before, or say with --dry-run what would happen
+    Rollback(act::Following<rollback::Rollback>),
+    /// Let a deployment wait after the step that it is in
+    Pause(act::Args<control::Steer>),
+    /// Let a paused deployment go on with its next step
+    Resume(act::Args<control::Steer>),
+    /// Let a deployment move all users now
+    Promote(act::Args<control::Steer>),
+    /// Stop a deployment and give users back what they had
+    Abort(act::Args<control::Steer>),
+    /// Keep deployments out of an environment
+    Lock(act::Args<lock::Lock>),
+    /// Let deployments into an environment again
+    Unlock(act::Args<lock::Unlock>),
     /// Judge the gates of an environment now; nothing moves
     Validate(act::Args<validate::Validate>),
     /// Ask an environment's health checks once
@@ -89,7 +105,25 @@ fn fail(refusal: &Refusal) -> ExitCode {
     let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     // Standard error may be closed; the exit code still tells.
     let _ = writeln!(std::io::stderr().lock(), "{line}");
-    ExitCode::from(BAD_INPUT)
+    ExitCode::from(if is_refused(refusal) { 1 } else { BAD_INPUT })
+}
+
+/// What was asked for is understood and known, and the answer is no. Everything else is input that cannot be used, or a
+/// question that nobody could answer.
+fn is_refused(refusal: &Refusal) -> bool {
+    const CODES: [&str; 10] = [
+        "environment_locked",
+        "held_after_rollback",
+        "not_a_deployment",
+        "not_a_good_version",
+        "not_locked",
+        "nothing_live",
+        "nothing_to_roll_back_to",
+        "older_than_live",
+        "rollback_forbidden",
+        "run_over",
+    ];
+    CODES.contains(&refusal.code.as_str())
 }
 
 /// Everything that is wrong with the process's settings, on standard error.
@@ -98,6 +132,11 @@ pub fn fail_settings(problems: &[Refusal]) -> ExitCode {
         fail(problem);
     }
     ExitCode::from(settings::EXIT_CODE)
+}
+
+/// Whether the text is an expression that health checks understand.
+fn expression(text: &str) -> Result<(), String> {
+    expect::compile(text).map(drop)
 }
 
 fn read_text(path: &Path) -> Result<String, Refusal> {
@@ -112,9 +151,9 @@ fn read_text(path: &Path) -> Result<String, Refusal> {
     String::from_utf8(bytes).map_err(|_| problem("it is not UTF-8 text".to_owned()))
 }
 
-/// A `.github/lockkeeper.toml` for its names and patterns; expressions are not judged here.
+/// A `.github/lockkeeper.toml`, judged as `lockkeeper check` does.
 fn read_repo_config(path: &Path) -> Result<RepoConfig, Refusal> {
-    repo::parse(&read_text(path)?, &|_| Ok(())).map_err(|problems| {
+    repo::parse(&read_text(path)?, &expression).map_err(|problems| {
         let first = problems.0.first().map(|p| format!(" First: line {}, column {}: {}", p.line, p.column, p.message));
         let message = format!("{} has {} problems.{}", path.display(), problems.0.len(), first.unwrap_or_default());
         Refusal::user("config_invalid", message, "Run `lockkeeper check` on it to see them all.")

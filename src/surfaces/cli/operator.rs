@@ -158,6 +158,19 @@ pub(super) async fn act(data_dir: &Path, action: &Action) -> Result<Outcome, Ref
     server.act(action).await
 }
 
+/// Somebody who looks at a run again and again.
+pub(super) struct Watch(Operator);
+
+impl Watch {
+    pub async fn of(data_dir: &Path) -> Result<Self, Refusal> {
+        Operator::reach(data_dir).await.map(Self)
+    }
+
+    pub async fn run(&self, id: &str) -> Result<RunDetail, Refusal> {
+        self.0.run(id).await
+    }
+}
+
 /// A running server's control door.
 pub(super) struct Server {
     http: Client,

@@ -4,7 +4,7 @@ use super::leg::Leg;
 use super::page::Shown;
 use super::{Deployment, refused_step, what};
 use crate::actions::deploy::Subject;
-use crate::config::repo::{DeploymentTarget, Environment, Target, WorkflowTarget};
+use crate::config::repo::{CONFIG_PATH, DeploymentTarget, Environment, Target, WorkflowTarget};
 use crate::domain::{DeploymentStatusInfo, Millis, Refusal, WorkflowRunInfo};
 use crate::flow::{Flow, Stop, Waited};
 use crate::plan::{Call, DispatchMade, Ground};
@@ -185,6 +185,6 @@ pub(in crate::workflow) fn values_of(
 }
 
 fn unfilled(why: String) -> Stop {
-    let fix = "Mend the inputs of the target in .github/lockkeeper.toml.";
+    let fix = format!("Mend the inputs of the target in {CONFIG_PATH}.");
     refused_step("dispatch", Refusal::user("inputs_invalid", format!("The workflow's inputs cannot be filled in: {why}."), fix))
 }

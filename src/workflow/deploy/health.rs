@@ -4,7 +4,7 @@ use super::bring_up::values;
 use super::leg::Leg;
 use super::page::Shown;
 use super::{Deployment, refused_step};
-use crate::config::repo::{HealthCheck, HttpCheck};
+use crate::config::repo::{CONFIG_PATH, HealthCheck, HttpCheck};
 use crate::domain::{Millis, Refusal};
 use crate::flow::{Flow, Stop};
 use crate::plan::{Call, ProbeAnswer, ProbeCall};
@@ -31,7 +31,7 @@ pub(super) fn verify(
 /// The check with every placeholder filled in.
 pub(in crate::workflow) fn filled(check: &HttpCheck, values: &Values) -> Result<HttpCheck, Refusal> {
     let url = fill(&check.url, values).map_err(|why| {
-        let fix = "Mend `url` of the health check in .github/lockkeeper.toml.";
+        let fix = format!("Mend `url` of the health check in {CONFIG_PATH}.");
         Refusal::user("health_url_invalid", format!("The health check's URL cannot be filled in: {why}."), fix)
     })?;
     Ok(HttpCheck { url, ..check.clone() })

@@ -264,5 +264,13 @@ fn tag_patterns_come_from_the_repositorys_settings() {
     assert_eq!(lines[1]["error"]["code"], "tag_pattern_mismatch");
     let broken = desk.file("broken.toml", "[release]\ntag = 3\n");
     assert_eq!(desk.run(&["tags", "parse", "v1.2.3", "--config", &broken], "").refusal(), "config_invalid");
+    let health = "[targets.t]\nkind = \"workflow\"\nworkflow = \"d.yml\"\n[environments.e]\ntarget = \"t\"\n\
+                  health = [{ kind = \"http\", url = \"https://x\", expect = \"status ==\" }]\n";
+    let unjudgeable = desk.file("unjudgeable.toml", health);
+    let ran = desk.run(&["tags", "parse", "v1.2.3", "--config", &unjudgeable], "");
+    assert_eq!(ran.refusal(), "config_invalid", "`check` refuses it, so does every other command");
+    assert!(ran.err.contains("line 6"), "{}", ran.err);
+    let good = desk.file("good.toml", &health.replace("status ==", "status == 200"));
+    assert_eq!(desk.run(&["tags", "parse", "v1.2.3", "--config", &good], "").code, Some(0));
     assert_eq!(desk.run(&["tags", "parse", "v1.2.3", "--config", "missing.toml"], "").refusal(), "file_unreadable");
 }

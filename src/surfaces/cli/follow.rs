@@ -1,0 +1,113 @@
+//! Shows a run's steps while it goes on, and how it ended.
+
+use super::operator::{self, Watch};
+use super::table::{facts, plain};
+use super::{act_text, fail};
+use crate::actions::Action;
+use crate::actions::outcome::{Outcome, Started};
+use crate::domain::Refusal;
+use crate::surfaces::control::{RunDetail, StepRow};
+use crate::workflow::{Outcome as Ended, State};
+use serde::Serialize;
+use std::collections::HashSet;
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+/// Between two looks at the run.
+const LOOK: Duration = Duration::from_millis(300);
+
+/// What came of it.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum Followed {
+    /// A dry run.
+    Answer(Outcome),
+    Run {
+        #[serde(flatten)]
+        started: Box<Started>,
+        ended: Box<Ended>,
+    },
+}
+
+/// Asks for the action, and follows the run that it starts to its end.
+pub(super) async fn act(data_dir: &Path, action: &Action) -> Result<Followed, Refusal> {
+    let started = match operator::act(data_dir, action).await? {
+        Outcome::Started(started) => started,
+        other => return Ok(Followed::Answer(other)),
+    };
+    progress(&format!("run {}", started.run));
+    let watch = Watch::of(data_dir).await?;
+    let mut told = HashSet::new();
+    loop {
+        let run = watch.run(started.run.as_str()).await?;
+        for step in run.steps.iter().filter(|step| is_news(step)) {
+            if told.insert((step.name.clone(), step.state.clone())) {
+                progress(&line(step));
+            }
+        }
+        if let Some(ended) = ended(&run) {
+            return Ok(Followed::Run { started, ended: Box::new(ended?) });
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+pub(super) fn well(followed: &Followed) -> bool {
+    match followed {
+        Followed::Answer(Outcome::Planned(planned)) => planned.gates.status == crate::gates::Status::Pass,
+        Followed::Answer(_) => true,
+        Followed::Run { ended, .. } => matches!(ended.state, State::Succeeded),
+    }
+}
+
+pub(super) fn text(followed: &Followed) -> String {
+    let (started, ended) = match followed {
+        Followed::Answer(outcome) => return act_text::text(outcome),
+        Followed::Run { started, ended } => (started, ended),
+    };
+    if let Some(refusal) = &ended.refusal {
+        // The sentence goes to standard error, where a script looks for it; its exit code is that of the answer.
+        let _ = fail(refusal);
+    }
+    facts(&[
+        ("run", started.run.to_string()),
+        ("ended", word(ended.state)),
+        ("commit", ended.sha.as_ref().map(ToString::to_string).unwrap_or_default()),
+        ("version", ended.version.clone().unwrap_or_default()),
+        ("page", ended.url.clone().unwrap_or_default()),
+    ])
+}
+
+fn word(state: State) -> String {
+    serde_json::to_value(state).ok().and_then(|value| value.as_str().map(|word| word.replace('_', " "))).unwrap_or_default()
+}
+
+/// The end of the run as its workflow told it.
+fn ended(run: &RunDetail) -> Option<Result<Ended, Refusal>> {
+    if run.row.state == "active" {
+        return None;
+    }
+    let outcome = run.outcome.clone()?;
+    Some(match serde_json::from_value(outcome) {
+        Ok(crate::flow::Outcome::Finished(value)) => serde_json::from_value(value)
+            .map_err(|why| Refusal::us("outcome_unreadable", format!("The end of the run cannot be read: {why}."))),
+        Ok(crate::flow::Outcome::Failed(refusal)) => Err(refusal),
+        Err(why) => Err(Refusal::us("outcome_unreadable", format!("The end of the run cannot be read: {why}."))),
+    })
+}
+
+/// Records are notes of the run to itself.
+fn is_news(step: &StepRow) -> bool {
+    step.kind != "record" && (step.state != "pending" || step.kind != "call")
+}
+
+fn line(step: &StepRow) -> String {
+    let error = step.last_error.as_ref().map(|error| format!(" ({error})")).unwrap_or_default();
+    format!("{:<8} {}{error}", step.state, step.name)
+}
+
+fn progress(text: &str) {
+    // Whoever closed standard error does not want to know.
+    let _ = writeln!(std::io::stderr().lock(), "{}", plain(text));
+}

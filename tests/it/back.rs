@@ -1,0 +1,151 @@
+//! What happens when a deployment goes wrong or comes out of turn: order, holds, locks, and the way back.
+
+use crate::world::World;
+use lockkeeper::domain::Sha;
+use lockkeeper::sandbox::{CommitSeed, Deployment, DeploymentReport};
+
+const STAGING: &str = "lockkeeper/staging";
+
+fn config(more: &str) -> String {
+    format!(
+        "[environments.staging]\non = [\"merge\"]\ntarget = \"cluster\"\n{more}\n\n[targets.cluster]\nkind = \"deployment\"\n\
+         reporters = [\"deployer[bot]\"]\n"
+    )
+}
+
+fn told(deployment: &Deployment) -> Vec<&str> {
+    deployment.statuses.iter().filter(|s| s.by_app).map(|s| s.state.as_str()).collect()
+}
+
+fn of<'d>(all: &'d [Deployment], sha: &Sha) -> Vec<&'d Deployment> {
+    all.iter().filter(|d| d.sha == *sha).collect()
+}
+
+/// Pushes a commit whose checks are green and waits until it is being deployed.
+async fn pushed(world: &World, message: &str) -> (Sha, Deployment) {
+    let sha = world.commit(message);
+    let going = world
+        .until("its deployment", |shop| shop.deployments().into_iter().find(|d| d.sha == sha && d.state() == "in_progress"));
+    let deployment = going.await;
+    (sha, deployment)
+}
+
+async fn report(world: &World, deployment: &Deployment, state: &str) {
+    world.shop.report_deployment(deployment.id, DeploymentReport::new("deployer[bot]", state)).unwrap();
+}
+
+async fn live(world: &World, message: &str) -> Sha {
+    let (sha, deployment) = pushed(world, message).await;
+    report(world, &deployment, "success").await;
+    world.check(&sha, STAGING, "success").await;
+    sha
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failure_goes_back_by_itself_and_holds_what_contains_it() {
+    let world = World::with(&config("rollback = \"automatic\"")).await;
+    let good = live(&world, "fix: one").await;
+    let (bad, deployment) = pushed(&world, "feat: two").await;
+    report(&world, &deployment, "failure").await;
+    // The way back is a deployment of its own, which its reporter brings up.
+    let back = world.until("the way back", |shop| {
+        shop.deployments().into_iter().filter(|d| d.sha == good && d.task == "rollback").find(|d| d.state() == "in_progress")
+    });
+    let back = back.await;
+    report(&world, &back, "success").await;
+    let check = world.check(&bad, STAGING, "failure").await;
+    assert!(check.title.is_some_and(|title| title.contains("is live again in staging")));
+    let all = world.shop.deployments();
+    assert_eq!(told(of(&all, &bad)[0]), ["in_progress", "failure"]);
+    assert_eq!(told(of(&all, &good)[1]), ["in_progress", "success"]);
+    // What contains the bad commit is held back, and says so; a revert of it is not.
+    let more = world.commit("docs: three");
+    let check = world.refused(&more, STAGING, "failure", "held_after_rollback").await;
+    assert!(check.summary.is_some_and(|text| text.contains(bad.short()) && text.contains("--reason")));
+    let revert = CommitSeed::new(&format!("Revert \"feat: two\"\n\nThis reverts commit {bad}."));
+    let sha = world.commit_with(revert);
+    let mended = world
+        .until("the mended one", |shop| shop.deployments().into_iter().find(|d| d.sha == sha && d.state() == "in_progress"))
+        .await;
+    report(&world, &mended, "success").await;
+    world.check(&sha, STAGING, "success").await;
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_way_back_fails_too_and_the_environment_is_locked() {
+    let world = World::with(&config("rollback = \"automatic\"")).await;
+    let good = live(&world, "fix: one").await;
+    let (bad, deployment) = pushed(&world, "feat: two").await;
+    report(&world, &deployment, "failure").await;
+    let back = world
+        .until("the way back", |shop| {
+            shop.deployments().into_iter().find(|d| d.sha == good && d.task == "rollback" && d.state() == "in_progress")
+        })
+        .await;
+    report(&world, &back, "failure").await;
+    let check = world.check(&bad, STAGING, "failure").await;
+    assert!(check.title.is_some_and(|title| title.contains("staging is locked")));
+    let all = world.shop.deployments();
+    assert_eq!(told(of(&all, &bad)[0]).last(), Some(&"error"));
+    assert_eq!(told(of(&all, &good)[1]).last(), Some(&"error"));
+    let more = world.commit("fix: three");
+    world.refused(&more, STAGING, "failure", "environment_locked").await;
+    assert_eq!(world.shop.deployments().len(), 3, "one way back, no second one");
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_policy_and_behind_a_barrier_nothing_goes_back() {
+    for (policy, sentence) in [("", "was not brought up"), ("rollback = \"forbidden\"", "Nothing was put back")] {
+        let world = World::with(&config(policy)).await;
+        live(&world, "fix: one").await;
+        let (bad, deployment) = pushed(&world, "feat: two").await;
+        report(&world, &deployment, "failure").await;
+        let check = world.check(&bad, STAGING, "failure").await;
+        assert!(check.title.is_some_and(|title| title.contains(sentence)), "{policy}");
+        assert_eq!(world.shop.deployments().len(), 2, "{policy}");
+        world.finish().await;
+    }
+}
+
+/// Three merges while one deploys: the newest takes the place of those that wait, and says so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn newer_merges_take_the_place_of_those_that_wait() {
+    let world = World::with(&config("")).await;
+    let (first, deployment) = pushed(&world, "fix: one").await;
+    let second = world.commit("fix: two");
+    let queued = |sha: &Sha| {
+        let checks = world.our_checks(sha, STAGING);
+        checks.iter().any(|check| check.title.as_deref() == Some("Waits for the deployment before it"))
+    };
+    world.until("the second waits", |_| queued(&second).then_some(())).await;
+    let third = world.commit("fix: three");
+    world.until("the third waits", |_| queued(&third).then_some(())).await;
+    report(&world, &deployment, "success").await;
+    world.check(&first, STAGING, "success").await;
+    let check = world.check(&second, STAGING, "cancelled").await;
+    assert!(check.title.is_some_and(|title| title.contains(third.short())), "it says by what");
+    let last = world
+        .until("the third's turn", |shop| shop.deployments().into_iter().find(|d| d.sha == third && d.state() == "in_progress"))
+        .await;
+    report(&world, &last, "success").await;
+    world.check(&third, STAGING, "success").await;
+    assert_eq!(world.shop.deployments().len(), 2, "the second was never begun");
+    world.finish().await;
+}
+
+/// The older merge's checks take longer: by the time that they have passed, a newer one is live.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_older_merge_never_lands_over_a_newer_one() {
+    let world = World::with(&config("")).await;
+    let older = world.shop.commit("main", CommitSeed::new("fix: slow")).unwrap();
+    let slow = world.shop.start_check("github-actions", &older, "slow").unwrap();
+    world.waiting(&older, STAGING).await;
+    let newer = live(&world, "fix: quick").await;
+    world.shop.complete_check(slow, "success").unwrap();
+    let check = world.check(&older, STAGING, "cancelled").await;
+    assert!(check.title.is_some_and(|title| title.contains(newer.short())));
+    assert_eq!(world.shop.deployments().len(), 1);
+    world.finish().await;
+}
