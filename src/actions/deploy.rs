@@ -6,6 +6,7 @@ use crate::domain::{Actor, EnvName, Refusal, RepoName, RepoRef, Sha, Tag};
 use crate::plan::{Pin, Plan, PlannedStep, Work};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// Deploy a version to an environment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, clap::Args)]
@@ -64,6 +65,7 @@ pub fn plan(
     enforceable(environment)?;
     let target = config.targets.get(&environment.target).ok_or_else(|| no_target(environment))?;
     wired(environment, target)?;
+    can_move(environment, target)?;
     let pin = Pin {
         sha: subject.sha.clone(),
         tag: subject.tag.clone(),
@@ -119,10 +121,53 @@ fn step(name: &str, what: String) -> PlannedStep {
 /// Fail closed: what the configuration can say and the workflow does not do yet.
 fn wired(environment: &Environment, target: &Target) -> Result<(), Refusal> {
     let mut keys = Vec::new();
-    keys.extend((environment.strategy != Strategy::Direct).then_some("strategy"));
-    keys.extend((environment.traffic != Traffic::Target).then_some("traffic"));
     keys.extend(matches!(target, Target::Http(_) | Target::Command(_)).then_some("its target"));
     if keys.is_empty() { Ok(()) } else { Err(not_available(environment, &keys.join(", "))) }
+}
+
+/// How users are moved: as the environment says, or as somebody asks for this once. A version that comes back takes over at
+/// once where there are slots.
+///
+/// # Errors
+/// `strategy_not_possible`.
+pub fn strategy(environment: &Environment, asked: Option<&str>, rollback: bool) -> Result<Strategy, Refusal> {
+    let own = environment.strategy.clone();
+    let slots = own != Strategy::Direct;
+    let chosen = match asked {
+        None if rollback && slots => Strategy::BlueGreen { bake: Duration::ZERO },
+        None => own,
+        Some("direct") if environment.traffic == Traffic::Target => Strategy::Direct,
+        Some("blue_green" | "blue-green") if matches!(own, Strategy::BlueGreen { .. }) => own,
+        Some("blue_green" | "blue-green") if slots => Strategy::BlueGreen { bake: Duration::ZERO },
+        Some("gradual") if matches!(own, Strategy::Gradual { .. }) => own,
+        Some(_) => return Err(not_possible(environment)),
+    };
+    Ok(chosen)
+}
+
+/// Who must be told of every share cannot be somebody who is told once.
+fn can_move(environment: &Environment, target: &Target) -> Result<(), Refusal> {
+    let told_once = matches!(target, Target::Deployment(_)) && environment.traffic == Traffic::Target;
+    if environment.strategy == Strategy::Direct || !told_once {
+        return Ok(());
+    }
+    Err(Refusal::user(
+        "traffic_not_possible",
+        format!("Nobody moves the users of {}: a target of the kind `deployment` is told of a version once.", environment.name),
+        format!("Add `traffic` with a balancer to [environments.{}], or use another kind of target.", environment.name),
+    ))
+}
+
+fn not_possible(environment: &Environment) -> Refusal {
+    Refusal::user(
+        "strategy_not_possible",
+        format!("{} cannot move users in this way.", environment.name),
+        format!(
+            "Leave --strategy out, or use `direct` (without a balancer), or `blue_green` or `gradual` where [environments.{}] has \
+             slots and steps.",
+            environment.name
+        ),
+    )
 }
 
 /// Fail closed: what the file asks for and this version cannot do is refused, not left out.

@@ -167,6 +167,7 @@ async fn start_host(settings: &Serve, tuning: &Tuning, store: &Store, github: &G
         site: site(&settings.app.github_api_url),
         rehearsal: tuning.rehearsal,
         clock: Arc::clone(&tuning.host.clock),
+        resources: settings.resources.clone(),
     };
     Host::start(store.clone(), workflow::ALL.to_vec(), Arc::new(steps), tuning.host.clone()).await
 }

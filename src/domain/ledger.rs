@@ -1,6 +1,6 @@
 //! What environments have been given, and what keeps deployments out of them: our own record, which GitHub only mirrors.
 
-use super::{Actor, EnvName, Millis, RepoId, RunId, Sha, Tag};
+use super::{Actor, EnvName, Millis, RepoId, RunId, Sha, Slot, Tag};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ pub struct LedgerEntry {
     pub deployment: Option<u64>,
     pub url: Option<String>,
     /// Where it runs, for strategies with two slots.
-    pub slot: Option<String>,
+    pub slot: Option<Slot>,
     /// No version from before this one may come back.
     pub barrier: bool,
     /// It came here as a rollback.

@@ -21,6 +21,10 @@ impl Slot {
         }
     }
 
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|slot| slot.as_str() == text)
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Blue => "blue",

@@ -91,7 +91,8 @@ impl Client {
             }
             (Action::Deploy(ask), Outcome::Planned(planned)) if !ask.dry_run => {
                 let input = self.deploy_input(repo, &ask.environment, &planned, actor);
-                let input = deploy::Input { reason: ask.reason.clone(), wait: ask.wait, ..input };
+                let (reason, strategy) = (ask.reason.clone(), ask.strategy.clone());
+                let input = deploy::Input { reason, strategy, wait: ask.wait, ..input };
                 self.start(action, actor, *planned, move |accept| accept.deploy(&input)).await
             }
             (Action::Rollback(ask), Outcome::Planned(planned)) if !ask.dry_run => {
@@ -212,6 +213,7 @@ impl Client {
             automatic: false,
             rollback: false,
             reason: None,
+            strategy: None,
             wait: false,
         }
     }

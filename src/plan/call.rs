@@ -1,9 +1,10 @@
 //! One request to the world for each variant. The executor of each lives in `engine::steps`, one file for each area.
 
-use crate::config::repo::HttpCheck;
-use crate::domain::{Actor, EnvName, EnvPlace, Lease, LedgerEntry, Millis, NewHold, RepoRef, Sha, Tag};
+use crate::config::repo::{HaproxyTraffic, HttpCheck};
+use crate::domain::{Actor, EnvName, EnvPlace, Lease, LedgerEntry, Millis, NewHold, RepoRef, Sha, Slot, Tag};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "call", rename_all = "snake_case")]
@@ -95,6 +96,22 @@ pub enum Call {
     },
     /// Writes that a version is live. Fails with `lease_lost` when another run holds the environment by now.
     Land(LandCall),
+    /// What the balancer does now; answers `Observed`.
+    ObserveTraffic(TrafficCall),
+    /// The slot gets this share of users in percent, the other one the rest; answers `Observed`.
+    Shift {
+        traffic: TrafficCall,
+        slot: Slot,
+        percent: u8,
+    },
+    /// No new users for the slot; waits until those that are there have left, at most `limit`. Answers `Drained`.
+    Drain {
+        traffic: TrafficCall,
+        slot: Slot,
+        limit: Duration,
+    },
+    /// What the balancer has counted of each slot; answers a `Counted`, or nothing where it does not count.
+    CountTraffic(TrafficCall),
     /// No rollback leads to this commit any more.
     MarkBad {
         place: EnvPlace,
@@ -237,6 +254,13 @@ impl Task {
             Self::Rollback => "rollback",
         }
     }
+}
+
+/// A balancer that moves the users of a repository's environment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrafficCall {
+    pub repo: RepoRef,
+    pub haproxy: HaproxyTraffic,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

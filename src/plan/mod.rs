@@ -10,7 +10,7 @@ mod stored;
 
 pub use call::{
     Annotation, Base, Call, CheckOutcome, CheckRunCall, DeploymentCall, DraftCall, LandCall, Latest, NotesCall, ProbeCall,
-    PublishCall, StatusCall, Task,
+    PublishCall, StatusCall, Task, TrafficCall,
 };
 pub use digest::{Digest, canonical};
 pub use results::{

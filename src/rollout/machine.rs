@@ -108,6 +108,8 @@ pub fn next(rules: &Rules, phase: Phase, event: Event) -> Phase {
         (Phase::CleaningUp, Event::Done | Event::Failed | Event::Unknown | Event::Inconclusive) => Phase::End(End::Failed),
         (Phase::RollingBack, Event::Done) => Phase::End(End::RolledBack),
         (Phase::RollingBack, Event::Failed | Event::Unknown | Event::Inconclusive) => Phase::End(End::RollbackFailed),
+        // The new copy is bad and the old one is worse: users stay where somebody answers.
+        (Phase::RollingBack, Event::StableUnhealthy) => Phase::End(End::HaltedForward),
         (Phase::Finalizing | Phase::CleaningUp | Phase::RollingBack, _) => phase,
         (_, Event::Abort) => undo(rules, phase, true),
         (_, Event::Unknown) => Phase::End(End::Indeterminate),

@@ -5,7 +5,7 @@
 
 use super::row::{maybe_millis, maybe_name, millis, name};
 use super::{Rx, StoreError, Tx, locks};
-use crate::domain::{EnvName, EnvPlace, Lease, LedgerEntry, RepoId, Sha, Tag};
+use crate::domain::{EnvName, EnvPlace, Lease, LedgerEntry, RepoId, Sha, Slot, Tag};
 use rusqlite::{OptionalExtension, Row, params};
 
 /// Whether the lease is still held under this token.
@@ -49,7 +49,7 @@ pub fn land(tx: &Tx<'_>, place: &EnvPlace, lease: &Lease, entry: &LedgerEntry) -
             entry.component,
             entry.deployment.map(u64::cast_signed),
             entry.url,
-            entry.slot,
+            entry.slot.map(Slot::as_str),
             entry.barrier,
             entry.rollback,
             entry.good,
@@ -90,8 +90,13 @@ pub fn live(rx: &Rx<'_>, repo: RepoId) -> Result<Vec<(EnvName, LedgerEntry)>, St
     statement.query_and_then([repo.0.cast_signed()], both)?.collect()
 }
 
+fn known_slot(text: &str) -> Result<Slot, StoreError> {
+    Slot::parse(text).ok_or_else(|| super::error::unreadable("slot", text))
+}
+
 fn read(row: &Row<'_>) -> Result<LedgerEntry, StoreError> {
     let deployment: Option<i64> = row.get("deployment")?;
+    let slot: Option<String> = row.get("slot")?;
     Ok(LedgerEntry {
         run: name(row, "run")?,
         sha: name(row, "sha")?,
@@ -100,7 +105,7 @@ fn read(row: &Row<'_>) -> Result<LedgerEntry, StoreError> {
         component: row.get("component")?,
         deployment: deployment.map(i64::cast_unsigned),
         url: row.get("url")?,
-        slot: row.get("slot")?,
+        slot: slot.as_deref().map(known_slot).transpose()?,
         barrier: row.get("barrier")?,
         rollback: row.get("rollback")?,
         good: row.get("good")?,

@@ -49,6 +49,7 @@ fn story(f: &mut Flow, input: &Input) -> Result<Outcome, Stop> {
             automatic: true,
             rollback: false,
             reason: None,
+            strategy: None,
             wait: true,
         };
         let key = super::deploy::key(&input.repo, name, &input.sha, None, 1);

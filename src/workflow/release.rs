@@ -218,6 +218,7 @@ impl Tagged<'_> {
                 automatic: true,
                 rollback: false,
                 reason: None,
+                strategy: None,
                 wait: true,
             };
             let key = super::deploy::key(&input.repo, &name, &self.sha, Some(&input.tag), 1);

@@ -11,7 +11,9 @@ mod notes;
 mod probe;
 mod reads;
 mod releases;
+mod traffic;
 
+use crate::config::settings::Resources;
 use crate::domain::{Millis, Refusal, RepoRef};
 use crate::engine::host::{Clock, Executor, StepCtx, StepError};
 use crate::github::{GitHub, Installation, Trouble};
@@ -44,6 +46,8 @@ pub struct Steps {
     /// Nothing outside is asked: health checks count as passed.
     pub rehearsal: bool,
     pub clock: Clock,
+    /// What the operator lends to repositories.
+    pub resources: Resources,
 }
 
 impl Executor for Steps {
@@ -87,6 +91,10 @@ impl Steps {
             Call::ReadEnvironment { place, earlier } => self.read_environment(place, earlier).await,
             Call::Compare { repo, base, head } => self.compare(&repo, &base, &head).await,
             Call::Land(call) => self.land(call).await,
+            Call::ObserveTraffic(call) => self.observe_traffic(ctx, &call).await,
+            Call::Shift { traffic, slot, percent } => self.shift(ctx, &traffic, slot, percent).await,
+            Call::Drain { traffic, slot, limit } => self.drain(ctx, &traffic, slot, limit).await,
+            Call::CountTraffic(call) => self.count_traffic(ctx, &call).await,
             Call::MarkBad { place, sha } => self.mark_bad(place, sha).await,
             Call::PlaceHold(new) => self.place_hold(new).await,
             Call::EndHolds { holds, by, why } => self.end_holds(holds, by, why).await,

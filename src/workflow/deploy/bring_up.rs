@@ -15,19 +15,62 @@ use std::time::Duration;
 /// Events can be lost: how long a run waits at most between two reads.
 const POLL: Duration = Duration::from_secs(60);
 
+/// One thing that a target is asked to do for a leg. The names of its steps begin with its own.
+pub(super) struct Errand {
+    /// Empty for bringing up, `shift.1.`, …
+    pub name: String,
+    pub action: Action,
+    /// Share of users in percent, for a shift.
+    pub weight: Option<u8>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Action {
+    BringUp,
+    Shift,
+}
+
+impl Action {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::BringUp => "bring_up",
+            Self::Shift => "shift",
+        }
+    }
+}
+
 /// Asks the target for this leg's version and follows it to an end.
 pub(super) fn bring_up(f: &mut Flow, this: &Deployment, leg: &Leg, shown: &mut Shown) -> Result<Progress, Stop> {
-    let end = match this.target {
-        Target::Deployment(target) => by_reporter(f, this, leg, target)?,
-        Target::Workflow(target) => by_workflow(f, this, leg, target, shown)?,
-        Target::Http(_) | Target::Command(_) => {
-            return Err(refused_step("bring_up", Refusal::us("target_not_wired", "The planned target cannot be used yet.")));
-        }
-    };
+    let errand = Errand { name: String::new(), action: Action::BringUp, weight: None };
+    let end = carry_out(f, this, leg, &errand, shown)?;
     if matches!(end, Progress::Done { .. }) {
-        shown.progress.push(format!("Brought up: {}", what(&leg.subject)));
+        let place = leg.slot.map(|slot| format!(" in the slot {slot}")).unwrap_or_default();
+        shown.progress.push(format!("Brought up: {}{place}", what(&leg.subject)));
     }
     Ok(end)
+}
+
+/// Asks the target for something and follows it to an end.
+pub(super) fn carry_out(
+    f: &mut Flow,
+    this: &Deployment,
+    leg: &Leg,
+    errand: &Errand,
+    shown: &mut Shown,
+) -> Result<Progress, Stop> {
+    match this.target {
+        Target::Deployment(target) => by_reporter(f, this, leg, errand, target),
+        Target::Workflow(target) => by_workflow(f, this, leg, errand, target, shown),
+        Target::Http(_) | Target::Command(_) => {
+            Err(refused_step("bring_up", Refusal::us("target_not_wired", "The planned target cannot be used yet.")))
+        }
+    }
+}
+
+impl Errand {
+    fn step(&self, leg: &Leg, name: &str) -> String {
+        leg.step(&format!("{}{name}", self.name))
+    }
 }
 
 pub(super) fn failed(reason: &str) -> Refusal {
@@ -42,17 +85,18 @@ pub(super) fn failed(reason: &str) -> Refusal {
 fn follow(
     f: &mut Flow,
     leg: &Leg,
+    errand: &Errand,
     signal: &str,
     span: Duration,
     mut look: impl FnMut(&mut Flow, u32) -> Result<Progress, Stop>,
 ) -> Result<Progress, Stop> {
     let now = f.now();
-    let deadline = f.record(&leg.step("bring_up.deadline"), || now.plus(span))?;
+    let deadline = f.record(&errand.step(leg, "bring_up.deadline"), || now.plus(span))?;
     for round in 0_u32.. {
         let now = f.now();
-        let at: Millis = f.record(&leg.step(&format!("bring_up.at.{round}")), || now)?;
+        let at: Millis = f.record(&errand.step(leg, &format!("bring_up.at.{round}")), || now)?;
         let until = deadline.min(at.plus(POLL));
-        match f.signal_or_timeout(&leg.step(&format!("bring_up.wait.{round}")), signal, Some(until))? {
+        match f.signal_or_timeout(&errand.step(leg, &format!("bring_up.wait.{round}")), signal, Some(until))? {
             // The way back is gone to its end.
             Waited::Cancelled(reason) if leg.prefix.is_empty() => return Ok(Progress::Stopped { reason }),
             Waited::Cancelled(_) | Waited::Signalled(_) | Waited::TimedOut => {}
@@ -68,15 +112,21 @@ fn follow(
     Err(Stop::Suspended)
 }
 
-fn by_reporter(f: &mut Flow, this: &Deployment, leg: &Leg, target: &DeploymentTarget) -> Result<Progress, Stop> {
+fn by_reporter(
+    f: &mut Flow,
+    this: &Deployment,
+    leg: &Leg,
+    errand: &Errand,
+    target: &DeploymentTarget,
+) -> Result<Progress, Stop> {
     let repo = &this.input.repo;
     let Some(deployment) = leg.deployment else {
         return Err(refused_step("bring_up", Refusal::us("deployment_lost", "There is no deployment to follow.")));
     };
     let mut members: BTreeMap<String, bool> = BTreeMap::new();
-    follow(f, leg, "report", target.timeout, |f, round| {
+    follow(f, leg, errand, "report", target.timeout, |f, round| {
         let read = Call::ReadStatuses { repo: repo.clone(), deployment };
-        let statuses: Vec<DeploymentStatusInfo> = f.step(&leg.step(&format!("reports.{round}")), &read)?;
+        let statuses: Vec<DeploymentStatusInfo> = f.step(&errand.step(leg, &format!("reports.{round}")), &read)?;
         for status in &statuses {
             let login = &status.creator_login;
             if !members.contains_key(login) {
@@ -119,11 +169,15 @@ fn by_workflow(
     f: &mut Flow,
     this: &Deployment,
     leg: &Leg,
+    errand: &Errand,
     target: &WorkflowTarget,
     shown: &mut Shown,
 ) -> Result<Progress, Stop> {
     let subject = &leg.subject;
-    let values = values(this, leg, None);
+    let values = Values::from([("action", errand.action.as_str().to_owned()), ("step", errand.action.as_str().to_owned())])
+        .into_iter()
+        .chain([("weight", errand.weight.map_or_else(|| "100".to_owned(), |weight| weight.to_string()))]);
+    let values: Values = self::values(this, leg, None).into_iter().chain(values).collect();
     let offered = target.inputs.is_empty();
     let inputs = if offered {
         targets::workflow::offer(&values)
@@ -139,13 +193,13 @@ fn by_workflow(
         inputs,
         offered,
     };
-    let started: DispatchMade = f.step(&leg.step("dispatch"), &call)?;
+    let started: DispatchMade = f.step(&errand.step(leg, "dispatch"), &call)?;
     if let Some(url) = &started.url {
         shown.progress.push(format!("Workflow run: {url}"));
     }
-    follow(f, leg, "workflow_run", target.timeout, |f, round| {
+    follow(f, leg, errand, "workflow_run", target.timeout, |f, round| {
         let read = Call::ReadWorkflowRun { repo: this.input.repo.clone(), workflow_run: started.workflow_run };
-        let run: WorkflowRunInfo = f.step(&leg.step(&format!("workflow.{round}")), &read)?;
+        let run: WorkflowRunInfo = f.step(&errand.step(leg, &format!("workflow.{round}")), &read)?;
         if !started.told_sha && run.head_sha != subject.sha {
             let at = run.head_sha.short();
             return Ok(Progress::Failed {
@@ -158,7 +212,9 @@ fn by_workflow(
 
 /// What a configuration may name in `{{ … }}`.
 pub(super) fn values(this: &Deployment, leg: &Leg, url: Option<&str>) -> Values {
-    values_of(this.environment, &leg.subject, this.ground, url)
+    let mut values = values_of(this.environment, &leg.subject, this.ground, url);
+    values.insert("slot", leg.slot.map(|slot| slot.to_string()).unwrap_or_default());
+    values
 }
 
 /// The same for what is only looked at.

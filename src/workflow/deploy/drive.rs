@@ -8,9 +8,11 @@ use super::bring_up;
 use super::end::Ending;
 use super::leg::{Leg, status_of, what};
 use super::page::{Shown, check_run, sheet};
+use super::slots::Slots;
 use super::{Deployment, cancelled, health};
 use crate::actions::deploy::Subject;
 use crate::actions::rollback;
+use crate::config::repo::{GradualStep, Strategy};
 use crate::domain::{Actor, EnvironmentRecord, HoldKind, Lease, LedgerEntry, NewHold, Refusal};
 use crate::flow::{Flow, StepFailure, Stop};
 use crate::gates::Verdict;
@@ -18,6 +20,7 @@ use crate::plan::{Call, CheckOutcome, CheckRunMade, LandCall, Task};
 use crate::rollout::machine::{End, Event, Phase, Rules, next};
 use crate::targets::Progress;
 use crate::workflow::report::{Outcome, State};
+use std::time::Duration;
 
 pub(super) struct Drive<'a> {
     pub this: &'a Deployment<'a>,
@@ -26,6 +29,8 @@ pub(super) struct Drive<'a> {
     /// As it was at the lease.
     pub record: EnvironmentRecord,
     pub verdicts: &'a [Verdict],
+    /// Found at the start, for strategies with two copies.
+    pub slots: Option<Slots>,
 }
 
 /// What has come of the phases so far.
@@ -43,7 +48,13 @@ struct So {
 const TURNS: usize = 1_000;
 
 impl Drive<'_> {
-    pub fn run(&self, f: &mut Flow, shown: &mut Shown) -> Result<Outcome, Stop> {
+    pub fn run(mut self, f: &mut Flow, shown: &mut Shown) -> Result<Outcome, Stop> {
+        match self.find_slots(f)? {
+            Ok(slots) => (self.leg.slot, self.slots) = (slots.map(|slots| slots.new), slots),
+            Err(refusal) => {
+                return Ending { verdicts: self.verdicts, ..Ending::refused(refusal) }.report(f, self.this.input, shown);
+            }
+        }
         let (rules, mut phase, mut so) = (self.rules(), Phase::Preparing, So::default());
         for turn in 0..TURNS {
             if let Phase::End(end) = phase {
@@ -60,13 +71,19 @@ impl Drive<'_> {
     }
 
     fn rules(&self) -> Rules {
-        Rules {
-            in_place: true,
-            steps: 0,
-            bake: false,
-            rollback: self.this.environment.rollback,
-            previous: rollback::target(&self.record.history, &self.leg.subject.sha, None).is_ok() && !self.this.input.rollback,
-        }
+        let rollback = self.this.environment.rollback;
+        // Nobody is there who could be moved step by step.
+        let first = self.slots.is_some_and(|slots| slots.old.is_none());
+        let (steps, bake) = match &self.this.strategy {
+            Strategy::Gradual { steps } if !first => (steps.len(), false),
+            Strategy::BlueGreen { bake } if !first => (0, !bake.is_zero()),
+            Strategy::Direct | Strategy::Gradual { .. } | Strategy::BlueGreen { .. } => (0, false),
+        };
+        let previous = match self.slots {
+            Some(slots) => slots.old.is_some() && self.record.live().is_some(),
+            None => rollback::target(&self.record.history, &self.leg.subject.sha, None).is_ok(),
+        };
+        Rules { in_place: self.slots.is_none(), steps, bake, rollback, previous: previous && !self.this.input.rollback }
     }
 
     /// Does a phase's work. Trouble becomes an event, so that there is a way on from everywhere.
@@ -80,9 +97,17 @@ impl Drive<'_> {
             Phase::Preparing => self.prepare(f, shown, so),
             Phase::PreVerifying => self.verify(f, shown, so),
             // What is live must be on record: without it this is no success.
-            Phase::Finalizing => return self.finalize(f, so),
-            Phase::RollingBack => self.roll_back(f, shown, so),
-            _ => Ok(Event::Done),
+            Phase::Finalizing => return self.finalize(f, shown, so),
+            Phase::RollingBack => match self.slots {
+                Some(slots) => self.back_to_old(f, shown, slots),
+                None => self.roll_back(f, shown, so),
+            },
+            Phase::Shifting(at) => self.move_users(f, shown, &format!("shift.{at}"), self.weight(at), so),
+            Phase::Analyzing(at) => self.watched(f, &format!("watch.{at}"), self.watch_for(at), so),
+            Phase::Paused(at) => self.pause(f, shown, at, so),
+            Phase::Promoting => self.move_users(f, shown, "promote", 100, so),
+            Phase::Baking => self.watched(f, "bake", self.bake(), so),
+            Phase::CleaningUp | Phase::End(_) => Ok(Event::Done),
         };
         match done {
             Err(Stop::Failed(failure)) => Ok(event_of(failure, so)),
@@ -123,13 +148,75 @@ impl Drive<'_> {
         }
     }
 
-    /// The version is live: our own record first, then GitHub.
-    fn finalize(&self, f: &mut Flow, so: &So) -> Result<Event, Stop> {
+    fn move_users(&self, f: &mut Flow, shown: &mut Shown, name: &str, percent: u8, so: &mut So) -> Result<Event, Stop> {
+        match self.shift(f, shown, &self.leg, name, percent)? {
+            Ok(()) => {
+                self.show_progress(f, shown, &format!("check.{name}"), &format!("{percent} % of users are moved"))?;
+                Ok(Event::Done)
+            }
+            Err(refusal) => {
+                let event = if refusal.code == "cancelled" { Event::Abort } else { Event::Failed };
+                so.refusal.get_or_insert(refusal);
+                Ok(event)
+            }
+        }
+    }
+
+    fn watched(&self, f: &mut Flow, name: &str, span: Duration, so: &mut So) -> Result<Event, Stop> {
+        let watched = self.watch(f, name, span)?;
+        if let Some(refusal) = watched.refusal {
+            so.refusal.get_or_insert(refusal);
+        }
+        Ok(watched.event)
+    }
+
+    fn pause(&self, f: &mut Flow, shown: &mut Shown, at: usize, so: &mut So) -> Result<Event, Stop> {
+        let percent = self.weight(at);
+        self.show_progress(f, shown, &format!("check.paused.{at}"), &format!("Paused at {percent} % of users"))?;
+        let paused = self.paused(f, &format!("paused.{at}"))?;
+        match paused.event {
+            // Whoever goes on has seen what was wrong.
+            Event::Resume | Event::Promote => so.refusal = None,
+            _ => so.refusal = so.refusal.take().or(paused.refusal),
+        }
+        Ok(paused.event)
+    }
+
+    fn steps(&self) -> &[GradualStep] {
+        if let Strategy::Gradual { steps } = &self.this.strategy { steps } else { &[] }
+    }
+
+    fn weight(&self, at: usize) -> u8 {
+        self.steps().get(at).map_or(100, |step| step.weight)
+    }
+
+    fn watch_for(&self, at: usize) -> Duration {
+        self.steps().get(at).map_or(Duration::ZERO, |step| step.bake)
+    }
+
+    fn bake(&self) -> Duration {
+        if let Strategy::BlueGreen { bake } = &self.this.strategy { *bake } else { Duration::ZERO }
+    }
+
+    /// The version is live: our own record first, then the old copy may go, then GitHub is told.
+    fn finalize(&self, f: &mut Flow, shown: &mut Shown, so: &So) -> Result<Event, Stop> {
         self.land(f, &self.leg, "land", so.url.clone(), true)?;
+        if let Some(old) = self.slots.and_then(|slots| slots.old) {
+            self.drain(f, shown, "drain", old)?;
+        }
         Ok(Event::Done)
     }
 
-    fn land(&self, f: &mut Flow, leg: &Leg, step: &str, url: Option<String>, good: bool) -> Result<(), Stop> {
+    /// Says on the check run how far it is; it costs a call, so it is only said when users are moved.
+    fn show_progress(&self, f: &mut Flow, shown: &mut Shown, step: &str, title: &str) -> Result<(), Stop> {
+        let mut text = sheet(self.this.input, None, self.verdicts, &shown.progress).text();
+        text.title = title.to_owned();
+        let made: Result<CheckRunMade, StepFailure> = f.try_step(step, &check_run(self.this.input, shown, None, text))?;
+        shown.check_run = made.ok().map(|made| made.id).or(shown.check_run);
+        Ok(())
+    }
+
+    pub(super) fn land(&self, f: &mut Flow, leg: &Leg, step: &str, url: Option<String>, good: bool) -> Result<(), Stop> {
         let now = f.now();
         let since = f.record(&format!("{step}.at"), || now)?;
         let barrier = self.this.environment.rollback == crate::config::repo::Rollback::Forbidden;
@@ -143,7 +230,7 @@ impl Drive<'_> {
             component: subject.component,
             deployment: leg.deployment,
             url,
-            slot: leg.slot.clone(),
+            slot: leg.slot,
             barrier: barrier && !back,
             rollback: back,
             good,
@@ -173,13 +260,7 @@ impl Drive<'_> {
     /// The version before it is brought up again, as a deployment of its own that people can see.
     fn roll_back(&self, f: &mut Flow, shown: &mut Shown, so: &mut So) -> Result<Event, Stop> {
         let Ok(entry) = rollback::target(&self.record.history, &self.leg.subject.sha, None) else { return Ok(Event::Failed) };
-        let subject = Subject {
-            sha: entry.sha.clone(),
-            tag: entry.tag.clone(),
-            version: entry.version.clone(),
-            component: entry.component.clone(),
-        };
-        let leg = Leg { prefix: "back.", subject, deployment: None, slot: entry.slot.clone() };
+        let leg = Leg { prefix: "back.", subject: subject_of(entry), deployment: None, slot: None };
         let leg = self.this.deployment(f, shown, &leg, Task::Rollback)?;
         let input = self.this.input;
         leg.status(f, input, "status.in_progress", "in_progress", &format!("Going back to {}", what(&leg.subject)), None)?;
@@ -211,7 +292,8 @@ impl Drive<'_> {
             End::Cancelled => (State::Cancelled, why),
             End::RolledBack => {
                 self.hold(f, HoldKind::Hold, &format!("{name} was rolled back: {}", why.message))?;
-                let to = so.back.as_ref().map_or_else(|| "the version before".to_owned(), rollback::name);
+                let back = so.back.as_ref().or_else(|| self.slots.and(self.record.live()));
+                let to = back.map_or_else(|| "the version before".to_owned(), rollback::name);
                 let text = format!("{} {to} is live again in {environment}.", why.message);
                 (State::RolledBack, Refusal { message: text, ..why })
             }
@@ -223,7 +305,9 @@ impl Drive<'_> {
                 (State::RollbackFailed, Refusal { message: text, fix, ..why })
             }
             End::HaltedForward => {
-                let text = format!("{} Nothing was put back: rollback = \"forbidden\" in {environment}.", why.message);
+                let forbidden = self.this.environment.rollback == crate::config::repo::Rollback::Forbidden;
+                let because = if forbidden { "rollback = \"forbidden\"" } else { "the old copy is not healthy" };
+                let text = format!("{} Nothing was put back in {environment}: {because}.", why.message);
                 let fix = format!("Fix forward: deploy a version that is mended. {}", why.fix);
                 (State::HaltedForward, Refusal { message: text, fix, ..why })
             }
@@ -285,6 +369,16 @@ impl Drive<'_> {
             }
             None => Ok(()),
         }
+    }
+}
+
+/// A version as it was live before.
+pub(super) fn subject_of(entry: &LedgerEntry) -> Subject {
+    Subject {
+        sha: entry.sha.clone(),
+        tag: entry.tag.clone(),
+        version: entry.version.clone(),
+        component: entry.component.clone(),
     }
 }
 

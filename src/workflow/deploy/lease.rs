@@ -34,7 +34,7 @@ impl Deployment<'_> {
             leg = self.deployment(f, shown, &leg, self.task())?;
         }
         leg.status(f, input, "status.in_progress", "in_progress", &format!("Deploying {}", what(&leg.subject)), None)?;
-        drive::Drive { this: self, leg, lease, record, verdicts }.run(f, shown)
+        drive::Drive { this: self, leg, lease, record, verdicts, slots: None }.run(f, shown)
     }
 
     pub(super) fn task(&self) -> Task {

@@ -4,7 +4,7 @@
 
 use super::{Deployment, Input, Shown, refused_step};
 use crate::actions::deploy::Subject;
-use crate::domain::Refusal;
+use crate::domain::{Refusal, Slot};
 use crate::flow::{Flow, StepFailure, Stop};
 use crate::plan::{Call, DeploymentCall, DeploymentMade, StatusCall, Task};
 use crate::render::line;
@@ -22,7 +22,7 @@ pub(in crate::workflow) struct Leg {
     /// GitHub's id.
     pub deployment: Option<u64>,
     /// Where the copy runs, for strategies with two of them.
-    pub slot: Option<String>,
+    pub slot: Option<Slot>,
 }
 
 impl Leg {
@@ -99,7 +99,7 @@ impl Deployment<'_> {
 fn payload(leg: &Leg) -> BTreeMap<String, String> {
     let mut payload = BTreeMap::new();
     payload.extend(leg.subject.version.clone().map(|version| ("version".to_owned(), version)));
-    payload.extend(leg.slot.clone().map(|slot| ("slot".to_owned(), slot)));
+    payload.extend(leg.slot.map(|slot| ("slot".to_owned(), slot.to_string())));
     payload
 }
 

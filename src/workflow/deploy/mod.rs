@@ -12,6 +12,8 @@ mod health;
 mod lease;
 mod leg;
 mod page;
+mod slots;
+mod watch;
 
 pub(super) use bring_up::values_of;
 pub(super) use health::filled;
@@ -24,7 +26,7 @@ use super::gating::{self, Case, Gated};
 use super::ground;
 use super::report::{Outcome, State};
 use crate::actions::deploy::{self, Subject};
-use crate::config::repo::{Environment, RepoConfig, Target};
+use crate::config::repo::{Environment, RepoConfig, Strategy, Target};
 use crate::domain::{Actor, EnvName, EnvPlace, Millis, Refusal, RepoRef, RunId, Sha, Tag};
 use crate::flow::{Flow, StepFailure, Stop, Workflow};
 use crate::gates::Verdict;
@@ -53,6 +55,9 @@ pub struct Input {
     /// Why, in the words of the person who asked.
     #[serde(default)]
     pub reason: Option<String>,
+    /// Another strategy than the environment's own.
+    #[serde(default)]
+    pub strategy: Option<String>,
     /// Waits for a lock of the environment to end; without it the lock refuses.
     #[serde(default)]
     pub wait: bool,
@@ -110,7 +115,11 @@ fn story(f: &mut Flow, input: &Input, shown: &mut Shown) -> Result<Outcome, Stop
         let text = "The planned environment or its target is not in the configuration that was planned from.";
         return Ending::failed(Refusal::us("environment_lost", text)).report(f, input, shown);
     };
-    Deployment { input, ground: &ground, config: &config, environment, target, plan: &plan }.go(f, shown)
+    let strategy = match deploy::strategy(environment, input.strategy.as_deref(), input.rollback) {
+        Ok(strategy) => strategy,
+        Err(refusal) => return Ending::refused(refusal).report(f, input, shown),
+    };
+    Deployment { input, ground: &ground, config: &config, environment, target, plan: &plan, strategy }.go(f, shown)
 }
 
 /// A deployment that has been planned.
@@ -121,6 +130,7 @@ pub(super) struct Deployment<'a> {
     pub environment: &'a Environment,
     pub target: &'a Target,
     pub plan: &'a Plan,
+    pub strategy: Strategy,
 }
 
 impl Deployment<'_> {

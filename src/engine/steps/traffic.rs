@@ -1,0 +1,53 @@
+//! Moves users with the operator's balancers.
+//!
+//! A balancer that does not answer is asked again for about two minutes; after that the deployment decides, because users
+//! may be with a version that is not good for them.
+
+use super::{Done, Steps, answer};
+use crate::domain::{Refusal, Slot};
+use crate::engine::host::{StepCtx, StepError};
+use crate::plan::TrafficCall;
+use crate::targets::haproxy::Haproxy;
+use crate::targets::{Again, Split, Traffic, Trouble};
+use std::time::Duration;
+
+/// Pauses are doubled from one to thirty seconds: about two minutes.
+const ATTEMPTS: u32 = 8;
+
+impl Steps {
+    pub(super) async fn observe_traffic(&self, ctx: &StepCtx, call: &TrafficCall) -> Done {
+        answer(&self.balancer(call)?.observe().await.map_err(|why| troubled(ctx, why))?)
+    }
+
+    pub(super) async fn shift(&self, ctx: &StepCtx, call: &TrafficCall, slot: Slot, percent: u8) -> Done {
+        let split = Split::to(slot, percent)
+            .ok_or_else(|| StepError::Fail(Refusal::us("share_invalid", "A share is at most 100 percent.")))?;
+        answer(&self.balancer(call)?.shift(split).await.map_err(|why| troubled(ctx, why))?)
+    }
+
+    pub(super) async fn drain(&self, ctx: &StepCtx, call: &TrafficCall, slot: Slot, limit: Duration) -> Done {
+        answer(&self.balancer(call)?.drain(slot, limit).await.map_err(|why| troubled(ctx, why))?)
+    }
+
+    pub(super) async fn count_traffic(&self, ctx: &StepCtx, call: &TrafficCall) -> Done {
+        answer(&self.balancer(call)?.counters().await.map_err(|why| troubled(ctx, why))?)
+    }
+
+    fn balancer(&self, call: &TrafficCall) -> Result<Haproxy, StepError> {
+        let name = &call.haproxy.balancer;
+        let settings = self.resources.balancers.get(name).ok_or_else(|| {
+            let text = format!("The balancer {name} is not one of the operator's.");
+            let fix =
+                "Name one that stands under [balancers] in the operator's lockkeeper.toml, or ask the operator to add it.";
+            StepError::Fail(Refusal::user("balancer_unknown", text, fix))
+        })?;
+        Haproxy::new(settings, &call.haproxy, &call.repo.name).map_err(StepError::Fail)
+    }
+}
+
+fn troubled(ctx: &StepCtx, why: Trouble) -> StepError {
+    match why.again {
+        Again::Later(after) if ctx.attempt < ATTEMPTS => StepError::Retry { after, refusal: why.refusal },
+        Again::Later(_) | Again::Never => StepError::Fail(why.refusal),
+    }
+}
