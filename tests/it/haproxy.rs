@@ -1,7 +1,7 @@
 //! Traffic `haproxy` against the real one.
 
 #[path = "haproxy/stage.rs"]
-mod stage;
+pub mod stage;
 
 use lockkeeper::domain::Slot;
 use lockkeeper::targets::traffic::{Drained, Observed};

@@ -27,6 +27,7 @@ mod reconcile;
 mod rehearse;
 mod release;
 mod sandbox;
+mod slots;
 mod tags;
 mod trouble;
 mod webhook_door;

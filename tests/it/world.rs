@@ -29,6 +29,7 @@ pub struct Setup {
     files: Vec<(String, String)>,
     allow: Vec<String>,
     enterprise: bool,
+    pub resources: Resources,
     pub tuning: Tuning,
     clock: Arc<AtomicI64>,
 }
@@ -46,7 +47,7 @@ impl Setup {
         };
         let program = Some(env!("CARGO_BIN_EXE_lockkeeper").into());
         let tuning = Tuning { host, reconcile: LONG, program, grace: Duration::from_secs(5), ..Tuning::default() };
-        Self { files: Vec::new(), allow: Vec::new(), enterprise: false, tuning, clock }
+        Self { files: Vec::new(), allow: Vec::new(), enterprise: false, resources: Resources::default(), tuning, clock }
     }
     /// `.github/lockkeeper.toml` on the default branch.
     pub fn config(self, text: &str) -> Self {
@@ -128,7 +129,7 @@ impl World {
             },
             webhook_secrets: vec![Secret::new(SECRET)],
             allow_addresses: self.setup.allow.iter().map(|text| AddressRange::parse(text).unwrap()).collect(),
-            resources: Resources::default(),
+            resources: self.setup.resources.clone(),
         };
         let server = Server::start(settings, self.setup.tuning.clone()).await.unwrap();
         self.github.set_webhook(&format!("http://{}/webhook", server.address), SECRET);

@@ -55,6 +55,7 @@ impl Drive<'_> {
                 return Ending { verdicts: self.verdicts, ..Ending::refused(refusal) }.report(f, self.this.input, shown);
             }
         }
+        self.begin(f, shown)?;
         let (rules, mut phase, mut so) = (self.rules(), Phase::Preparing, So::default());
         for turn in 0..TURNS {
             if let Phase::End(end) = phase {
@@ -68,6 +69,16 @@ impl Drive<'_> {
             phase = after;
         }
         Err(Stop::Suspended)
+    }
+
+    /// Makes GitHub's deployment, if there is none yet, and says that it goes on.
+    fn begin(&mut self, f: &mut Flow, shown: &mut Shown) -> Result<(), Stop> {
+        let this = self.this;
+        if self.leg.deployment.is_none() {
+            self.leg = this.deployment(f, shown, &self.leg, this.task())?;
+        }
+        let text = format!("Deploying {}", what(&self.leg.subject));
+        self.leg.status(f, this.input, "status.in_progress", "in_progress", &text, None)
     }
 
     fn rules(&self) -> Rules {

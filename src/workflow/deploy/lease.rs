@@ -29,12 +29,7 @@ impl Deployment<'_> {
             Err(ending) => return Ending { verdicts, ..ending }.report(f, input, shown),
         };
         self.end_holds(f, over)?;
-        let mut leg = self.leg(shown);
-        if leg.deployment.is_none() {
-            leg = self.deployment(f, shown, &leg, self.task())?;
-        }
-        leg.status(f, input, "status.in_progress", "in_progress", &format!("Deploying {}", what(&leg.subject)), None)?;
-        drive::Drive { this: self, leg, lease, record, verdicts, slots: None }.run(f, shown)
+        drive::Drive { this: self, leg: self.leg(shown), lease, record, verdicts, slots: None }.run(f, shown)
     }
 
     pub(super) fn task(&self) -> Task {

@@ -1,0 +1,139 @@
+//! Two copies behind a real HAProxy: users are moved by the strategies `blue_green` and `gradual`, and not one request fails.
+
+use crate::haproxy::stage::{Stage, Users};
+use crate::world::{Setup, World};
+use lockkeeper::config::settings::{BalancerAddress, BalancerSettings, Repositories};
+use lockkeeper::domain::{Sha, Slot};
+use lockkeeper::sandbox::{Deployment, DeploymentReport};
+use lockkeeper::targets::{Split, Traffic};
+use std::time::Duration;
+
+const LIVE: &str = "lockkeeper/live";
+const BOTH: [&str; 2] = ["blue1", "green1"];
+
+fn config(strategy: &str, more: &str) -> String {
+    format!(
+        "[environments.live]\non = [\"merge\"]\ntarget = \"cluster\"\nstrategy = {strategy}\n\
+         traffic = {{ kind = \"haproxy\", balancer = \"edge\", backend = \"web\", slots = {{ blue = [\"blue1\"], green = \
+         [\"green1\"] }} }}\n{more}\n\n[targets.cluster]\nkind = \"deployment\"\nreporters = [\"deployer[bot]\"]\n"
+    )
+}
+
+struct Place {
+    stage: Stage,
+    world: World,
+    users: Users,
+}
+
+impl Place {
+    /// All users are in the slot blue, with something that Lockkeeper has not deployed.
+    async fn new(strategy: &str, more: &str) -> Self {
+        let stage = Stage::new(&BOTH, "").await;
+        stage.traffic(&BOTH[..1], &BOTH[1..]).shift(Split::all(Slot::Blue)).await.unwrap();
+        let mut setup = Setup::new().config(&config(strategy, more));
+        let edge = BalancerSettings {
+            address: BalancerAddress::Unix(stage.folder.path().join("admin")),
+            timeout: Duration::from_secs(5),
+            backends: Vec::new(),
+            repositories: Repositories(vec!["*/*".into()]),
+        };
+        setup.resources.balancers.insert("edge".into(), edge);
+        let world = setup.start().await;
+        let users = stage.users();
+        Self { stage, world, users }
+    }
+
+    /// A commit is pushed, and its copy is up in the slot that it was told.
+    async fn brought_up(&self, message: &str) -> (Sha, Deployment) {
+        let sha = self.world.commit(message);
+        let going = self.world.until("its deployment", |shop| {
+            shop.deployments().into_iter().find(|d| d.sha == sha && d.state() == "in_progress")
+        });
+        let made = going.await;
+        self.world.shop.report_deployment(made.id, DeploymentReport::new("deployer[bot]", "success")).unwrap();
+        (sha, made)
+    }
+
+    async fn share(&self, slot: Slot) -> f64 {
+        // Requests that were on their way may still count for the step before.
+        self.users.shares(40).await;
+        *self.users.shares(300).await.get(slot)
+    }
+
+    async fn titled(&self, sha: &Sha, title: &str) {
+        let there = |_: &_| self.world.our_checks(sha, LIVE).iter().any(|c| c.title.as_deref() == Some(title)).then_some(());
+        self.world.until(title, there).await;
+    }
+
+    /// The run that goes on.
+    async fn run(&self) -> String {
+        let all = self.world.runs("deploy").await;
+        let active = all.iter().find(|run| run.outcome.is_none()).expect("no deployment goes on");
+        active.id.to_string()
+    }
+
+    async fn finish(self) {
+        let (total, failures) = self.users.stop().await;
+        assert!(total > 200 && failures.is_empty(), "{} of {total} failed: {failures:?}", failures.len());
+        self.world.finish().await;
+        drop(self.stage);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn blue_green_moves_everybody_at_once_and_back_when_it_is_stopped() {
+    let place = Place::new("{ kind = \"blue_green\", bake = \"1s\" }", "").await;
+    let (first, made) = place.brought_up("feat: one").await;
+    assert_eq!(made.payload["slot"], "green", "users are in blue");
+    let check = place.world.check(&first, LIVE, "success").await;
+    assert!(check.summary.is_some_and(|text| text.contains("Drained: the slot blue")));
+    assert_eq!(place.share(Slot::Green).await, 100.0);
+
+    // The next one goes to the other slot, and is stopped while it is watched.
+    let (second, made) = place.brought_up("feat: two").await;
+    assert_eq!(made.payload["slot"], "blue");
+    place.titled(&second, "100 % of users are moved").await;
+    let (code, said, _) = place.world.command_told(&["abort", &place.run().await, "--reason", "it smells"]).await;
+    assert_eq!(code, 0, "{said}");
+    let check = place.world.check(&second, LIVE, "failure").await;
+    assert!(check.title.is_some_and(|title| title.contains("it smells") && title.contains("is live again")));
+    assert_eq!(place.share(Slot::Green).await, 100.0);
+    let (_, status) = place.world.command(&["status", "--format", "json"]).await;
+    let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+    assert_eq!(status["repositories"][0]["live"][0]["sha"], first.as_str());
+    place.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn gradual_gives_each_step_its_share_and_waits_when_it_is_told() {
+    let steps = "{ kind = \"gradual\", steps = [{ weight = 10, bake = \"2s\" }, { weight = 50, bake = \"1s\" }] }";
+    let place = Place::new(steps, "").await;
+    let (sha, _) = place.brought_up("feat: one").await;
+    place.titled(&sha, "10 % of users are moved").await;
+    let run = place.run().await;
+    assert_eq!(place.world.command(&["pause", &run]).await.0, 0);
+    let share = place.share(Slot::Green).await;
+    assert!((share - 10.0).abs() <= 4.0, "{share}");
+    place.titled(&sha, "Paused at 10 % of users").await;
+    assert_eq!(place.world.command(&["resume", &run]).await.0, 0);
+    place.titled(&sha, "50 % of users are moved").await;
+    let share = place.share(Slot::Green).await;
+    assert!((share - 50.0).abs() <= 6.0 || share > 90.0, "{share}");
+    place.world.check(&sha, LIVE, "success").await;
+    assert_eq!(place.share(Slot::Green).await, 100.0);
+    place.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_that_the_balancer_does_not_see_gets_nobody() {
+    let place = Place::new("{ kind = \"blue_green\" }", "").await;
+    place.stage.services["green1"].sick(true);
+    let sha = place.world.commit("feat: one");
+    let going = place.world.until("its deployment", |shop| shop.deployments().into_iter().find(|d| d.state() == "in_progress"));
+    let made = going.await;
+    place.world.shop.report_deployment(made.id, DeploymentReport::new("deployer[bot]", "success")).unwrap();
+    let check = place.world.check(&sha, LIVE, "failure").await;
+    assert!(check.title.is_some_and(|title| title.contains("is healthy")), "it says why");
+    assert_eq!(place.share(Slot::Blue).await, 100.0);
+    place.finish().await;
+}
