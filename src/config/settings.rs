@@ -15,7 +15,8 @@ mod values;
 pub use address::AddressRange;
 pub use flags::Flags;
 pub use resources::{
-    BalancerAddress, BalancerSettings, COMMAND_PLACEHOLDERS, CommandSettings, HookSettings, Repositories, Resources,
+    BalancerAddress, BalancerSettings, COMMAND_PLACEHOLDERS, CommandSettings, HookSettings, PrometheusSettings, Repositories,
+    Resources,
 };
 
 use super::Secret;

@@ -1,30 +1,17 @@
-//! One attempt of an HTTP health check.
-//!
-//! The address is guarded at every hop: the URL before each request, and each name when it is resolved, by the resolver that
-//! the connection itself uses, so that no second answer of a name server can lead elsewhere. A name is refused if any of
-//! its addresses is closed. What a name leads to is logged for the operator and not told to the repository.
+//! One attempt of an HTTP health check. The URL is guarded before each request, redirects included.
 
-use super::guard::{AllowList, port_is_open};
-use super::names::{self, Blocked, Guarded, Lookup, Nowhere};
-use super::text::{millis, short, shown};
-use crate::config::repo::CONFIG_PATH;
-use crate::domain::Refusal;
-use crate::expect::{self, Expression, Variables};
+use super::prober::{Prober, read_url};
+use super::report::{LONGEST_URL, ProbeReport, Subject, expectation, settle, timed, unreachable};
+use super::text::{millis, shown};
+use crate::expect::Expression;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, LOCATION};
-use reqwest::{Client, Response, Url, redirect};
-use serde::{Deserialize, Serialize};
+use reqwest::{Response, Url};
 use serde_json::{Value as Json, json};
-use std::error::Error;
-use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Most that is read of an answer's body, in bytes.
 pub const LARGEST_BODY: usize = 64 << 10;
 const MOST_REDIRECTS: usize = 5;
-const LONGEST_URL: usize = 2_048;
-/// No attempt takes longer, whatever is asked for.
-const LONGEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What to ask and what to expect; placeholders are already filled in.
 #[derive(Clone, Copy, Debug)]
@@ -39,79 +26,15 @@ pub struct HttpProbe<'a> {
     pub environment: Option<&'a str>,
 }
 
-/// What one attempt found. Texts hold nothing of the answer but its status.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProbeReport {
-    pub ok: bool,
-    /// `healthy`, or why not; stable, lower-case words joined by `_`.
-    pub code: String,
-    /// Of the last answer, if there was one.
-    pub status: Option<u16>,
-    /// From the first request to the last answer's head, or to the end of a failed attempt, in milliseconds.
-    pub latency_ms: u64,
-    /// One plain sentence.
-    pub reason: String,
-    /// What to do next; empty when nothing need be done.
-    pub fix: String,
-    /// Another attempt cannot end otherwise: the address or the expression is at fault, not the service.
-    pub hopeless: bool,
-}
-
-/// Makes probes; one for the whole process.
-#[derive(Clone, Debug)]
-pub struct Prober {
-    client: Client,
-    allow: Arc<AllowList>,
-}
-
 impl Prober {
-    pub fn new(allow: AllowList) -> Result<Self, Refusal> {
-        Self::with_lookup(allow, names::system())
-    }
-
-    fn with_lookup(allow: AllowList, lookup: Lookup) -> Result<Self, Refusal> {
-        let allow = Arc::new(allow);
-        let client = Client::builder()
-            .user_agent(concat!("lockkeeper/", env!("CARGO_PKG_VERSION"), " health check"))
-            .no_proxy()
-            .referer(false)
-            .redirect(redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            // A kept connection would hide that the service no longer accepts new ones.
-            .pool_max_idle_per_host(0)
-            .dns_resolver(Guarded::new(Arc::clone(&allow), lookup))
-            .build()
-            .map_err(|_| {
-                Refusal::operator(
-                    "probes_unavailable",
-                    "Health checks cannot be made: the TLS library did not start.",
-                    "See that the machine has root certificates (package ca-certificates).",
-                )
-            })?;
-        Ok(Self { client, allow })
-    }
-
     /// One attempt; trying again until a deadline is up to the caller.
     pub async fn http(&self, probe: &HttpProbe<'_>) -> ProbeReport {
-        let expression = match expect::compile(probe.expect) {
-            Ok(expression) => expression,
-            Err(why) => {
-                let reason = format!("The expectation of the health check cannot be used: {why}.");
-                let fix = format!("Mend `expect` of the health check in {CONFIG_PATH}.");
-                return ProbeReport::not("bad_expectation", reason, fix).hopeless();
-            }
-        };
         let start = Instant::now();
-        let limit = probe.timeout.min(LONGEST_TIMEOUT);
-        match tokio::time::timeout(limit, self.attempt(probe, &expression, start)).await {
-            Ok(Ok(report)) => report,
-            Ok(Err(report)) => ProbeReport { latency_ms: millis(start), ..report },
-            Err(_) => {
-                let reason = format!("{} did not answer within {} ms.", shown(probe.url), limit.as_millis());
-                let fix = "See whether the service runs and answers in time.";
-                ProbeReport { latency_ms: millis(start), ..ProbeReport::not("probe_timed_out", reason, fix) }
-            }
-        }
+        let expression = match expectation(probe.expect) {
+            Ok(expression) => expression,
+            Err(report) => return report,
+        };
+        timed(&shown(probe.url), probe.timeout, start, self.attempt(probe, &expression, start)).await
     }
 
     async fn attempt(
@@ -134,42 +57,6 @@ impl Prober {
         let reason = format!("{} leads on more than {MOST_REDIRECTS} times.", shown(probe.url));
         Err(ProbeReport::not("too_many_redirects", reason, "Give the address that answers at the end as the `url`."))
     }
-
-    /// What can be told from the URL alone; names are guarded when they are resolved.
-    fn guard(&self, url: &Url) -> Result<(), ProbeReport> {
-        let shown = shown(url.as_str());
-        let refused = |code, what: &str, fix: &str| Err(ProbeReport::not(code, format!("{shown} {what}."), fix).hopeless());
-        if !matches!(url.scheme(), "http" | "https") {
-            return refused("scheme_not_allowed", "is neither http nor https", "Use an address that begins with https://.");
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            let fix = "Remove the user name and password; a health check must work without them.";
-            return refused("credentials_not_allowed", "holds a user name or password", fix);
-        }
-        if !url.port_or_known_default().is_some_and(port_is_open) {
-            return refused("port_not_allowed", "has a port that is kept for other services", "Use another port, such as 443.");
-        }
-        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-        let Ok(address) = host.parse::<IpAddr>() else { return Ok(()) };
-        self.allow.check(address).map_err(|closed| {
-            let fix = match closed.range() {
-                Some(range) => {
-                    format!("Ask the operator to add {range} to LOCKKEEPER_ALLOW_ADDRESSES, or use a public address.")
-                }
-                None => "Use the public address of the service itself.".into(),
-            };
-            let reason = format!("{shown} is {}, which health checks may not reach.", closed.what);
-            ProbeReport::not("address_not_allowed", reason, fix).hopeless()
-        })
-    }
-}
-
-fn read_url(text: &str) -> Result<Url, ProbeReport> {
-    let url = if text.len() > LONGEST_URL { None } else { Url::parse(text).ok() };
-    url.filter(Url::has_host).ok_or_else(|| {
-        let reason = format!("{} is not an address of the web.", shown(text));
-        ProbeReport::not("bad_url", reason, "Give a `url` such as https://example.com/healthz.").hopeless()
-    })
 }
 
 /// Where the answer leads, if it is a redirect. Its target has not been guarded yet.
@@ -203,44 +90,19 @@ async fn judge(
     let status = response.status().as_u16();
     let shown = shown(url.as_str());
     let says_json = response.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).is_some_and(|t| t.contains("json"));
-    let mut variables = Variables::new()
-        .with("status", &json!(status))
-        .with("latency_ms", &json!(latency_ms))
-        .with("headers", &headers(response.headers()));
-    for (name, value) in [("version", probe.version), ("sha", probe.sha), ("environment", probe.environment)] {
-        if let Some(value) = value {
-            variables = variables.with(name, &json!(value));
-        }
-    }
-    let finish = |ok, code: &str, reason, fix: &str| ProbeReport {
-        ok,
-        code: code.into(),
-        status: Some(status),
-        latency_ms,
-        reason,
-        fix: fix.into(),
-        hopeless: false,
-    };
+    let subject = Subject { version: probe.version, sha: probe.sha, environment: probe.environment };
+    let mut variables =
+        subject.variables(latency_ms).with("status", &json!(status)).with("headers", &headers(response.headers()));
     if expression.uses().contains(&"body") {
         let body = read_body(url, response).await?.ok_or_else(|| {
             let reason = format!("{shown} answered {status} with more than {} KB.", LARGEST_BODY >> 10);
-            finish(false, "answer_too_large", reason, "Let the health check ask for something smaller.")
+            let fix = "Let the health check ask for something smaller.";
+            ProbeReport { status: Some(status), latency_ms, ..ProbeReport::not("answer_too_large", reason, fix) }
         })?;
         variables = variables.with("body", &parse_body(&body, says_json));
     }
     let answered = format!("{shown} answered {status} in {latency_ms} ms");
-    let wanted = short(expression.as_str());
-    Ok(match expression.evaluate(&variables) {
-        Ok(true) => finish(true, "healthy", format!("{answered}, as expected."), ""),
-        Ok(false) => {
-            let reason = format!("{answered}, but `{wanted}` does not hold.");
-            finish(false, "expectation_failed", reason, "See what the service answers and why.")
-        }
-        Err(error) => {
-            let reason = format!("{answered}, but `{wanted}` cannot be judged: {error}.");
-            finish(false, error.code(), reason, "See what the service answers, or mend `expect` of the health check.")
-        }
-    })
+    Ok(settle(expression, &variables, &answered, Some(status), latency_ms))
 }
 
 /// The body up to the cap, `None` if there is more.
@@ -271,46 +133,6 @@ fn headers(headers: &HeaderMap) -> Json {
         map.insert(name.as_str().to_owned(), Json::String(values.join(", ")));
     }
     Json::Object(map)
-}
-
-fn unreachable(url: &Url, error: &reqwest::Error) -> ProbeReport {
-    let shown = shown(url.as_str());
-    if let Some(blocked) = find::<Blocked>(error) {
-        let reason = format!("{shown} leads to {}, which health checks may not reach.", blocked.0.what);
-        let fix = "Ask the operator to add its address to LOCKKEEPER_ALLOW_ADDRESSES, or use a public address.";
-        return ProbeReport::not("address_not_allowed", reason, fix).hopeless();
-    }
-    if find::<Nowhere>(error).is_some() {
-        let reason = format!("The name in {shown} was not found.");
-        return ProbeReport::not("name_not_found", reason, "See whether the name is right and already published.");
-    }
-    let (code, what) = match find::<std::io::Error>(error).map(std::io::Error::kind) {
-        Some(std::io::ErrorKind::ConnectionRefused) => ("connection_refused", "refused the connection"),
-        Some(std::io::ErrorKind::InvalidData) if error.is_connect() => ("tls_failed", "has no certificate that can be trusted"),
-        _ if error.is_connect() => ("not_reachable", "could not be reached"),
-        _ => ("answer_broken", "broke off its answer"),
-    };
-    ProbeReport::not(code, format!("{shown} {what}."), "See whether the service runs and is open to the network.")
-}
-
-fn find<T: Error + 'static>(error: &reqwest::Error) -> Option<&T> {
-    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
-    let mut found = None;
-    while let Some(error) = cause {
-        // Keep the innermost: outer errors of one type wrap what really happened.
-        found = error.downcast_ref::<T>().or(found);
-        cause = error.source();
-    }
-    found
-}
-
-impl ProbeReport {
-    fn not(code: &str, reason: String, fix: impl Into<String>) -> Self {
-        Self { ok: false, code: code.into(), status: None, latency_ms: 0, reason, fix: fix.into(), hopeless: false }
-    }
-    fn hopeless(self) -> Self {
-        Self { hopeless: true, ..self }
-    }
 }
 
 #[cfg(test)]

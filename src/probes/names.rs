@@ -3,6 +3,7 @@
 
 use super::guard::{AllowList, Closed};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use std::fmt;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
@@ -17,6 +18,7 @@ pub(super) fn system() -> Lookup {
     Arc::new(|name| Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.map(|a| a.ip()).collect()) }))
 }
 
+#[derive(Clone)]
 pub(super) struct Guarded {
     allow: Arc<AllowList>,
     lookup: Lookup,
@@ -37,21 +39,42 @@ impl Guarded {
     }
 }
 
+impl fmt::Debug for Guarded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guarded").field("allow", &self.allow).finish_non_exhaustive()
+    }
+}
+
+/// Why a name is not connected to.
+#[derive(Debug)]
+pub(super) enum Refused {
+    Blocked(Closed),
+    Nowhere,
+}
+
+impl Guarded {
+    /// All addresses of the name, none of them closed.
+    pub(super) async fn addresses(self, name: String) -> Result<Vec<IpAddr>, Refused> {
+        let addresses = (self.lookup)(name.clone()).await.map_err(|_| Refused::Nowhere)?;
+        for address in &addresses {
+            if let Err(closed) = self.allow.check(*address) {
+                tracing::warn!(name, %address, "a health check was kept from a closed address");
+                return Err(Refused::Blocked(closed));
+            }
+        }
+        if addresses.is_empty() { Err(Refused::Nowhere) } else { Ok(addresses) }
+    }
+}
+
 impl Resolve for Guarded {
     fn resolve(&self, name: Name) -> Resolving {
-        let (allow, found) = (Arc::clone(&self.allow), (self.lookup)(name.as_str().to_owned()));
+        let found = self.clone().addresses(name.as_str().to_owned());
         Box::pin(async move {
-            let addresses = found.await.map_err(|_| Nowhere)?;
-            if addresses.is_empty() {
-                return Err(Nowhere.into());
+            match found.await {
+                Ok(addresses) => Ok(Box::new(addresses.into_iter().map(|address| SocketAddr::new(address, 0))) as Addrs),
+                Err(Refused::Blocked(closed)) => Err(Blocked(closed).into()),
+                Err(Refused::Nowhere) => Err(Nowhere.into()),
             }
-            for address in &addresses {
-                if let Err(closed) = allow.check(*address) {
-                    tracing::warn!(name = name.as_str(), %address, "a health check was kept from a closed address");
-                    return Err(Blocked(closed).into());
-                }
-            }
-            Ok(Box::new(addresses.into_iter().map(|address| SocketAddr::new(address, 0))) as Addrs)
         })
     }
 }

@@ -5,7 +5,8 @@
 //! answer are cut and cleaned before anybody sees them.
 
 use super::text::{millis, short};
-use crate::domain::{Refusal, Sample};
+use crate::config::settings::{PrometheusSettings, Repositories};
+use crate::domain::{Refusal, RepoName, Sample};
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Response, Url, redirect};
 use serde::Deserialize;
@@ -23,12 +24,14 @@ const MOST_WARNINGS: usize = 5;
 #[derive(Clone, Debug)]
 pub struct Prometheus {
     client: Client,
-    servers: BTreeMap<String, Url>,
+    servers: BTreeMap<String, (Url, Repositories)>,
 }
 
 /// Placeholders are already filled in.
 #[derive(Clone, Copy, Debug)]
 pub struct Query<'q> {
+    /// Who asks.
+    pub repo: &'q RepoName,
     /// One of the operator's names.
     pub server: &'q str,
     /// PromQL that gives a scalar, or a vector of one series.
@@ -65,16 +68,17 @@ struct Data {
 }
 
 impl Prometheus {
-    /// Base addresses by name, as in `http://10.0.0.5:9090`; a path is kept.
+    /// A path in an address is kept.
     ///
     /// # Errors
     /// The operator's: an address that is none.
-    pub fn new(servers: &BTreeMap<String, String>) -> Result<Self, Refusal> {
-        let read = |(name, base): (&String, &String)| -> Result<(String, Url), Refusal> {
-            let url = Url::parse(base).ok().filter(|url| url.has_host() && matches!(url.scheme(), "http" | "https"));
+    pub fn new(servers: &BTreeMap<String, PrometheusSettings>) -> Result<Self, Refusal> {
+        let read = |(name, settings): (&String, &PrometheusSettings)| -> Result<_, Refusal> {
+            let url = Url::parse(&settings.url).ok();
+            let url = url.filter(|url| url.has_host() && matches!(url.scheme(), "http" | "https"));
             let mut url = url.ok_or_else(|| bad_address(name))?;
             url.set_path(&format!("{}/api/v1/query", url.path().trim_end_matches('/')));
-            Ok((name.clone(), url))
+            Ok((name.clone(), (url, settings.repositories.clone())))
         };
         let servers = servers.iter().map(read).collect::<Result<_, Refusal>>()?;
         let client = Client::builder()
@@ -91,21 +95,24 @@ impl Prometheus {
         Ok(Self { client, servers })
     }
 
-    /// For refusing a plan that names a server which the operator does not have.
+    /// For refusing a plan whose analysis could not be made: the operator has no such server, or has not lent it.
     ///
     /// # Errors
     /// The user's.
-    pub fn check(&self, server: &str) -> Result<(), Refusal> {
-        if self.servers.contains_key(server) {
-            return Ok(());
-        }
-        let message =
-            format!("An analysis asks the Prometheus `{}`, which the operator of Lockkeeper has not named.", short(server));
-        let fix = match self.servers.keys().map(String::as_str).collect::<Vec<_>>().as_slice() {
-            [] => "Ask the operator to add `[prometheus.default]` with a `url` to lockkeeper.toml.".to_owned(),
-            names => format!("Use one of `{}`, or ask the operator to add it to lockkeeper.toml.", names.join("`, `")),
-        };
-        Err(Refusal::user("prometheus_unknown", message, fix))
+    pub fn check(&self, repo: &RepoName, server: &str) -> Result<(), Refusal> {
+        self.find(repo, server).map(drop).ok_or_else(|| {
+            let lent = self.servers.iter().filter(|(_, (_, who))| who.allow(repo)).map(|(name, _)| name.as_str());
+            let fix = match lent.collect::<Vec<_>>().as_slice() {
+                [] => "Ask the operator to add `[prometheus.default]` with this repository to lockkeeper.toml.".to_owned(),
+                names => format!("Use one of `{}`, or ask the operator to lend it.", names.join("`, `")),
+            };
+            let message = format!("The operator of Lockkeeper lends {repo} no Prometheus `{}`.", short(server));
+            Refusal::user("prometheus_unknown", message, fix)
+        })
+    }
+
+    fn find(&self, repo: &RepoName, server: &str) -> Option<&Url> {
+        self.servers.get(server).filter(|(_, who)| who.allow(repo)).map(|(url, _)| url)
     }
 
     /// One question; whatever goes wrong is a [`Sample::Error`].
@@ -121,8 +128,8 @@ impl Prometheus {
     }
 
     async fn ask(&self, query: &Query<'_>, limit: Duration) -> Result<Answer, Sample> {
-        let Some(url) = self.servers.get(query.server) else {
-            return Err(Sample::error("prometheus_unknown", "the operator has not named this Prometheus"));
+        let Some(url) = self.find(query.repo, query.server) else {
+            return Err(Sample::error("prometheus_unknown", "the operator lends this repository no such Prometheus"));
         };
         let request = self.client.post(url.clone()).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
         let response = request.body(form(url, query.query, limit)).send().await.map_err(|e| unreachable(&e))?;

@@ -34,11 +34,12 @@ const SANDBOX_MAY_USE: [&str; 2] = ["domain", "config"];
 const MAY_USE_SANDBOX: [&str; 2] = ["surfaces", "app"];
 
 /// Crates that only these modules use.
-const EXCLUSIVE: [(&str, &[&str]); 9] = [
+const EXCLUSIVE: [(&str, &[&str]); 10] = [
     ("octocrab", &["github"]),
     ("jsonwebtoken", &["github", "sandbox"]),
     ("rusqlite", &["store"]),
     ("reqwest", &["probes", "surfaces::cli"]),
+    ("rmcp", &["probes"]),
     ("axum", &["surfaces", "app", "sandbox"]),
     ("git_cliff_core", &["notes"]),
     ("cel", &["expect"]),

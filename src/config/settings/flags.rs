@@ -37,6 +37,9 @@ pub struct Flags {
     /// Private addresses that health probes may reach, separated by commas, for example 10.1.0.0/16
     #[arg(long, env = "LOCKKEEPER_ALLOW_ADDRESSES", value_name = "ADDRESSES")]
     pub allow_addresses: Option<String>,
+    /// Prometheus for the analyses of all repositories, as `[prometheus.default]` of the file gives it to some
+    #[arg(long, env = "LOCKKEEPER_PROMETHEUS_URL", value_name = "URL")]
+    pub prometheus_url: Option<String>,
     /// What is logged, in the syntax of tracing [default: info]
     #[arg(long, env = "LOCKKEEPER_LOG", value_name = "FILTER")]
     pub log: Option<String>,

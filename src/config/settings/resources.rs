@@ -1,4 +1,4 @@
-//! What the operator lends to repositories, by name: commands, balancers and deploy hooks. A repository's configuration can
+//! What the operator lends to repositories, by name: commands, balancers, deploy hooks and Prometheus servers. A repository's configuration can
 //! name one of them and can never say more about it.
 //!
 //! Invariants: each says which repositories may name it, and none may unless it is said; no message holds a value.
@@ -13,7 +13,7 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 /// Tables of `lockkeeper.toml` that are read here.
-pub(super) const TABLES: [&str; 3] = ["commands", "balancers", "hooks"];
+pub(super) const TABLES: [&str; 4] = ["commands", "balancers", "hooks", "prometheus"];
 
 /// Names that may stand between `{{` and `}}` in a command.
 pub const COMMAND_PLACEHOLDERS: [&str; 10] =
@@ -27,6 +27,7 @@ pub struct Resources {
     pub commands: BTreeMap<String, CommandSettings>,
     pub balancers: BTreeMap<String, BalancerSettings>,
     pub hooks: BTreeMap<String, HookSettings>,
+    pub prometheus: BTreeMap<String, PrometheusSettings>,
 }
 
 /// Patterns ([`glob`]) of `owner/name`.
@@ -86,6 +87,15 @@ pub struct HookSettings {
     pub repositories: Repositories,
 }
 
+/// `[prometheus.<name>]`: where analyses measure; may be private.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PrometheusSettings {
+    /// Base of its API, without a slash at its end: `http://10.0.0.5:9090`.
+    pub url: String,
+    /// Who may ask it, and so learn anything that it knows.
+    pub repositories: Repositories,
+}
+
 /// `table` is one of [`TABLES`], `entries` what stands in it.
 pub(super) fn read(
     into: &mut Resources,
@@ -100,6 +110,7 @@ pub(super) fn read(
         match table {
             "commands" => drop(command(&mut fields).map(|made| into.commands.insert(name, made))),
             "balancers" => drop(balancer(&mut fields).map(|made| into.balancers.insert(name, made))),
+            "prometheus" => drop(prometheus(&mut fields).map(|made| into.prometheus.insert(name, made))),
             _ => drop(hook(&mut fields).map(|made| into.hooks.insert(name, made))),
         }
         fields.close();
@@ -188,6 +199,18 @@ fn hook(fields: &mut Fields<'_, '_, '_>) -> Option<HookSettings> {
     let timeout = fields.duration("timeout", Duration::from_secs(10), MINUTE);
     let repositories = repositories(fields);
     Some(HookSettings { url: url?, status_url, secret: secret?, timeout: timeout?, repositories: repositories? })
+}
+
+fn prometheus(fields: &mut Fields<'_, '_, '_>) -> Option<PrometheusSettings> {
+    let url = fields.required("url").filter(|url| web(fields, "url", url)).filter(|url| {
+        let base = !url.contains(['?', '#']);
+        if !base {
+            fields.bad("url", "holds a query", "Write the address of Prometheus itself, like `http://10.0.0.5:9090`.");
+        }
+        base
+    });
+    let repositories = repositories(fields);
+    Some(PrometheusSettings { url: url?.trim_end_matches('/').to_owned(), repositories: repositories? })
 }
 
 fn web(fields: &mut Fields<'_, '_, '_>, key: &str, text: &str) -> bool {

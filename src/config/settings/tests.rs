@@ -114,10 +114,13 @@ fn files_that_cannot_be_read_are_named() {
     assert_eq!(codes(&flags.app().unwrap_err()), ["private_key_twice"]);
 }
 
+fn serve_flags(folder: &tempfile::TempDir, tables: &str) -> Flags {
+    let flags = with_file(folder, &format!("app_id = 1\nwebhook_secret = \"s\"\n{tables}"));
+    Flags { private_key: Some(Secret::new(pem())), ..flags }
+}
+
 fn serve_with(folder: &tempfile::TempDir, tables: &str) -> Result<Resources, Vec<Refusal>> {
-    let mut flags = with_file(folder, &format!("app_id = 1\nwebhook_secret = \"s\"\n{tables}"));
-    flags.private_key = Some(Secret::new(pem()));
-    flags.serve().map(|serve| serve.resources)
+    serve_flags(folder, tables).serve().map(|serve| serve.resources)
 }
 
 #[test]
@@ -152,6 +155,25 @@ fn what_is_lent_is_read_whole() {
 }
 
 #[test]
+fn a_prometheus_is_named_by_the_file_or_the_environment() {
+    let folder = tempfile::tempdir().unwrap();
+    let tables = "[prometheus.default]\nurl = \"http://10.0.0.5:9090/\"\nrepositories = [\"acme/*\"]\n\
+                  [prometheus.eu]\nurl = \"https://eu.example/prom\"\nrepositories = [\"**\"]\n";
+    let lent = serve_with(&folder, tables).unwrap().prometheus;
+    assert_eq!((lent["default"].url.as_str(), lent["eu"].url.as_str()), ("http://10.0.0.5:9090", "https://eu.example/prom"));
+    let given = |tables: &str, url: &str| {
+        let flags = Flags { prometheus_url: Some(url.into()), ..serve_flags(&folder, tables) };
+        flags.serve().map(|serve| serve.resources.prometheus)
+    };
+    let changed = given(tables, "http://127.0.0.1:1/").unwrap();
+    assert_eq!((changed.len(), changed["default"].url.as_str()), (2, "http://127.0.0.1:1"));
+    assert_eq!(changed["default"].repositories, lent["default"].repositories, "who may ask is still the file's to say");
+    let alone = given("", "http://127.0.0.1:1").unwrap();
+    assert!(alone["default"].repositories.allow(&crate::domain::RepoName::parse("any/body").unwrap()));
+    assert_eq!(codes(&given("", "http://u:hunter2@x").unwrap_err()), ["prometheus_url_invalid"]);
+}
+
+#[test]
 fn what_is_lent_wrongly_is_told_without_a_value() {
     let folder = tempfile::tempdir().unwrap();
     let command = |more: &str| format!("[commands.x]\nrun = [\"/bin/x\"]\nrepositories = [\"**\"]\n{more}");
@@ -180,6 +202,9 @@ fn what_is_lent_wrongly_is_told_without_a_value() {
         ("[commands.\"a b\"]\nrun = [\"/x\"]\n".into(), "settings_bad_value"),
         ("[balancers.x]\naddress = \"hunter2\"\nrepositories = [\"**\"]\n".into(), "settings_bad_value"),
         ("[balancers.x]\nrepositories = [\"**\"]\n".into(), "settings_missing_key"),
+        ("[prometheus.x]\nurl = \"http://x\"\n".into(), "settings_missing_key"),
+        ("[prometheus.x]\nurl = \"hunter2\"\nrepositories = [\"**\"]\n".into(), "settings_bad_value"),
+        ("[prometheus.x]\nurl = \"http://x?a=hunter2\"\nrepositories = [\"**\"]\n".into(), "settings_bad_value"),
         (hook("url = \"https://x\"\n"), "settings_missing_key"),
         (hook("url = \"https://x\"\nsecret = \"hunter2\"\n"), "settings_bad_value"),
         (hook("url = \"https://x\"\nsecret_file = \"/absent\"\n"), "settings_bad_value"),

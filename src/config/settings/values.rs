@@ -1,6 +1,6 @@
 //! Reads each setting from where it is set and checks it.
 
-use super::{AddressRange, App, Flags, Local, LogFormat, Resources, Secret, file};
+use super::{AddressRange, App, Flags, Local, LogFormat, PrometheusSettings, Repositories, Resources, Secret, file};
 use crate::domain::Refusal;
 use std::path::{Path, PathBuf};
 
@@ -18,9 +18,16 @@ impl<'f> Reader<'f> {
         Self { flags, file, problems }
     }
 
-    /// What only the file can give.
+    /// What the file lends, and the one Prometheus that the environment can name.
     pub(super) fn resources(&mut self) -> Resources {
-        std::mem::take(&mut self.file.resources)
+        let mut lent = std::mem::take(&mut self.file.resources);
+        let given = self.text(self.flags.prometheus_url.as_deref(), "prometheus_url");
+        if let Some(url) = self.url("prometheus_url", "The URL of Prometheus", given) {
+            let all = Repositories(vec!["**".to_owned()]);
+            let default = PrometheusSettings { url: String::new(), repositories: all };
+            lent.prometheus.entry("default".to_owned()).or_insert(default).url = url;
+        }
+        lent
     }
 
     /// What was read, unless anything was wrong.

@@ -1,5 +1,8 @@
+use super::super::guard::AllowList;
+use super::super::names::Lookup;
 use super::*;
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -37,11 +40,11 @@ pub(in crate::probes) fn answer(status: u16, head: &str, body: &str) -> String {
 }
 
 /// Everything on 127.0.0.0/8 may be reached, nothing else that is closed.
-fn prober() -> Prober {
+pub(in crate::probes) fn prober() -> Prober {
     Prober::new(AllowList::parse("127.0.0.0/8").unwrap()).unwrap()
 }
 
-fn named(allow: &str, lookup: impl Fn(&str) -> Vec<&'static str> + Send + Sync + 'static) -> Prober {
+pub(in crate::probes) fn named(allow: &str, lookup: impl Fn(&str) -> Vec<&'static str> + Send + Sync + 'static) -> Prober {
     let lookup: Lookup = Arc::new(move |name| {
         let found = lookup(&name).into_iter().map(|a| a.parse().unwrap()).collect();
         Box::pin(std::future::ready(Ok(found)))

@@ -6,12 +6,28 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+fn lent(url: &str, repositories: &str) -> BTreeMap<String, PrometheusSettings> {
+    let repositories = Repositories(vec![repositories.to_owned()]);
+    [("default".to_owned(), PrometheusSettings { url: url.to_owned(), repositories })].into()
+}
+
 fn at(port: u16) -> Prometheus {
-    Prometheus::new(&[("default".to_owned(), format!("http://127.0.0.1:{port}/"))].into()).unwrap()
+    Prometheus::new(&lent(&format!("http://127.0.0.1:{port}/"), "acme/*")).unwrap()
+}
+
+fn repo(name: &str) -> RepoName {
+    RepoName::parse(name).unwrap()
 }
 
 async fn ask(asked: &Prometheus) -> Measured {
-    asked.query(&Query { server: "default", query: "up{a=\"&=+ é\"}", timeout: Duration::from_millis(500) }).await
+    asked
+        .query(&Query {
+            repo: &repo("acme/shop"),
+            server: "default",
+            query: "up{a=\"&=+ é\"}",
+            timeout: Duration::from_millis(500),
+        })
+        .await
 }
 
 #[tokio::test]
@@ -59,7 +75,7 @@ async fn the_question_is_a_form_and_keeps_the_servers_path() {
         answer(200, "", r#"{"status":"success","data":{"resultType":"scalar","result":[1,"7"]}}"#)
     })
     .await;
-    let asked = Prometheus::new(&[("default".to_owned(), format!("http://127.0.0.1:{port}/prom/"))].into()).unwrap();
+    let asked = Prometheus::new(&lent(&format!("http://127.0.0.1:{port}/prom/"), "**")).unwrap();
     assert_eq!(ask(&asked).await.sample, Sample::value(7.0));
     let url = Url::parse("http://x/api/v1/query").unwrap();
     let form = form(&url, "up{a=\"&=+ é\"}", Duration::from_secs(5));
@@ -98,11 +114,15 @@ async fn what_is_no_answer_is_an_error() {
     assert_eq!(code(ask(&at(closed)).await), "prometheus_unreachable");
     let none = Prometheus::new(&BTreeMap::new()).unwrap();
     assert_eq!(code(ask(&none).await), "prometheus_unknown");
-    assert!(none.check("default").unwrap_err().fix.contains("[prometheus.default]"));
-    assert!(at(1).check("defualt").unwrap_err().fix.contains("`default`"));
-    assert!(at(1).check("default").is_ok());
+    let stranger = Prometheus::new(&lent("http://127.0.0.1:1", "other/*")).unwrap();
+    assert_eq!(code(ask(&stranger).await), "prometheus_unknown");
+    let shop = repo("acme/shop");
+    assert!(none.check(&shop, "default").unwrap_err().fix.contains("[prometheus.default]"));
+    assert!(stranger.check(&shop, "default").unwrap_err().fix.contains("[prometheus.default]"));
+    assert!(at(1).check(&shop, "defualt").unwrap_err().fix.contains("`default`"));
+    assert!(at(1).check(&shop, "default").is_ok());
     for bad in ["", "localhost:9090", "ftp://x", "http://"] {
-        let refusal = Prometheus::new(&[("a".to_owned(), bad.to_owned())].into()).unwrap_err();
+        let refusal = Prometheus::new(&lent(bad, "**")).unwrap_err();
         assert_eq!(refusal.code, "prometheus_url_invalid", "{bad}");
     }
 }

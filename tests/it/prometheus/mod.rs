@@ -3,7 +3,7 @@
 mod server;
 
 use lockkeeper::config::repo::fill_query;
-use lockkeeper::domain::{Number, Sample};
+use lockkeeper::domain::{Number, RepoName, Sample};
 use lockkeeper::probes::prometheus::{Measured, Prometheus, Query};
 use server::{Exporter, Server};
 use std::time::Duration;
@@ -20,7 +20,12 @@ build_info{version=\"1x2y3\"} 1
 ";
 
 async fn ask(prometheus: &Prometheus, query: &str) -> Measured {
-    prometheus.query(&Query { server: "default", query, timeout: Duration::from_secs(5) }).await
+    within(prometheus, query, Duration::from_secs(5)).await
+}
+
+async fn within(prometheus: &Prometheus, query: &str, timeout: Duration) -> Measured {
+    let repo = RepoName::parse("acme/shop").unwrap();
+    prometheus.query(&Query { repo: &repo, server: "default", query, timeout }).await
 }
 
 fn code(measured: &Measured) -> &str {
@@ -36,7 +41,7 @@ fn code(measured: &Measured) -> &str {
 async fn a_real_prometheus_answers_and_fails() {
     let exporter = Exporter::start(METRICS).await;
     let server = Server::start(exporter.port);
-    let prometheus = Prometheus::new(&[("default".to_owned(), server.url())].into()).unwrap();
+    let prometheus = Prometheus::new(&[("default".to_owned(), server.settings())].into()).unwrap();
     server.until_scraped(&prometheus).await;
 
     let rate = r#"sum(requests_total{code=~"5..",slot="{{ slot }}"}) / sum(requests_total{slot="{{ slot }}"})"#;
@@ -89,7 +94,7 @@ async fn hostile_values(prometheus: &Prometheus) {
 
 async fn without_an_answer(server: Server, prometheus: &Prometheus) {
     server.pause();
-    let measured = prometheus.query(&Query { server: "default", query: "up", timeout: Duration::from_millis(300) }).await;
+    let measured = within(prometheus, "up", Duration::from_millis(300)).await;
     assert_eq!(code(&measured), "prometheus_slow", "{measured:?}");
     assert!((300..2_000).contains(&measured.latency_ms), "{measured:?}");
     server.go_on();

@@ -5,6 +5,7 @@
 use super::{Prometheus, ask};
 use axum::Router;
 use axum::routing::get;
+use lockkeeper::config::settings::{PrometheusSettings, Repositories};
 use lockkeeper::domain::Sample;
 use rustix::process::{Pid, Signal, kill_process};
 use std::net::{Ipv4Addr, TcpListener};
@@ -58,8 +59,10 @@ impl Server {
         Self { child, port, folder }
     }
 
-    pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+    /// Lent to everybody.
+    pub fn settings(&self) -> PrometheusSettings {
+        let url = format!("http://127.0.0.1:{}", self.port);
+        PrometheusSettings { url, repositories: Repositories(vec!["**".to_owned()]) }
     }
 
     pub async fn until_scraped(&self, prometheus: &Prometheus) {
