@@ -1,7 +1,7 @@
 //! One request to the world for each variant. The executor of each lives in `engine::steps`, one file for each area.
 
 use crate::config::repo::HttpCheck;
-use crate::domain::{EnvName, Millis, RepoRef, Sha, Tag};
+use crate::domain::{EnvName, Folder, Millis, RepoRef, Sha, Tag};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -26,6 +26,9 @@ pub enum Call {
         sha: Sha,
         base: Option<Sha>,
         authors: Vec<String>,
+        /// A folder of which to say which commits touch it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        folder: Option<Folder>,
     },
     /// How the commit stands to the branches that match these globs; answers a list of `Standing`.
     ReadBranches {
@@ -103,6 +106,9 @@ pub struct NotesCall {
     pub fetched: bool,
     /// Accounts whose first contribution this is.
     pub first_time: Vec<String>,
+    /// The only commits of the range to tell of; nothing for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only: Option<Vec<Sha>>,
     /// Path of the repository's own git-cliff configuration, if its settings name one.
     pub config: Option<String>,
     /// When the release is dated.

@@ -198,6 +198,7 @@ impl Deployment<'_> {
             sha: subject.sha.clone(),
             base: None,
             authors: Vec::new(),
+            folder: None,
         };
         let look: Recheck = f.step("lease.look", &call)?;
         let Some(tag) = &subject.tag else { return Ok(None) };
