@@ -5,6 +5,7 @@
 mod actions;
 mod budget;
 mod chaos;
+mod components;
 mod deliveries;
 mod deploy;
 mod deploy_trouble;
