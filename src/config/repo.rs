@@ -297,6 +297,13 @@ impl RepoConfig {
     }
 }
 
+impl Component {
+    /// Its directory, if that is not the whole repository.
+    pub fn folder(&self) -> Option<&str> {
+        (self.path != ".").then_some(self.path.as_str())
+    }
+}
+
 impl Environment {
     pub fn is_production(&self) -> bool {
         self.production.unwrap_or(self.name.as_str() == "production")

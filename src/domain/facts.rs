@@ -50,6 +50,17 @@ pub struct Recheck {
     pub behind: Option<u64>,
     /// Of the accounts that were asked about: those with no commit in the base's history.
     pub first_time: Vec<String>,
+    /// The commits that touch the folder that was asked about; nothing if none was, or if they are not all known.
+    #[serde(default)]
+    pub touched: Option<Vec<Sha>>,
+}
+
+/// A folder of the repository, and the time from which on it is asked which commits touch it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Folder {
+    /// Relative to the root, without a slash at its end.
+    pub path: String,
+    pub since: Millis,
 }
 
 /// A deployment as GitHub has it.

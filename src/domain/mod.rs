@@ -15,7 +15,7 @@ mod time;
 mod world;
 
 pub use actor::{Actor, ActorKind};
-pub use facts::{CommitFacts, DeploymentInfo, DeploymentStatusInfo, Recheck, TagName, WorkflowRunInfo};
+pub use facts::{CommitFacts, DeploymentInfo, DeploymentStatusInfo, Folder, Recheck, TagName, WorkflowRunInfo};
 pub use ids::{DeliveryId, InstallationId, RepoId, RunId, UserId};
 pub use ledger::{EnvPlace, EnvironmentRecord, Hold, HoldKind, InQueue, Lease, LedgerEntry, NewHold};
 pub use names::{EnvName, NameError, RepoName, Sha, Tag};

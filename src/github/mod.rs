@@ -52,6 +52,7 @@ mod testing;
 mod tests;
 mod tokens;
 mod topology;
+mod touched;
 mod transport;
 mod trouble;
 mod workflows;

@@ -144,6 +144,7 @@ operations! {
     // GraphQL documents.
     ReleaseFacts Query POST "/graphql" [Contents Write, Checks Read, Statuses Read, PullRequests Read];
     Recheck Query POST "/graphql" [Contents Write, Checks Read, Statuses Read];
+    TouchedCommits Query POST "/graphql" [Contents Read];
     MoreChecks Query POST "/graphql" [Checks Read, Statuses Read];
     AuthorsOf Query POST "/graphql" [Contents Read];
     RangeOfCommits Query POST "/graphql" [Contents Read, PullRequests Read];

@@ -6,8 +6,9 @@ use super::compare::Distance;
 use super::git_objects::{CommitNode, GitObject};
 use super::graphql::{Answered, Page, PageSize};
 use super::tag_releases::{Found, ReleasesOfTag};
+use super::touched::Id;
 use super::{Installation, Operation, Trouble};
-use crate::domain::{Commit, Recheck, ReleaseInfo, RepoName, Sha, Tag};
+use crate::domain::{Commit, Folder, Millis, Recheck, ReleaseInfo, RepoName, Sha, Tag};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
@@ -30,6 +31,8 @@ pub struct RecheckAsk<'a> {
     pub base: Option<&'a Sha>,
     /// Logins of which to say whether the base's history knows them; the first 50.
     pub authors: &'a [String],
+    /// A folder of which to say which commits touch it.
+    pub folder: Option<&'a Folder>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -66,6 +69,7 @@ struct Counts {
 #[serde(rename_all = "camelCase")]
 struct CommitChecks {
     status_check_rollup: Option<Rollup>,
+    touched: Option<Page<Id>>,
 }
 
 impl Installation {
@@ -78,11 +82,15 @@ impl Installation {
         let repository = got.data.repository.take().ok_or_else(nonsense)?;
         let (object, counts) = repository.tag_ref.map_or((None, None), |r| (r.target, r.compare));
         let tag = ask.tag.and_then(|name| object.as_ref()?.tag(name.clone()));
-        let first = match repository.asked {
-            Some(commit) => checks::page(commit.status_check_rollup, &got),
-            None => checks::unseen(),
+        let (first, touched) = match repository.asked {
+            Some(commit) => (checks::page(commit.status_check_rollup, &got), commit.touched),
+            None => (checks::unseen(), None),
         };
         let checks = self.all_checks(repo, ask.sha, first).await?;
+        let touched = match ask.folder {
+            Some(folder) => self.touched(repo, ask.sha, folder, touched).await?,
+            None => None,
+        };
         let distance = match (ask.base, counts, &tag) {
             (None, ..) => None,
             // From the tag to the base, so the other way round; only if the tag still stands at the commit.
@@ -101,6 +109,7 @@ impl Installation {
             ahead: distance.map(|d| d.ahead),
             behind: distance.map(|d| d.behind),
             first_time: (0..authors.len()).filter_map(unknown).collect(),
+            touched,
         })
     }
 
@@ -128,6 +137,7 @@ impl Installation {
                 "statusCheckRollup",
                 "compare",
                 "base",
+                "touched",
             ])?;
             let Some(tag) = ask.tag else { return Ok((got, Vec::new())) };
             let of_tag = got.data.repository.as_mut().map(|r| std::mem::take(&mut r.of_tag)).unwrap_or_default();
@@ -193,6 +203,8 @@ fn request(repo: &RepoName, ask: &RecheckAsk<'_>, authors: &[(String, Vec<String
         "tagRef": ask.tag.map_or_else(String::new, |tag| format!("refs/tags/{tag}")),
         "withTag": ask.tag.is_some(), "sha": ask.sha,
         "base": ask.base.unwrap_or(ask.sha), "baseHead": ask.base.unwrap_or(ask.sha), "withBase": ask.base.is_some(),
+        "path": ask.folder.map_or("", |folder| folder.path.as_str()),
+        "since": ask.folder.map_or(Millis(0), |folder| folder.since).rfc3339(), "withPath": ask.folder.is_some(),
     });
     for (at, (_, addresses)) in authors.iter().enumerate() {
         // Writing to a String cannot fail.

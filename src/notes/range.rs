@@ -73,6 +73,20 @@ pub fn oldest_first(commits: Vec<Commit>) -> Vec<Commit> {
     order.into_iter().filter_map(|at| commits.get(at).cloned()).collect()
 }
 
+/// Leaves only the wanted commits, each the first parent of the next, so that the newest still contains them all.
+pub fn keep(range: &mut Range, wanted: &[Sha]) {
+    let wanted: HashSet<&Sha> = wanted.iter().collect();
+    range.commits.retain(|commit| wanted.contains(&commit.sha));
+    let mut before: Option<Sha> = None;
+    for commit in &mut range.commits {
+        let Some(before) = before.replace(commit.sha.clone()) else { continue };
+        match commit.parents.first_mut() {
+            Some(first) => *first = before,
+            None => commit.parents.push(before),
+        }
+    }
+}
+
 /// What `from` contains of the known commits, `without` left out, and a commit of it with an unknown parent.
 fn reach<'a>(
     known: &HashMap<&'a Sha, &'a Commit>,
@@ -134,6 +148,19 @@ mod tests {
         assert_eq!(range(&MERGED, true, 'e', Some('c')).unwrap(), "bde");
         assert_eq!(range(&MERGED, true, 'e', Some('e')).unwrap(), "");
         assert_eq!(range(&MERGED, true, 'd', None).unwrap(), "abcd");
+    }
+
+    #[test]
+    fn what_is_kept_hangs_together() {
+        let tag = Tag::parse("v1.0.0").unwrap();
+        let mut all = from_history(&history(&MERGED), true, &sha('e'), None).unwrap();
+        all.from = Some(tag);
+        keep(&mut all, &[sha('d'), sha('a'), sha('f'), sha('c')]);
+        let kept: Vec<(&str, String)> =
+            all.commits.iter().map(|c| (&c.sha.as_str()[..1], c.parents.iter().map(|p| &p.as_str()[..1]).collect())).collect();
+        assert_eq!(kept, [("a", String::new()), ("c", "a".into()), ("d", "cc".into())]);
+        keep(&mut all, &[]);
+        assert!(all.commits.is_empty());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! One request to the world for each variant. The executor of each lives in `engine::steps`, one file for each area.
 
 use crate::config::repo::{HaproxyTraffic, HttpCheck};
-use crate::domain::{Actor, EnvName, EnvPlace, Lease, LedgerEntry, Millis, NewHold, RepoRef, Sha, Slot, Tag};
+use crate::domain::{Actor, EnvName, EnvPlace, Folder, Lease, LedgerEntry, Millis, NewHold, RepoRef, Sha, Slot, Tag};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -27,6 +27,9 @@ pub enum Call {
         sha: Sha,
         base: Option<Sha>,
         authors: Vec<String>,
+        /// A folder of which to say which commits touch it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        folder: Option<Folder>,
     },
     /// How the commit stands to the branches that match these globs; answers a list of `Standing`.
     ReadBranches {
@@ -145,6 +148,9 @@ pub struct NotesCall {
     pub fetched: bool,
     /// Accounts whose first contribution this is.
     pub first_time: Vec<String>,
+    /// The only commits of the range to tell of; nothing for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only: Option<Vec<Sha>>,
     /// Path of the repository's own git-cliff configuration, if its settings name one.
     pub config: Option<String>,
     /// When the release is dated.

@@ -56,13 +56,18 @@ struct Judged {
 pub fn pass(f: &mut Flow, case: &Case, mut show: impl FnMut(&mut Flow, &[Verdict]) -> Result<(), Stop>) -> Result<Gated, Stop> {
     let mut look = first_look(case.ground);
     let branches = branches(f, case)?;
-    let unclassified = case.range.map(Found::nameless);
     let mut seen = false;
     for round in 0_u32.. {
         seen |= shows_checks(&look, case.ground.app_id);
         vanished(&mut look, seen, case.ground.app_id);
         let now = f.now();
-        let view = case.view(&look, unclassified.as_deref(), branches.as_deref());
+        let found = case.range.map(|range| range.within(&look));
+        // The first read does not know whose commits these are. It passes nothing by itself; the second look does.
+        let unclassified = found.as_ref().map(|found| match found.folder {
+            Some(_) if round == 0 => Vec::new(),
+            _ => found.nameless(),
+        });
+        let view = case.view(&look, found.as_ref(), unclassified.as_deref(), branches.as_deref());
         let judged =
             f.record(&format!("gates.{round}"), || Judged { at: now, verdicts: gates::judge_all(case.gates, &view, now) })?;
         let overall = gates::overall(&judged.verdicts);
@@ -78,7 +83,9 @@ pub fn pass(f: &mut Flow, case: &Case, mut show: impl FnMut(&mut Flow, &[Verdict
                 }
             }
         }
-        look = f.step(&format!("look.{}", round + 1), &case.recheck())?;
+        let again: Recheck = f.step(&format!("look.{}", round + 1), &case.recheck(look.touched.is_none()))?;
+        // Which commits touch a folder does not change while the run waits.
+        look = Recheck { touched: again.touched.or(look.touched), ..again };
     }
     Err(Stop::Suspended)
 }
@@ -142,9 +149,10 @@ fn vanished(look: &mut Recheck, seen: bool, own_app: u64) {
 /// The answers on this look, for somebody who only asks.
 pub(super) fn once(f: &mut Flow, case: &Case, look: &Recheck) -> Result<Vec<Verdict>, Stop> {
     let branches = branches(f, case)?;
-    let unclassified = case.range.map(Found::nameless);
+    let found = case.range.map(|range| range.within(look));
+    let unclassified = found.as_ref().map(Found::nameless);
     let now = f.now();
-    let view = case.view(look, unclassified.as_deref(), branches.as_deref());
+    let view = case.view(look, found.as_ref(), unclassified.as_deref(), branches.as_deref());
     f.record("gates", || gates::judge_all(case.gates, &view, now))
 }
 
@@ -175,24 +183,28 @@ pub(super) fn first_look(ground: &Ground) -> Recheck {
         ahead: None,
         behind: None,
         first_time: Vec::new(),
+        touched: None,
     }
 }
 
 impl Case<'_> {
-    /// Asks, with the gates' questions, what the notes need to know: one request answers all.
-    pub(super) fn recheck(&self) -> Call {
+    /// Asks, with the gates' questions, what the notes need to know: one request answers all. `apart`: also which commits
+    /// touch the component's folder.
+    pub(super) fn recheck(&self, apart: bool) -> Call {
         Call::Recheck {
             repo: self.repo.clone(),
             tag: self.tag.cloned(),
             sha: self.pinned.clone(),
             base: self.range.and_then(|r| r.base.as_ref()).and_then(|b| b.commit.clone()),
             authors: self.range.map(Found::authors).unwrap_or_default(),
+            folder: self.range.filter(|_| apart).and_then(|r| r.folder.clone()),
         }
     }
 
     fn view<'v>(
         &'v self,
         look: &'v Recheck,
+        found: Option<&'v Found>,
         unclassified: Option<&'v [Unclassified]>,
         branches: Option<&'v [BranchStanding]>,
     ) -> GateView<'v> {
@@ -214,7 +226,7 @@ impl Case<'_> {
             app_id: self.ground.app_id,
             config: self.config,
             asked_at: self.asked_at,
-            next_version: self.range.and_then(|r| r.next.as_ref()),
+            next_version: found.and_then(|found| found.next.as_ref()),
             unclassified,
         }
     }

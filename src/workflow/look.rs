@@ -87,13 +87,14 @@ impl Look<'_> {
         let plan = planned.map_err(refused)?;
         range::baseline(&self.ground.released, facts, &scheme, &parsed).map_err(refused)?;
         let found = range::find(f, &input.repo, facts, &scheme, Some(&parsed), &plan.pin.sha)?;
+        let found = found.of_component(self.config, &parsed);
         let case = Case {
             range: Some(&found),
             parsed: Some(&parsed),
             releasing: true,
             ..self.case(&plan.pin.sha, Some(tag), &plan.gates)
         };
-        let look: Recheck = f.step("look", &case.recheck())?;
+        let look: Recheck = f.step("look", &case.recheck(true))?;
         let gates = Gates::of(gating::once(f, &case, &look)?);
         let notes = Some(self.write(f, found, &parsed, &look)?);
         Ok(Outcome::Planned(Box::new(Planned { run: self.ground.run.clone(), plan, gates, notes })))
@@ -104,8 +105,9 @@ impl Look<'_> {
         let facts = &self.ground.facts;
         let sha = &facts.tag.as_ref().ok_or_else(|| refused(publish::gone(tag)))?.commit;
         let found = range::find(f, &self.input.repo, facts, &scheme, Some(&parsed), sha)?;
+        let found = found.of_component(self.config, &parsed);
         let case = Case { range: Some(&found), parsed: Some(&parsed), ..self.case(sha, Some(tag), &[]) };
-        let look: Recheck = f.step("look", &case.recheck())?;
+        let look: Recheck = f.step("look", &case.recheck(true))?;
         Ok(Outcome::Notes(self.write(f, found, &parsed, &look)?))
     }
 
@@ -226,6 +228,7 @@ impl Look<'_> {
     fn write(&self, f: &mut Flow, mut found: Found, parsed: &ParsedTag, look: &Recheck) -> Result<Written, Stop> {
         let (repo, config) = (&self.input.repo, self.config.release.notes.as_ref());
         found.settle(f, repo, look)?;
+        let found = found.within(look);
         let made: NotesMade = f.step("notes", &found.notes_call(repo, &parsed.tag, look, config, self.input.asked_at))?;
         Ok(outcome::Written {
             tag: parsed.tag.clone(),

@@ -2,7 +2,8 @@
 //! a read of its own.
 
 use super::ground;
-use crate::domain::{CommitFacts, Millis, Range, Recheck, Refusal, RepoRef, Sha, Tag, Version};
+use crate::config::repo::{Component, RepoConfig};
+use crate::domain::{Commit, CommitFacts, Folder, Millis, Range, Recheck, Refusal, RepoRef, Sha, Tag, Version};
 use crate::flow::{Flow, Stop};
 use crate::gates::Unclassified;
 use crate::notes::bump::{self, Bump, Policy};
@@ -13,12 +14,24 @@ use crate::plan::{Base, Call, NotesCall, NotesMade};
 /// How many candidates for the previous tag are asked about.
 const CANDIDATES: usize = 10;
 
+/// A commit may have been written this much later than its author says, in milliseconds: clocks differ.
+const CLOCKS_DIFFER: i64 = 24 * 3_600 * 1_000;
+
 /// The range of a release.
+#[derive(Clone)]
 pub struct Found {
     pub base: Option<Base>,
     pub range: Range,
     /// It was read by the step `range`.
     pub fetched: bool,
+    /// Only commits that touch this folder count; see [`Found::within`].
+    pub folder: Option<Folder>,
+    /// They are the only ones that the range still holds.
+    narrowed: bool,
+    /// What a reader should know about that.
+    apart: Option<String>,
+    /// The version that is out.
+    current: Option<Version>,
     pub changes: Classified,
     pub bump: Bump,
     /// What the commits call for; `None` if nothing is to be released.
@@ -90,15 +103,52 @@ fn from_history(facts: &CommitFacts, candidates: &[(Version, Base)], head: &Sha)
     Some((None, range))
 }
 
+/// What the commits are, and the version that they call for.
+fn called_for(range: &Range, current: Option<&Version>) -> (Classified, Bump, Option<Version>) {
+    let changes = notes::classify(&range.commits);
+    // An overflow is told where the version is used; here it means that no version follows.
+    let next = bump::next(current, &changes, &Policy::default());
+    let bump = next.as_ref().map(|n| n.bump).unwrap_or_default();
+    let next = next.ok().and_then(|n| n.version).filter(|_| bump > Bump::None || changes.release_as.is_some());
+    (changes, bump, next)
+}
+
 impl Found {
     fn new(base: Option<Base>, range: Range, fetched: bool, candidates: &[(Version, Base)]) -> Self {
-        let changes = notes::classify(&range.commits);
-        let current = base.as_ref().and_then(|b| candidates.iter().find(|(_, c)| c.tag == b.tag)).map(|(version, _)| version);
-        // An overflow is told where the version is used; here it means that no version follows.
-        let next = bump::next(current, &changes, &Policy::default());
-        let bump = next.as_ref().map(|n| n.bump).unwrap_or_default();
-        let next = next.ok().and_then(|n| n.version).filter(|_| bump > Bump::None || changes.release_as.is_some());
-        Self { base, range, fetched, changes, bump, next }
+        let current = base.as_ref().and_then(|b| candidates.iter().find(|(_, c)| c.tag == b.tag)).map(|(v, _)| v.clone());
+        let (changes, bump, next) = called_for(&range, current.as_ref());
+        Self { base, range, fetched, folder: None, narrowed: false, apart: None, current, changes, bump, next }
+    }
+
+    /// Where the tag is of a component with a folder of its own, only commits that touch it count.
+    pub fn of_component(mut self, config: &RepoConfig, tag: &ParsedTag) -> Self {
+        let component = config.components.iter().find(|c| tag.component.as_ref() == Some(&c.name));
+        let oldest = self.range.commits.iter().map(|c| c.time).min().unwrap_or(0);
+        let since = Millis(oldest.saturating_mul(1_000).saturating_sub(CLOCKS_DIFFER).max(0));
+        self.folder = component.and_then(Component::folder).map(|path| Folder { path: path.to_owned(), since });
+        self
+    }
+
+    /// Without the commits that do not touch the folder, if there is one and this look knows them. Nothing is left out on
+    /// a guess: what is not known stays, and the remarks say so.
+    pub fn within(&self, look: &Recheck) -> Self {
+        let mut found = self.clone();
+        let Some(folder) = &self.folder else { return found };
+        // A range that was read again may reach back further than was asked about.
+        let asked = |commit: &Commit| commit.time.saturating_mul(1_000) >= folder.since.0;
+        let Some(touched) = look.touched.as_ref().filter(|_| self.range.commits.iter().all(asked)) else {
+            let path = &folder.path;
+            found.apart =
+                Some(format!("Which commits touch {path} could not be read, so all commits of the range are listed."));
+            return found;
+        };
+        notes::range::keep(&mut found.range, touched);
+        found.narrowed = true;
+        let others = self.range.commits.len() - found.range.commits.len();
+        found.apart =
+            (others > 0).then(|| format!("{others} commit(s) of the range do not touch {} and are left out.", folder.path));
+        (found.changes, found.bump, found.next) = called_for(&found.range, found.current.as_ref());
+        found
     }
 
     /// The second look has counted: the commits that we hold are all there are.
@@ -128,6 +178,7 @@ impl Found {
             base: self.base.clone(),
             fetched: self.fetched,
             first_time: look.first_time.clone(),
+            only: self.narrowed.then(|| self.range.commits.iter().map(|c| c.sha.clone()).collect()),
             config: config.cloned(),
             at,
         })
@@ -139,6 +190,7 @@ impl Found {
         if let Some(why) = &self.range.incomplete {
             remarks.push(format!("The notes are incomplete: {why}"));
         }
+        remarks.extend(self.apart.clone());
         if let Some(why) = &notes.fell_back {
             remarks.push(format!("The repository's own notes configuration was not used: {why}"));
         }

@@ -134,7 +134,7 @@ impl Tagged<'_> {
             Ok(plan) => plan,
             Err(refusal) => return self.refuse(f, State::Rejected, refusal, &[]),
         };
-        let found = range::find(f, &input.repo, facts, scheme, Some(parsed), &self.sha)?;
+        let found = range::find(f, &input.repo, facts, scheme, Some(parsed), &self.sha)?.of_component(config, parsed);
         let case = Case {
             repo: &input.repo,
             ground: self.ground,
@@ -187,6 +187,7 @@ impl Tagged<'_> {
         let input = self.input;
         self.start_deployments(f, &passed)?;
         passed.found.settle(f, &input.repo, &passed.look)?;
+        passed.found = passed.found.within(&passed.look);
         let config = passed.config.release.notes.as_ref();
         let call = passed.found.notes_call(&input.repo, &input.tag, &passed.look, config, input.asked_at);
         let notes: NotesMade = f.step("notes", &call)?;

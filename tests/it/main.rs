@@ -6,6 +6,7 @@ mod actions;
 mod back;
 mod budget;
 mod chaos;
+mod components;
 mod deliveries;
 mod deploy;
 mod deploy_trouble;

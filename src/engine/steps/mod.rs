@@ -16,7 +16,7 @@ mod traffic;
 use crate::config::settings::Resources;
 use crate::domain::{Millis, Refusal, RepoRef};
 use crate::engine::host::{Clock, Executor, StepCtx, StepError};
-use crate::github::{GitHub, Installation, Trouble};
+use crate::github::{GitHub, Installation, RecheckAsk, Trouble};
 use crate::plan::Call;
 use crate::probes::Prober;
 use crate::store::{Store, StoreError};
@@ -67,8 +67,9 @@ impl Steps {
         match call {
             Call::ReadCommit { repo, tag, sha } => self.read_commit(ctx, &repo, tag.as_ref(), sha.as_ref()).await,
             Call::ReadSettings { repo, sha } => self.read_settings(&repo, &sha).await,
-            Call::Recheck { repo, tag, sha, base, authors } => {
-                self.recheck(&repo, tag.as_ref(), &sha, base.as_ref(), &authors).await
+            Call::Recheck { repo, tag, sha, base, authors, folder } => {
+                let (tag, sha, base, folder) = (tag.as_ref(), &sha, base.as_ref(), folder.as_ref());
+                self.recheck(&repo, RecheckAsk { tag, sha, base, authors: &authors, folder }).await
             }
             Call::ReadBranches { repo, sha, globs } => self.read_branches(&repo, &sha, &globs).await,
             Call::IsLocked { key } => self.is_locked(ctx, key).await,

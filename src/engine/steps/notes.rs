@@ -13,6 +13,9 @@ impl Steps {
     pub(super) async fn render_notes(&self, ctx: &StepCtx, call: NotesCall) -> Done {
         let ground: Ground = self.earlier(&ctx.run, "facts").await?;
         let mut range = if call.fetched { self.earlier(&ctx.run, "range").await? } else { from_facts(&ground, &call)? };
+        if let Some(only) = &call.only {
+            range::keep(&mut range, only);
+        }
         for commit in &mut range.commits {
             commit.first_contribution = commit.login.as_ref().map(|login| call.first_time.contains(login));
         }

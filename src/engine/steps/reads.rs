@@ -77,15 +77,7 @@ impl Steps {
         answer(&Settings { config })
     }
 
-    pub(super) async fn recheck(
-        &self,
-        repo: &RepoRef,
-        tag: Option<&Tag>,
-        sha: &Sha,
-        base: Option<&Sha>,
-        authors: &[String],
-    ) -> Done {
-        let ask = RecheckAsk { tag, sha, base, authors };
+    pub(super) async fn recheck(&self, repo: &RepoRef, ask: RecheckAsk<'_>) -> Done {
         answer(&self.at(repo).recheck(&repo.name, ask).await.map_err(trouble)?)
     }
 

@@ -45,7 +45,7 @@ impl Steps {
             }
         }
         if !ctx.first || self.is_old(&call) {
-            let ask = RecheckAsk { tag: Some(&call.tag), sha: &call.sha, base: None, authors: &[] };
+            let ask = RecheckAsk { tag: Some(&call.tag), sha: &call.sha, base: None, authors: &[], folder: None };
             let look = at.recheck(repo, ask).await.map_err(trouble)?;
             if look.tag.is_none_or(|tag| tag.commit != call.sha) {
                 return Err(StepError::Fail(moved(&call)));

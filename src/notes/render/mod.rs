@@ -120,7 +120,8 @@ pub struct BumpOptions {
 }
 
 impl RenderRequest {
-    /// Notes of one release: all commits of the range under one tag (none: unreleased). `config` is the repository's own
+    /// Notes of one release: all commits of the range under one tag (none: unreleased), which stands at the newest of them for
+    /// the renderer. `config` is the repository's own
     /// git-cliff configuration, `time` the release's, in seconds since the epoch.
     pub fn for_release(range: &Range, tag: Option<&Tag>, time: i64, config: Option<FileAt>, site: Option<Site>) -> Self {
         let named = |name: &Tag, commit: &str| TagText {
@@ -132,7 +133,10 @@ impl RenderRequest {
         };
         Self {
             commits: range.commits.iter().map(CommitText::from).collect(),
-            tags: tag.map(|tag| named(tag, range.head.as_str())).into_iter().collect(),
+            tags: tag
+                .map(|tag| named(tag, range.commits.last().map_or(&range.head, |c| &c.sha).as_str()))
+                .into_iter()
+                .collect(),
             previous: range.from.as_ref().map(|tag| named(tag, "")),
             unseen: Vec::new(),
             skipped: Vec::new(),

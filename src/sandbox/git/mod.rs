@@ -14,7 +14,7 @@ pub(super) use parse::{CommitObject, Identity, TagObject};
 use super::SandboxError;
 use crate::domain::Sha;
 use batch::Batch;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -95,6 +95,12 @@ impl Git {
         let text = String::from_utf8_lossy(&out);
         let pair = |line: &str| line.split_once(' ').and_then(|(oid, name)| Some((name.to_owned(), Sha::parse(oid).ok()?)));
         Ok(text.lines().filter_map(pair).collect())
+    }
+
+    /// The commits that `tip` reaches and that change something at a path.
+    pub fn touching(&self, tip: &Sha, path: &str) -> Result<HashSet<Sha>, SandboxError> {
+        let out = self.run(&["--literal-pathspecs", "rev-list", tip.as_str(), "--", path], b"")?;
+        Ok(String::from_utf8_lossy(&out).lines().filter_map(|line| Sha::parse(line).ok()).collect())
     }
 
     /// Sets or deletes references on disk in one transaction.

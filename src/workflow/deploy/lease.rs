@@ -141,6 +141,7 @@ impl Deployment<'_> {
             sha: subject.sha.clone(),
             base: None,
             authors: Vec::new(),
+            folder: None,
         };
         let look: Recheck = f.step("lease.look", &call)?;
         Ok(match look.tag {

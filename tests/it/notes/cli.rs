@@ -270,7 +270,7 @@ fn tag_patterns_come_from_the_repositorys_settings() {
     let ran = desk.run(&["tags", "parse", "v1.2.3", "--config", &unjudgeable], "");
     assert_eq!(ran.refusal(), "config_invalid", "`check` refuses it, so does every other command");
     assert!(ran.err.contains("line 6"), "{}", ran.err);
-    let good = desk.file("good.toml", &health.replace("status ==", "status == 200"));
+    let good = desk.file("good.toml", health.replace("status ==", "status == 200"));
     assert_eq!(desk.run(&["tags", "parse", "v1.2.3", "--config", &good], "").code, Some(0));
     assert_eq!(desk.run(&["tags", "parse", "v1.2.3", "--config", "missing.toml"], "").refusal(), "file_unreadable");
 }

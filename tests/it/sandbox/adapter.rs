@@ -57,7 +57,7 @@ async fn the_main_reads_agree() {
     shop.complete_check(build, "failure").unwrap();
     let base = shop.resolve("v0.1.0").unwrap();
     let authors = ["ann".to_owned(), "cleo".to_owned(), "dev".to_owned()];
-    let ask = RecheckAsk { tag: Some(&tag), sha: &sha, base: Some(&base), authors: &authors };
+    let ask = RecheckAsk { tag: Some(&tag), sha: &sha, base: Some(&base), authors: &authors, folder: None };
     let again = github.recheck(&repo, ask).await.unwrap();
     assert_eq!((again.ahead, again.behind, again.first_time), (Some(3), Some(0), vec!["ann".to_owned(), "cleo".to_owned()]));
     assert!(again.checks.unwrap().iter().any(|c| c.state == CheckState::Failure));

@@ -70,9 +70,11 @@ pub(super) fn commit(cx: &mut Cx<'_>, id: u64, sha: &Sha, name: &str, args: &Val
 }
 
 fn history(repo: &Repo, sha: &Sha, args: &Value) -> Answer {
-    if !args["author"]["id"].is_null() || text(args, "path").is_some() {
-        return Err(GqlError::new("NOT_IMPLEMENTED", "the sandbox answers no history by author id or by path"));
+    if !args["author"]["id"].is_null() {
+        return Err(GqlError::new("NOT_IMPLEMENTED", "the sandbox answers no history by author id"));
     }
+    let touching = text(args, "path").map(|path| repo.git.touching(sha, path)).transpose();
+    let touching = touching.map_err(|why| GqlError::new("INTERNAL", &why.to_string()))?;
     let emails = args["author"]["emails"].as_array();
     let moment = |name: &str| text(args, name).and_then(Millis::parse_rfc3339).map(|at| at.0 / 1_000);
     let (since, until) = (moment("since"), moment("until"));
@@ -80,7 +82,8 @@ fn history(repo: &Repo, sha: &Sha, args: &Value) -> Answer {
         repo.git.commit(sha).is_some_and(|c| {
             let by = emails
                 .is_none_or(|list| list.iter().any(|e| e.as_str().is_some_and(|e| e.eq_ignore_ascii_case(&c.author.email))));
-            by && since.is_none_or(|at| c.committer.time >= at) && until.is_none_or(|at| c.committer.time <= at)
+            let touches = touching.as_ref().is_none_or(|all| all.contains(sha));
+            touches && by && since.is_none_or(|at| c.committer.time >= at) && until.is_none_or(|at| c.committer.time <= at)
         })
     };
     let all = repo.git.range(&[], sha).into_iter().filter(keep).collect::<Vec<_>>();
