@@ -8,10 +8,12 @@
 mod bring_up;
 mod drive;
 mod end;
+mod finish;
 mod health;
 mod lease;
 mod leg;
 mod page;
+mod phases;
 mod slots;
 mod watch;
 

@@ -1,0 +1,105 @@
+//! How a deployment that had its turn ends: what is said, what is held back, who is told.
+//!
+//! Invariant: an environment whose state nobody knows, or whose way back failed, is left locked.
+
+use super::drive::{Drive, So};
+use super::end::Ending;
+use super::leg::{status_of, what};
+use super::page::{Shown, check_run, sheet};
+use crate::actions::rollback;
+use crate::config::repo::Rollback;
+use crate::domain::{Actor, HoldKind, NewHold, Refusal};
+use crate::flow::{Flow, StepFailure, Stop};
+use crate::plan::{Call, CheckOutcome, CheckRunMade};
+use crate::rollout::machine::End;
+use crate::workflow::report::{Outcome, State};
+
+impl Drive<'_> {
+    pub(super) fn end(&self, f: &mut Flow, shown: &mut Shown, end: End, so: So) -> Result<Outcome, Stop> {
+        let (name, environment) = (what(&self.leg.subject), self.this.input.environment.as_str());
+        let why = so.refusal.clone().unwrap_or_else(|| Refusal::us("undecided", "Nobody can say how the deployment ended."));
+        let (state, refusal) = match end {
+            End::Succeeded => return self.succeeded(f, shown, so),
+            End::Failed => (State::Failed, why),
+            End::Cancelled => (State::Cancelled, why),
+            End::RolledBack => {
+                self.hold(f, HoldKind::Hold, &format!("{name} was rolled back: {}", why.message))?;
+                let back = so.back.as_ref().or_else(|| self.slots.and(self.record.live()));
+                let to = back.map_or_else(|| "the version before".to_owned(), rollback::name);
+                let text = format!("{} {to} is live again in {environment}.", why.message);
+                (State::RolledBack, Refusal { message: text, ..why })
+            }
+            End::RollbackFailed => {
+                self.hold(f, HoldKind::Lock, &format!("the rollback of {name} failed"))?;
+                let text = format!("{} The way back failed too; {environment} is locked.", why.message);
+                let fix =
+                    format!("Look at {environment} by hand, then `lockkeeper unlock {environment} --reason …`. {}", why.fix);
+                (State::RollbackFailed, Refusal { message: text, fix, ..why })
+            }
+            End::HaltedForward => {
+                let forbidden = self.this.environment.rollback == Rollback::Forbidden;
+                let because = if forbidden { "rollback = \"forbidden\"" } else { "the old copy is not healthy" };
+                let text = format!("{} Nothing was put back in {environment}: {because}.", why.message);
+                let fix = format!("Fix forward: deploy a version that is mended. {}", why.fix);
+                (State::HaltedForward, Refusal { message: text, fix, ..why })
+            }
+            End::Indeterminate => {
+                self.hold(f, HoldKind::Lock, &format!("nobody can say whether {name} runs"))?;
+                let text = format!("{} Nobody can say what runs in {environment}, so it is locked.", why.message);
+                let fix = format!("Look at {environment} by hand, then `lockkeeper unlock {environment} --reason …`.");
+                (State::Indeterminate, Refusal { message: text, fix, ..why })
+            }
+        };
+        Ending { state, refusal, verdicts: self.verdicts }.report(f, self.this.input, shown)
+    }
+
+    fn hold(&self, f: &mut Flow, kind: HoldKind, reason: &str) -> Result<(), Stop> {
+        let now = f.now();
+        let since = f.record("hold.at", || now)?;
+        let input = self.this.input;
+        f.step(
+            "hold",
+            &Call::PlaceHold(NewHold {
+                repo: input.repo.id,
+                environment: input.environment.clone(),
+                kind,
+                owner: Actor::schedule(),
+                reason: crate::render::line(reason, 200),
+                sha: (kind == HoldKind::Hold).then(|| self.leg.subject.sha.clone()),
+                run: Some(self.this.run_id().clone()),
+                since,
+                until: None,
+            }),
+        )
+    }
+
+    fn succeeded(&self, f: &mut Flow, shown: &mut Shown, so: So) -> Result<Outcome, Stop> {
+        let (this, input) = (self.this, self.this.input);
+        let text = format!("{} is live", what(&self.leg.subject));
+        self.leg.status(f, input, "status.success", "success", &text, so.url.clone())?;
+        self.retire_previous(f)?;
+        let mut page = sheet(input, None, self.verdicts, &shown.progress);
+        page.done = true;
+        page.url = so.url.as_deref();
+        let made: Result<CheckRunMade, StepFailure> =
+            f.try_step("check", &check_run(input, shown, Some(CheckOutcome::Success), page.text()))?;
+        // The version is live; a check run that GitHub does not take changes nothing about that.
+        drop(made);
+        let mut outcome = Outcome::new(State::Succeeded).at(&this.input.subject.sha);
+        outcome.version = this.input.subject.version.clone();
+        outcome.url = so.url;
+        Ok(outcome)
+    }
+
+    /// GitHub marks the deployment before this one inactive by itself, except in production.
+    fn retire_previous(&self, f: &mut Flow) -> Result<(), Stop> {
+        let before = self.record.live().and_then(|live| live.deployment);
+        match before.filter(|id| self.this.environment.is_production() && Some(*id) != self.leg.deployment) {
+            Some(id) => {
+                let text = format!("{} took its place", what(&self.leg.subject));
+                status_of(f, "status.previous", self.this.input, id, "inactive", &text, None)
+            }
+            None => Ok(()),
+        }
+    }
+}

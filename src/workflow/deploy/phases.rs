@@ -1,0 +1,150 @@
+//! The work of each phase, and what came of it as an event.
+
+use super::bring_up;
+use super::drive::{Drive, So, subject_of};
+use super::leg::{Leg, what};
+use super::page::{Shown, check_run, sheet};
+use super::{cancelled, health};
+use crate::actions::rollback;
+use crate::config::repo::{GradualStep, Strategy};
+use crate::flow::{Flow, StepFailure, Stop};
+use crate::plan::{CheckRunMade, Task};
+use crate::rollout::machine::Event;
+use crate::targets::Progress;
+use std::time::Duration;
+
+impl Drive<'_> {
+    pub(super) fn prepare(&self, f: &mut Flow, shown: &mut Shown, so: &mut So) -> Result<Event, Stop> {
+        let progress = bring_up::bring_up(f, self.this, &self.leg, shown)?;
+        Ok(self.progressed(progress, so))
+    }
+
+    fn progressed(&self, progress: Progress, so: &mut So) -> Event {
+        match progress {
+            Progress::Done { url } => {
+                so.url = url.or_else(|| self.this.environment.url.clone());
+                Event::Done
+            }
+            Progress::Failed { reason } => {
+                so.refusal.get_or_insert(bring_up::failed(&reason));
+                Event::Failed
+            }
+            Progress::Stopped { reason } => {
+                so.refusal.get_or_insert(cancelled(&reason));
+                Event::Abort
+            }
+            Progress::Working => Event::Unknown,
+        }
+    }
+
+    pub(super) fn verify(&self, f: &mut Flow, shown: &mut Shown, so: &mut So) -> Result<Event, Stop> {
+        match health::verify(f, self.this, &self.leg, so.url.as_deref(), shown)? {
+            Ok(()) => Ok(Event::Done),
+            Err(refusal) => {
+                so.refusal.get_or_insert(refusal);
+                Ok(Event::Failed)
+            }
+        }
+    }
+
+    pub(super) fn move_users(
+        &self,
+        f: &mut Flow,
+        shown: &mut Shown,
+        name: &str,
+        percent: u8,
+        so: &mut So,
+    ) -> Result<Event, Stop> {
+        match self.shift(f, shown, &self.leg, name, percent)? {
+            Ok(()) => {
+                self.show_progress(f, shown, &format!("check.{name}"), &format!("{percent} % of users are moved"))?;
+                Ok(Event::Done)
+            }
+            Err(refusal) => {
+                let event = if refusal.code == "cancelled" { Event::Abort } else { Event::Failed };
+                so.refusal.get_or_insert(refusal);
+                Ok(event)
+            }
+        }
+    }
+
+    pub(super) fn watched(&self, f: &mut Flow, name: &str, span: Duration, so: &mut So) -> Result<Event, Stop> {
+        let watched = self.watch(f, name, span)?;
+        if let Some(refusal) = watched.refusal {
+            so.refusal.get_or_insert(refusal);
+        }
+        Ok(watched.event)
+    }
+
+    pub(super) fn pause(&self, f: &mut Flow, shown: &mut Shown, at: usize, so: &mut So) -> Result<Event, Stop> {
+        let percent = self.weight(at);
+        self.show_progress(f, shown, &format!("check.paused.{at}"), &format!("Paused at {percent} % of users"))?;
+        let paused = self.paused(f, &format!("paused.{at}"))?;
+        match paused.event {
+            // Whoever goes on has seen what was wrong.
+            Event::Resume | Event::Promote => so.refusal = None,
+            _ => so.refusal = so.refusal.take().or(paused.refusal),
+        }
+        Ok(paused.event)
+    }
+
+    fn steps(&self) -> &[GradualStep] {
+        if let Strategy::Gradual { steps } = &self.this.strategy { steps } else { &[] }
+    }
+
+    pub(super) fn weight(&self, at: usize) -> u8 {
+        self.steps().get(at).map_or(100, |step| step.weight)
+    }
+
+    pub(super) fn watch_for(&self, at: usize) -> Duration {
+        self.steps().get(at).map_or(Duration::ZERO, |step| step.bake)
+    }
+
+    pub(super) fn bake(&self) -> Duration {
+        if let Strategy::BlueGreen { bake } = &self.this.strategy { *bake } else { Duration::ZERO }
+    }
+
+    /// The version is live: our own record first, then the old copy may go, then GitHub is told.
+    pub(super) fn finalize(&self, f: &mut Flow, shown: &mut Shown, so: &So) -> Result<Event, Stop> {
+        self.land(f, &self.leg, "land", so.url.clone(), true)?;
+        if let Some(old) = self.slots.and_then(|slots| slots.old) {
+            self.drain(f, shown, "drain", old)?;
+        }
+        Ok(Event::Done)
+    }
+
+    /// Says on the check run how far it is; it costs a call, so it is only said when users are moved.
+    fn show_progress(&self, f: &mut Flow, shown: &mut Shown, step: &str, title: &str) -> Result<(), Stop> {
+        let mut text = sheet(self.this.input, None, self.verdicts, &shown.progress).text();
+        text.title = title.to_owned();
+        let made: Result<CheckRunMade, StepFailure> = f.try_step(step, &check_run(self.this.input, shown, None, text))?;
+        shown.check_run = made.ok().map(|made| made.id).or(shown.check_run);
+        Ok(())
+    }
+
+    /// The version before it is brought up again, as a deployment of its own that people can see.
+    pub(super) fn roll_back(&self, f: &mut Flow, shown: &mut Shown, so: &mut So) -> Result<Event, Stop> {
+        let Ok(entry) = rollback::target(&self.record.history, &self.leg.subject.sha, None) else { return Ok(Event::Failed) };
+        let leg = Leg { prefix: "back.", subject: subject_of(entry), deployment: None, slot: None };
+        let leg = self.this.deployment(f, shown, &leg, Task::Rollback)?;
+        let input = self.this.input;
+        leg.status(f, input, "status.in_progress", "in_progress", &format!("Going back to {}", what(&leg.subject)), None)?;
+        let url = match bring_up::bring_up(f, self.this, &leg, shown)? {
+            Progress::Done { url } => url.or_else(|| self.this.environment.url.clone()),
+            Progress::Failed { reason } | Progress::Stopped { reason } => return self.way_back_failed(f, &leg, &reason),
+            Progress::Working => return self.way_back_failed(f, &leg, "nobody could say whether it was brought up"),
+        };
+        if let Err(refusal) = health::verify(f, self.this, &leg, url.as_deref(), shown)? {
+            return self.way_back_failed(f, &leg, &refusal.message);
+        }
+        self.land(f, &leg, "back.land", url.clone(), true)?;
+        leg.status(f, input, "status.success", "success", &format!("{} is live again", what(&leg.subject)), url)?;
+        so.back = Some(entry.clone());
+        Ok(Event::Done)
+    }
+
+    fn way_back_failed(&self, f: &mut Flow, leg: &Leg, reason: &str) -> Result<Event, Stop> {
+        leg.status(f, self.this.input, "status.end", "error", &format!("The way back failed: {reason}"), None)?;
+        Ok(Event::Failed)
+    }
+}
