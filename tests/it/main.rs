@@ -5,6 +5,7 @@
 mod actions;
 mod budget;
 mod chaos;
+mod command;
 mod deploy;
 mod deploy_trouble;
 mod doctor;
