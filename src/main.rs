@@ -6,6 +6,7 @@ use lockkeeper::actions::control::Verb;
 use lockkeeper::app;
 use lockkeeper::notes::sandboxed;
 use lockkeeper::surfaces::cli::{Cli, Command, act, check, deliveries, notes, runs, schema, tags};
+use lockkeeper::targets::command::supervisor;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -15,6 +16,7 @@ fn main() -> ExitCode {
         Command::Rehearse(args) => app::rehearse(&args),
         Command::Notes(args) => notes::run(args),
         Command::RenderNotes => sandboxed::child::run(),
+        Command::RunCommand => supervisor::run(),
         Command::Tags(args) => tags::run(args),
         Command::Check(args) => check::run(args),
         Command::Schema(args) => schema::run(args),

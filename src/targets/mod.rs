@@ -3,13 +3,16 @@
 //! The targets `workflow` and `deployment` are pure: they say what to call on GitHub and judge what came back; the engine
 //! calls. The others reach the world themselves.
 
+pub mod command;
 pub mod deployment;
+pub mod errand;
 pub mod haproxy;
 mod placeholders;
 pub mod traffic;
 mod trouble;
 pub mod workflow;
 
+pub use errand::{Action, Errand, Running, Target, Ticket};
 pub use placeholders::{Values, fill};
 pub use traffic::{Split, Traffic};
 pub use trouble::{Again, Trouble};

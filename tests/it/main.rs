@@ -8,6 +8,7 @@ mod budget;
 mod chaos;
 mod components;
 mod deliveries;
+mod command;
 mod deploy;
 mod deploy_trouble;
 mod disk;

@@ -30,6 +30,35 @@ pub struct Resources {
     pub prometheus: BTreeMap<String, PrometheusSettings>,
 }
 
+impl Resources {
+    /// # Errors
+    /// `not_lent`, whether there is no such command or only not for this repository.
+    pub fn command(&self, name: &str, repo: &RepoName) -> Result<&CommandSettings, Refusal> {
+        let found = self.commands.get(name).filter(|command| command.repositories.allow(repo));
+        found.ok_or_else(|| not_lent("command", name, repo))
+    }
+
+    /// # Errors
+    /// As [`Resources::command`].
+    pub fn balancer(&self, name: &str, repo: &RepoName) -> Result<&BalancerSettings, Refusal> {
+        let found = self.balancers.get(name).filter(|balancer| balancer.repositories.allow(repo));
+        found.ok_or_else(|| not_lent("balancer", name, repo))
+    }
+
+    /// # Errors
+    /// As [`Resources::command`].
+    pub fn hook(&self, name: &str, repo: &RepoName) -> Result<&HookSettings, Refusal> {
+        let found = self.hooks.get(name).filter(|hook| hook.repositories.allow(repo));
+        found.ok_or_else(|| not_lent("hook", name, repo))
+    }
+}
+
+fn not_lent(what: &str, name: &str, repo: &RepoName) -> Refusal {
+    let message = format!("The operator lends no {what} `{}` to {repo}.", name.escape_debug());
+    let fix = format!("Use another name, or ask the operator to add the repository to [{what}s.…] in lockkeeper.toml.");
+    Refusal::user("not_lent", message, fix)
+}
+
 /// Patterns ([`glob`]) of `owner/name`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Repositories(pub Vec<String>);

@@ -50,6 +50,9 @@ pub enum Command {
     /// The rendering child of this program; not for people
     #[command(hide = true, name = crate::notes::sandboxed::COMMAND)]
     RenderNotes,
+    /// The process between the server and a command of the operator's; not for people
+    #[command(hide = true, name = crate::targets::command::supervisor::COMMAND)]
+    RunCommand,
     /// Read tags as Lockkeeper reads them
     Tags(tags::Args),
     /// Check a .github/lockkeeper.toml and show every problem

@@ -1,0 +1,96 @@
+//! The process between the server and a command: it ends the command's whole process group when the server asks for it or
+//! is gone, however it went.
+//!
+//! The server holds the other end of this process's standard input and never closes it while the command may run; the
+//! kernel closes it when the server dies. (A death signal would not do: it is not inherited by the command's own children,
+//! and it is sent when a thread of the server ends.)
+//!
+//! Invariant: the command is not reaped before its group has been ended, so that the group's number is nobody else's.
+
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::io::{BufRead, Read};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+/// The hidden command that makes a process the supervisor.
+pub const COMMAND: &str = "run-command";
+/// How long the group has after SIGTERM.
+pub(super) const GRACE: Duration = Duration::from_secs(5);
+/// As a shell says it: the program could not be started.
+const NOT_STARTED: u8 = 127;
+const LARGEST_JOB: u64 = 1 << 20;
+
+/// What to start. Comes in as a line of JSON, because other users of the machine can read arguments.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Job {
+    pub run: Vec<String>,
+    pub env: BTreeMap<String, String>,
+    pub directory: PathBuf,
+}
+
+enum Event {
+    Ended,
+    Released,
+}
+
+/// What `lockkeeper run-command` does. Ends as the command ended, with 128 and the signal's number if one ended it.
+pub fn run() -> ExitCode {
+    let Some(job) = read() else { return ExitCode::from(NOT_STARTED) };
+    match start(&job) {
+        Ok(child) => supervise(child),
+        Err(_) => ExitCode::from(NOT_STARTED),
+    }
+}
+
+fn read() -> Option<Job> {
+    let mut line = String::new();
+    std::io::stdin().lock().take(LARGEST_JOB).read_line(&mut line).ok()?;
+    serde_json::from_str(&line).ok()
+}
+
+fn start(job: &Job) -> std::io::Result<Child> {
+    let (program, arguments) = job.run.split_first().ok_or(std::io::ErrorKind::InvalidInput)?;
+    Command::new(program)
+        .args(arguments)
+        .env_clear()
+        .envs(&job.env)
+        .current_dir(&job.directory)
+        .stdin(Stdio::null())
+        .process_group(0)
+        .spawn()
+}
+
+fn supervise(mut child: Child) -> ExitCode {
+    let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) else { return ExitCode::FAILURE };
+    let (events, next) = channel();
+    let released = events.clone();
+    thread::spawn(move || release(&released));
+    thread::spawn(move || {
+        let _ = waitid(WaitId::Pid(group), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
+        let _ = events.send(Event::Ended);
+    });
+    if let Ok(Event::Released) = next.recv() {
+        let _ = kill_process_group(group, Signal::TERM);
+        // Either the command ends by itself, or its time does; what is left of its group goes with it.
+        let _ = next.recv_timeout(GRACE);
+        let _ = kill_process_group(group, Signal::KILL);
+    }
+    child.wait().map_or(ExitCode::FAILURE, |status| ExitCode::from(code(status)))
+}
+
+/// Waits until the server lets go or is gone.
+fn release(events: &Sender<Event>) {
+    let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+    let _ = events.send(Event::Released);
+}
+
+fn code(status: ExitStatus) -> u8 {
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
+}
