@@ -8,7 +8,7 @@ use super::report::{failed_checks, refusal_of};
 use crate::config::repo::{GatePolicy, RepoConfig};
 use crate::domain::{Millis, Recheck, Refusal, RepoRef, Sha, Tag};
 use crate::flow::{Flow, Stop, Waited};
-use crate::gates::{self, BranchStanding, GateView, Status, TagView, Unclassified, Verdict};
+use crate::gates::{self, BranchStanding, DeployView, GateView, Status, TagView, Unclassified, Verdict};
 use crate::notes::tags::ParsedTag;
 use crate::plan::{Call, Ground};
 use crate::workflow::FailedCheck;
@@ -152,6 +152,7 @@ impl Case<'_> {
             asked_at: self.asked_at,
             next_version: self.range.and_then(|r| r.next.as_ref()),
             unclassified,
+            deploy: DeployView::default(),
         }
     }
 }

@@ -15,8 +15,8 @@ type Node<'i> = Spanned<DeValue<'i>>;
 
 /// A text of the file and where it stands.
 #[derive(Clone)]
-struct Text<'t> {
-    text: &'t str,
+pub(super) struct Text<'t> {
+    pub text: &'t str,
     span: Range<usize>,
 }
 
@@ -148,7 +148,10 @@ fn overlap(a: &str, b: &str) -> bool {
 }
 
 /// Tables under `key`: name, where the table stands, and the table.
-fn entries<'t, 'i>(file: &'t DeTable<'i>, key: &str) -> impl Iterator<Item = (&'t str, Range<usize>, &'t DeTable<'i>)> {
+pub(super) fn entries<'t, 'i>(
+    file: &'t DeTable<'i>,
+    key: &str,
+) -> impl Iterator<Item = (&'t str, Range<usize>, &'t DeTable<'i>)> {
     let table = file.get(key).and_then(|node| node.get_ref().as_table());
     let entries = table.into_iter().flatten();
     entries.filter_map(|(name, node)| Some((name.get_ref().as_ref(), node.span(), node.get_ref().as_table()?)))
@@ -159,15 +162,15 @@ fn names<'t>(file: &'t DeTable<'_>, key: &str) -> Vec<&'t str> {
     table.into_iter().flatten().map(|(name, _)| name.get_ref().as_ref()).collect()
 }
 
-fn list_nodes<'t, 'i>(node: Option<&'t Node<'i>>) -> impl Iterator<Item = &'t Node<'i>> {
+pub(super) fn list_nodes<'t, 'i>(node: Option<&'t Node<'i>>) -> impl Iterator<Item = &'t Node<'i>> {
     node.and_then(|n| n.get_ref().as_array()).into_iter().flatten()
 }
 
-fn list<'t, 'i: 't>(node: Option<&'t Node<'i>>) -> impl Iterator<Item = &'t DeValue<'i>> {
+pub(super) fn list<'t, 'i: 't>(node: Option<&'t Node<'i>>) -> impl Iterator<Item = &'t DeValue<'i>> {
     list_nodes(node).map(Spanned::get_ref)
 }
 
-fn text<'t>(node: Option<&'t Node<'_>>) -> Option<Text<'t>> {
+pub(super) fn text<'t>(node: Option<&'t Node<'_>>) -> Option<Text<'t>> {
     let node = node?;
     Some(Text { text: node.get_ref().as_str()?, span: node.span() })
 }

@@ -32,10 +32,12 @@ text!(
     /// For names of branches and tags.
     Glob, "glob", "release/*"
 );
+text!(Login, "login", "octocat");
 text!(RepoPath, "path", "cliff.toml");
 text!(Reporter, "reporter", "github-actions[bot]");
 text!(TagPattern, "tag_pattern", "v{version}");
 text!(TargetRef, "name", "actions");
+text!(TeamSlug, "login", "sre");
 text!(Template, "template", "{{ version }}");
 text!(Timezone, "timezone", "Europe/Berlin");
 text!(Url, "url", "https://staging.example.com");
