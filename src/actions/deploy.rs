@@ -1,7 +1,9 @@
 //! Deploy: a commit goes to an environment.
 
 use super::publish::config_digest;
-use crate::config::repo::{CONFIG_PATH, Environment, GatePolicy, RepoConfig, Strategy, Target, Traffic, default_gates};
+use crate::config::repo::{
+    CONFIG_PATH, Environment, GatePolicy, RepoConfig, Strategy, Target, Traffic, WindowPolicy, default_gates,
+};
 use crate::domain::{Actor, EnvName, Refusal, RepoName, RepoRef, Sha, Tag};
 use crate::plan::{Pin, Plan, PlannedStep, Work};
 use schemars::JsonSchema;
@@ -90,9 +92,15 @@ pub fn find<'c>(env: &EnvName, config: &'c RepoConfig) -> Result<&'c Environment
     config.environment(env).ok_or_else(|| unknown(env, config))
 }
 
-/// The gates of an environment; the default ones where its file does not say.
+/// The gates of an environment: those that its file lists, or the default ones, and what its other keys ask for.
 pub fn gates(environment: &Environment) -> Vec<GatePolicy> {
-    environment.gates.clone().unwrap_or_else(default_gates)
+    let mut gates = environment.gates.clone().unwrap_or_else(default_gates);
+    gates.extend(environment.after.iter().cloned().map(GatePolicy::Soak));
+    if !environment.windows.is_empty() {
+        gates.push(GatePolicy::Window(WindowPolicy { windows: environment.windows.clone() }));
+    }
+    gates.extend(environment.approvals.clone().map(GatePolicy::Approvals));
+    gates
 }
 
 fn steps(environment: &Environment, target: &Target) -> Vec<PlannedStep> {
@@ -203,3 +211,6 @@ fn no_target(environment: &Environment) -> Refusal {
         format!("Add [targets.{}] to {CONFIG_PATH}.", environment.target),
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -107,6 +107,7 @@ fn about(workflow: &str, key: &str) -> String {
 fn mark(status: Status) -> &'static str {
     match status {
         Status::Pass => "passed ",
+        Status::Overridden => "opened ",
         Status::Fail => "refused",
         Status::Pending => "waiting",
         Status::Inconclusive => "unclear",

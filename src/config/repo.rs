@@ -6,11 +6,14 @@
 
 mod analysis;
 mod format;
+mod gate_rules;
 pub mod glob;
 mod later;
 mod links;
 mod lower;
+mod lower_gate;
 mod parse;
+mod policies;
 mod query;
 mod raw;
 mod raw_gate;
@@ -21,14 +24,19 @@ mod shape;
 #[cfg(test)]
 mod tests;
 mod text;
+mod window;
 
 pub use analysis::{AnalysisPolicy, AnalysisSource, Baseline, HaproxySource, MetricPolicy, NoData, PrometheusSource};
 pub use format::duration;
 pub use parse::{Report, SIZE_LIMIT, check, parse};
+pub use policies::{
+    After, ApprovalsPolicy, AttestationPolicy, ChecksPolicy, GatePolicy, HttpGate, Window, WindowPolicy, default_gates,
+};
 pub use query::{QUERY_PLACEHOLDERS, fill_query};
 pub use reference::reference;
 pub use schema::json_schema;
 pub use shape::ValidateExpression;
+pub use window::{WEEK, WindowSpan, time_zone};
 
 use crate::domain::{EnvName, PerSlot};
 use schemars::JsonSchema;
@@ -100,6 +108,12 @@ pub struct Environment {
     pub production: Option<bool>,
     /// `None`: the file does not say; the default gates apply. An empty list asks for none.
     pub gates: Option<Vec<GatePolicy>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<After>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub windows: Vec<Window>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approvals: Option<ApprovalsPolicy>,
     pub health: Vec<HealthCheck>,
     #[serde(default)]
     pub strategy: Strategy,
@@ -107,32 +121,8 @@ pub struct Environment {
     pub traffic: Traffic,
     #[serde(default)]
     pub rollback: Rollback,
-    /// Keys that are valid but that this version cannot enforce, for example `approvals`.
+    /// Keys that are valid but that this version cannot enforce, for example `agents`.
     pub unsupported: Vec<String>,
-}
-
-/// One gate with its settings; each kind has one file in `gates`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum GatePolicy {
-    /// The tag is a version, stands where it may stand and has not moved.
-    Tag,
-    /// Check runs and commit statuses of the commit.
-    Checks(ChecksPolicy),
-    /// Every commit of the range can be classified.
-    Commits,
-    /// A kind that this version knows by name and cannot judge.
-    Unsupported { name: String },
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ChecksPolicy {
-    /// Names that must be there and pass; empty: all that appear.
-    pub names: Vec<String>,
-    /// How long a commit without any check waits before it passes.
-    pub wait: Duration,
-    /// How long checks may stay pending, from when the run was asked for.
-    pub deadline: Duration,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -278,17 +268,6 @@ impl Default for ReleaseConfig {
             unsupported: Vec::new(),
         }
     }
-}
-
-impl Default for ChecksPolicy {
-    fn default() -> Self {
-        Self { names: Vec::new(), wait: Duration::from_secs(60), deadline: Duration::from_secs(6 * 3600) }
-    }
-}
-
-/// What is asked of a release or an environment that does not list gates.
-pub fn default_gates() -> Vec<GatePolicy> {
-    vec![GatePolicy::Tag, GatePolicy::Checks(ChecksPolicy::default())]
 }
 
 impl RepoConfig {

@@ -4,14 +4,27 @@
 //! Invariants: only what was read and understood passes; unreadable is [`Status::Unavailable`], never "nothing to say".
 //! The same view and time give the same verdict, whatever the order of the facts.
 
+mod approvals;
+mod attestation;
 mod checks;
 mod commits;
+mod deploy_view;
+mod http;
+mod lock;
 mod manifest;
+mod order;
+mod patience;
+mod soak;
 mod tag;
 mod text;
 mod verdict;
 mod view;
+mod window;
 
+pub use deploy_view::{
+    Approval, Asked, AttestationView, DeployView, EnvironmentHistory, HoldKind, HoldView, HttpAnswer, HttpMissed, HttpSeen,
+    Live, LiveView, Occupancy, Override, Standing,
+};
 pub use text::plain as shown;
 pub use verdict::{Link, Overall, Status, Verdict, overall};
 pub use view::{BranchStanding, GateView, TagView, Unclassified};
@@ -25,6 +38,13 @@ pub fn judge(policy: &GatePolicy, view: &GateView<'_>, now: Millis) -> Verdict {
         GatePolicy::Tag => tag::judge(view),
         GatePolicy::Checks(policy) => checks::judge(policy, view, now),
         GatePolicy::Commits => commits::judge(view),
+        GatePolicy::Order => order::judge(view, now),
+        GatePolicy::Soak(policy) => soak::judge(policy, view, now),
+        GatePolicy::Window(policy) => window::judge(policy, view, now),
+        GatePolicy::Lock => lock::judge(view, now),
+        GatePolicy::Approvals(policy) => approvals::judge(policy, view, now),
+        GatePolicy::Http(policy) => http::judge(policy, view, now),
+        GatePolicy::Attestation(policy) => attestation::judge(policy, view, now),
         GatePolicy::Unsupported { name } => not_available(name),
     }
 }
@@ -32,6 +52,11 @@ pub fn judge(policy: &GatePolicy, view: &GateView<'_>, now: Millis) -> Verdict {
 /// Answers for all policies, in their order.
 pub fn judge_all(policies: &[GatePolicy], view: &GateView<'_>, now: Millis) -> Vec<Verdict> {
     policies.iter().map(|policy| judge(policy, view, now)).collect()
+}
+
+/// What every environment asks, whatever its file lists; a rollback asks neither.
+pub fn always() -> [GatePolicy; 2] {
+    [GatePolicy::Order, GatePolicy::Lock]
 }
 
 fn not_available(name: &str) -> Verdict {

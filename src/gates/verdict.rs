@@ -3,7 +3,7 @@
 use crate::domain::Millis;
 use serde::{Deserialize, Serialize};
 
-/// Only `Pass` (and, later, `Overridden`) lets a run advance.
+/// Only `Pass` and `Overridden` let a run advance; see [`Status::advances`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
@@ -15,6 +15,14 @@ pub enum Status {
     Inconclusive,
     /// Could not be looked at.
     Unavailable,
+    /// Would not have passed; a person whose role allows it opened the gate with a reason.
+    Overridden,
+}
+
+impl Status {
+    pub fn advances(self) -> bool {
+        matches!(self, Self::Pass | Self::Overridden)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +41,7 @@ pub struct Verdict {
     /// Where to read more about some of the names.
     #[serde(default)]
     pub links: Vec<Link>,
-    /// When time alone, or a fresh read, may change the answer. `None` on a verdict other than `Pass`: waiting cannot help.
+    /// When time alone, or a fresh read, may change the answer. `None` on a verdict that does not advance: waiting cannot help.
     pub ask_again: Option<Millis>,
 }
 
@@ -89,12 +97,12 @@ impl Verdict {
     }
 }
 
-/// `Pass` only if every gate passes; no gate at all was asked for: `Pass`.
+/// `Pass` only if every gate passes or is overridden; no gate at all was asked for: `Pass`.
 ///
 /// Any `Fail` decides. Then any gate that waiting cannot help (its own status). Otherwise the run waits: `Pending`, or
 /// `Unavailable` or `Inconclusive` if no gate is `Pending`.
 pub fn overall(verdicts: &[Verdict]) -> Overall {
-    let open = || verdicts.iter().filter(|v| v.status != Status::Pass);
+    let open = || verdicts.iter().filter(|v| !v.status.advances());
     let decided = |status| Overall { status, ask_again: None };
     if open().any(|v| v.status == Status::Fail) {
         return decided(Status::Fail);

@@ -1,5 +1,6 @@
 //! What a gate may look at. Everything is borrowed and already read: a gate asks nobody and reads no clock.
 
+use super::DeployView;
 use crate::config::repo::RepoConfig;
 use crate::domain::{Ancestry, CheckItem, CommitFacts, Millis, ReleaseInfo, RunId, Sha, Tag, TagRef, Unreadable, Version};
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,8 @@ pub struct GateView<'a> {
     pub next_version: Option<&'a Version>,
     /// Commits of the range that could not be classified; `None` when the range was not read completely.
     pub unclassified: Option<&'a [Unclassified]>,
+    /// What is known of the environment that the run goes to; nothing for a release.
+    pub deploy: DeployView<'a>,
 }
 
 /// The tag that was asked for.

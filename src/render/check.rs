@@ -76,6 +76,7 @@ pub struct ProblemLine {
 fn mark(status: &Status) -> &'static str {
     match status {
         Status::Pass => "✅ passed",
+        Status::Overridden => "🔓 overridden",
         Status::Fail => "❌ refused",
         Status::Pending => "⏳ waiting",
         Status::Inconclusive => "❔ undecided",
@@ -84,7 +85,7 @@ fn mark(status: &Status) -> &'static str {
 }
 
 fn passed(status: &Status) -> bool {
-    matches!(status, Status::Pass)
+    status.advances()
 }
 
 impl Release<'_> {
@@ -103,7 +104,7 @@ impl Deploy<'_> {
         let title = match (self.refusal, self.done) {
             (Some(refusal), _) => refusal.message.clone(),
             (None, true) => format!("{} is live in {}", self.what, self.environment),
-            (None, false) if self.gates.iter().all(|g| g.status == Status::Pass) => format!("Deploying {}", self.what),
+            (None, false) if self.gates.iter().all(|g| g.status.advances()) => format!("Deploying {}", self.what),
             (None, false) => waiting(self.gates),
         };
         finish(&title, self.render())
@@ -134,7 +135,7 @@ impl Config<'_> {
 
 /// "Waits for …", for a title or a deployment status.
 pub fn waiting(gates: &[Verdict]) -> String {
-    let open: Vec<&str> = gates.iter().filter(|g| g.status != Status::Pass).map(|g| g.reason.as_str()).collect();
+    let open: Vec<&str> = gates.iter().filter(|g| !g.status.advances()).map(|g| g.reason.as_str()).collect();
     match open.as_slice() {
         [] => "Going ahead".to_owned(),
         [one] => (*one).to_owned(),

@@ -11,7 +11,7 @@ use super::report::{failed_checks, refusal_of};
 use crate::config::repo::{GatePolicy, RepoConfig};
 use crate::domain::{CheckChange, CheckSource, CheckState, Millis, Recheck, Refusal, RepoRef, Sha, Tag, Unreadable};
 use crate::flow::{Flow, Stop, Waited};
-use crate::gates::{self, BranchStanding, GateView, Status, TagView, Unclassified, Verdict};
+use crate::gates::{self, BranchStanding, DeployView, GateView, Status, TagView, Unclassified, Verdict};
 use crate::notes::tags::ParsedTag;
 use crate::plan::{Call, Ground};
 use crate::workflow::FailedCheck;
@@ -228,6 +228,7 @@ impl Case<'_> {
             asked_at: self.asked_at,
             next_version: found.and_then(|found| found.next.as_ref()),
             unclassified,
+            deploy: DeployView::default(),
         }
     }
 }

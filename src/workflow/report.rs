@@ -66,7 +66,7 @@ impl Outcome {
 
 /// The first gate that stands in the way, as a refusal.
 pub fn refusal_of(verdicts: &[Verdict]) -> Refusal {
-    let bad = verdicts.iter().find(|v| v.status == Status::Fail).or_else(|| verdicts.iter().find(|v| v.status != Status::Pass));
+    let bad = verdicts.iter().find(|v| v.status == Status::Fail).or_else(|| verdicts.iter().find(|v| !v.status.advances()));
     match bad {
         Some(verdict) => Refusal::user(&verdict.code, verdict.reason.clone(), verdict.fix.clone()),
         None => Refusal::us("no_verdict", "A gate refused without saying why."),

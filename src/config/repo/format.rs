@@ -1,6 +1,7 @@
 //! The grammars that `x-format` names in the schema. Each check gives what is wrong as half a sentence.
 
 use super::glob;
+use super::window::{WindowSpan, check_time_zone};
 use crate::domain::{EnvName, Tag};
 use std::time::Duration;
 
@@ -21,16 +22,17 @@ pub fn check(format: &str, text: &str) -> Result<(), (&'static str, String)> {
         "expression" => ("bad_expression", expression(text)),
         "haproxy_name" => ("bad_name", haproxy_name(text)),
         "glob" => ("bad_pattern", glob::check(text)),
+        "login" => ("bad_login", login(text)),
         "path" => ("bad_path", path(text)),
         "reporter" => ("bad_reporter", reporter(text)),
         "tag_pattern" => ("bad_tag_pattern", tag_pattern(text)),
         "name" => ("bad_name", name(text)),
         "template" => ("bad_placeholder", fill(text).map(drop)),
-        "timezone" => ("bad_timezone", timezone(text)),
+        "timezone" => ("bad_timezone", check_time_zone(text)),
         "url" => ("bad_url", url(text)),
         "url_template" => ("bad_url", fill(text).and_then(|text| url(&text))),
         "address" => ("bad_address", address(text)),
-        "window" => ("bad_window", window(text)),
+        "window" => ("bad_window", WindowSpan::parse(text).map(drop)),
         "workflow" => ("bad_workflow", workflow(text)),
         _ => ("internal", Err(format!("its format `{format}` is unknown to this version"))),
     };
@@ -110,11 +112,15 @@ fn path(text: &str) -> Result<(), String> {
 }
 
 fn reporter(text: &str) -> Result<(), String> {
-    let login = |s: &str| (1..=100).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
     let bare = text.strip_prefix("team:").or_else(|| text.strip_suffix("[bot]")).unwrap_or(text);
-    match login(bare) {
+    login(bare).map_err(|_| "a reporter is a login, an App as `name[bot]`, or `team:slug`".into())
+}
+
+/// Of a person; slugs of teams are written alike.
+fn login(text: &str) -> Result<(), String> {
+    match (1..=100).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)) {
         true => Ok(()),
-        false => Err("a reporter is a login, an App as `name[bot]`, or `team:slug`".into()),
+        false => Err("a login or the slug of a team has 1 to 100 of A-Z a-z 0-9 - _, without `@` and organization".into()),
     }
 }
 
@@ -164,33 +170,6 @@ fn address(text: &str) -> Result<(), String> {
     match !host.is_empty() && host.chars().all(plain) && port.parse::<u16>().is_ok_and(|p| p > 0) {
         true => Ok(()),
         false => Err(wrong()),
-    }
-}
-
-fn timezone(text: &str) -> Result<(), String> {
-    let part = |p: &str| !p.is_empty() && p.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+-".contains(&b));
-    match text.len() <= 64 && text.split('/').all(part) {
-        true => Ok(()),
-        false => Err("a time zone is written like `Europe/Berlin` or `UTC`".into()),
-    }
-}
-
-/// `Fri 15:00 - Mon 07:00`, or `22:00 - 06:00` for every day.
-fn window(text: &str) -> Result<(), String> {
-    let day = |d: &str| ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"].contains(&d);
-    let clock = |c: &str| {
-        let small = |s: &str, limit: u8| s.len() == 2 && s.parse::<u8>().is_ok_and(|n| n < limit);
-        c.split_once(':').is_some_and(|(h, m)| small(h, 24) && small(m, 60))
-    };
-    let moment = |m: &str| match m.split_once(' ') {
-        Some((d, c)) if day(d) && clock(c) => Some(true),
-        None if clock(m) => Some(false),
-        _ => None,
-    };
-    let ends = text.split_once(" - ").map(|(from, to)| (moment(from), moment(to)));
-    match ends {
-        Some((Some(a), Some(b))) if a == b => Ok(()),
-        _ => Err("a window is written like `Fri 15:00 - Mon 07:00` or `22:00 - 06:00`".into()),
     }
 }
 

@@ -15,8 +15,8 @@ type Node<'i> = Spanned<DeValue<'i>>;
 
 /// A text of the file and where it stands.
 #[derive(Clone)]
-struct Text<'t> {
-    text: &'t str,
+pub(super) struct Text<'t> {
+    pub text: &'t str,
     span: Range<usize>,
 }
 
@@ -166,11 +166,11 @@ pub(super) fn list_nodes<'t, 'i>(node: Option<&'t Node<'i>>) -> impl Iterator<It
     node.and_then(|n| n.get_ref().as_array()).into_iter().flatten()
 }
 
-fn list<'t, 'i: 't>(node: Option<&'t Node<'i>>) -> impl Iterator<Item = &'t DeValue<'i>> {
+pub(super) fn list<'t, 'i: 't>(node: Option<&'t Node<'i>>) -> impl Iterator<Item = &'t DeValue<'i>> {
     list_nodes(node).map(Spanned::get_ref)
 }
 
-fn text<'t>(node: Option<&'t Node<'_>>) -> Option<Text<'t>> {
+pub(super) fn text<'t>(node: Option<&'t Node<'_>>) -> Option<Text<'t>> {
     let node = node?;
     Some(Text { text: node.get_ref().as_str()?, span: node.span() })
 }

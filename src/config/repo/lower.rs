@@ -1,8 +1,8 @@
 //! From the file as written to the typed configuration. Runs only on a file without problems, so nothing can fail here
 //! but a mistake of ours, which becomes a problem of its own.
 
+use super::lower_gate::{self, gates};
 use super::raw::{self, File};
-use super::raw_gate::Gate;
 use super::shape::Later;
 use super::text::{self, Duration as Text};
 use super::*;
@@ -53,6 +53,9 @@ fn environment(name: &str, raw: raw::Environment, target: String, later: &[Later
         url: raw.url.map(|u| u.0),
         production: raw.production,
         gates: gates(raw.gates)?,
+        after: raw.after.into_iter().map(lower_gate::after).collect::<Result<_, String>>()?,
+        windows: raw.windows.into_iter().map(lower_gate::window).collect::<Result<_, String>>()?,
+        approvals: raw.approvals.map(lower_gate::approvals).transpose()?,
         health,
         strategy: strategy(raw.strategy)?,
         traffic: traffic(raw.traffic),
@@ -66,28 +69,6 @@ fn labels(later: &[Later], mine: impl Fn(&[String]) -> bool) -> Vec<String> {
     let mut labels: Vec<String> = later.iter().filter(|l| mine(&l.path)).map(|l| l.label.clone()).collect();
     labels.dedup();
     labels
-}
-
-fn gates(raw: Option<Vec<Gate>>) -> Result<Option<Vec<GatePolicy>>, String> {
-    raw.map(|list| list.into_iter().map(gate).collect()).transpose()
-}
-
-fn gate(raw: Gate) -> Result<GatePolicy, String> {
-    let name = match raw {
-        Gate::Tag {} => return Ok(GatePolicy::Tag),
-        Gate::Commits {} => return Ok(GatePolicy::Commits),
-        Gate::Checks { names, wait, deadline } => {
-            return Ok(GatePolicy::Checks(ChecksPolicy { names, wait: span(&wait)?, deadline: span(&deadline)? }));
-        }
-        Gate::Peer { .. } => "peer",
-        Gate::Order {} => "order",
-        Gate::Soak { .. } => "soak",
-        Gate::Window { .. } => "window",
-        Gate::Http { .. } => "http",
-        Gate::Attestation { .. } => "attestation",
-        Gate::Approvals { .. } => "approvals",
-    };
-    Ok(GatePolicy::Unsupported { name: name.into() })
 }
 
 /// `None`: a kind that this version cannot ask; [`Environment::unsupported`] names it, so the plan refuses.
@@ -162,6 +143,6 @@ fn rollback(raw: Option<raw::Rollback>) -> Rollback {
     }
 }
 
-fn span(text: &Text) -> Result<Duration, String> {
+pub(super) fn span(text: &Text) -> Result<Duration, String> {
     format::duration(&text.0)
 }

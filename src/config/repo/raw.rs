@@ -5,11 +5,12 @@
 
 #![expect(dead_code, reason = "settings of later versions are read for their shape only")]
 
-use super::later::{After, Agents, Analysis, Approvals, Window};
+use super::Trigger;
+use super::later::{Agents, Analysis};
+use super::raw_gate::{After, Approvals, Gate, Window};
 use super::text::{
     Duration, EnvRef, Expression, Glob, HaproxyName, RepoPath, Reporter, TagPattern, TargetRef, Template, Url, Workflow,
 };
-use super::{Trigger, raw_gate::Gate};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -100,19 +101,16 @@ pub struct Environment {
     /// What happens when a new version fails after it has got all users; before that they go back in any case. Without
     /// it: `manual`.
     pub rollback: Option<Rollback>,
-    /// Environments that must run the same version first.
+    /// Environments in which the same commit must run first.
     #[serde(default)]
-    #[schemars(extend("x-later" = true))]
     pub after: Vec<After>,
-    /// People who must agree; never the one who asked.
-    #[schemars(extend("x-later" = true))]
+    /// People who must agree: never the one who asked, never a bot or an agent. Without teams and users: whoever may deploy.
     pub approvals: Option<Approvals>,
     /// What an AI agent may do here.
     #[schemars(extend("x-later" = true))]
     pub agents: Option<Agents>,
     /// Times when deployments are allowed or denied.
     #[serde(default)]
-    #[schemars(extend("x-later" = true))]
     pub windows: Vec<Window>,
     /// Measurements that are watched while users are moved.
     #[serde(default)]
@@ -168,16 +166,16 @@ pub enum Health {
     },
 }
 
-fn any_success() -> Expression {
+pub(super) fn any_success() -> Expression {
     Expression("status >= 200 && status < 300".into())
 }
 fn five_seconds() -> Duration {
     Duration("5s".into())
 }
-fn ten_seconds() -> Duration {
+pub(super) fn ten_seconds() -> Duration {
     Duration("10s".into())
 }
-fn five_minutes() -> Duration {
+pub(super) fn five_minutes() -> Duration {
     Duration("5m".into())
 }
 fn ten_minutes() -> Duration {

@@ -1,8 +1,7 @@
-//! `[[…gates]]` as it is written; see [`super::raw`].
+//! `[[…gates]]` as it is written, and the keys of an environment that become gates; see [`super::raw`].
 
-#![expect(dead_code, reason = "settings of later versions are read for their shape only")]
-
-use super::text::{Duration, EnvRef, Expression, Timezone, WindowSpan};
+use super::raw::{any_success, five_minutes, ten_seconds};
+use super::text::{Duration, EnvRef, Expression, Login, TeamSlug, Timezone, WindowSpan, Workflow};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -32,6 +31,7 @@ pub enum Gate {
     Commits {},
     /// A tool of another MCP server.
     #[schemars(extend("x-later" = true))]
+    #[expect(dead_code, reason = "a gate of a later version is read for its shape only")]
     Peer {
         #[schemars(extend("x-format" = "name"))]
         peer: String,
@@ -42,41 +42,127 @@ pub enum Gate {
         /// CEL over `result`.
         expect: Expression,
     },
-    /// An older commit never replaces a newer one.
-    #[schemars(extend("x-later" = true))]
+    /// An older commit never replaces a newer one. Every environment asks this, listed or not; only a rollback goes back.
+    /// Deployments only.
     Order {},
-    /// The same version has run elsewhere for a while.
-    #[schemars(extend("x-later" = true))]
-    Soak { environment: EnvRef, soak: Duration },
-    /// A time of the week.
-    #[schemars(extend("x-later" = true))]
-    Window { allow: Option<WindowSpan>, deny: Option<WindowSpan>, timezone: Option<Timezone> },
-    /// An answer of a web service.
-    #[schemars(extend("x-later" = true))]
+    /// The same commit runs in another environment; as `after` of an environment. Deployments only.
+    Soak {
+        environment: EnvRef,
+        /// How long it must have run there without a break, until now.
+        soak: Duration,
+        /// How long to wait for the commit to get there.
+        #[serde(default = "one_day")]
+        #[schemars(extend("x-max" = "30d"))]
+        deadline: Duration,
+    },
+    /// A time of the week; as `windows` of an environment.
+    Window {
+        /// Only then.
+        allow: Option<WindowSpan>,
+        /// Not then.
+        deny: Option<WindowSpan>,
+        /// Name in the IANA database.
+        #[serde(default = "utc")]
+        timezone: Timezone,
+    },
+    /// An answer of a web service, asked for again until it is as expected. Deployments only.
     Http {
-        #[schemars(extend("x-format" = "url_template"))]
+        /// May hold `{{ environment_url }}`, `{{ version }}`, `{{ sha }}` and `{{ environment }}`.
+        #[schemars(extend("x-format" = "url_template", "examples" = ["https://changes.example.com/{{ sha }}"]))]
         url: String,
-        expect: Option<Expression>,
+        /// CEL over `status`, `body` (JSON or text), `headers`, `latency_ms`, `version`, `sha` and `environment`.
+        #[serde(default = "any_success")]
+        expect: Expression,
+        /// For one request.
+        #[serde(default = "ten_seconds")]
         #[schemars(extend("x-min" = "1s", "x-max" = "1m"))]
-        timeout: Option<Duration>,
+        timeout: Duration,
+        /// How long to go on asking.
+        #[serde(default = "five_minutes")]
+        #[schemars(extend("x-max" = "30d"))]
+        within: Duration,
+        /// Pause between two requests.
+        #[serde(default = "half_a_minute")]
+        #[schemars(extend("x-min" = "1s", "x-max" = "1h"))]
+        interval: Duration,
     },
-    /// A signed statement about how the artifact was built.
-    #[schemars(extend("x-later" = true))]
+    /// A verified artifact attestation of GitHub about every artifact that is deployed. Deployments only.
     Attestation {
-        /// Workflow that must have built it.
-        workflow: Option<String>,
+        /// Workflow of this repository that must have made it.
+        workflow: Option<Workflow>,
     },
-    /// People who must agree.
-    #[schemars(extend("x-later" = true))]
+    /// People who must agree; as `approvals` of an environment. Deployments only.
     Approvals {
+        /// How many.
         #[serde(default = "one")]
         #[schemars(range(min = 1, max = 20))]
         count: u8,
+        /// Slugs of teams of the organization whose members may approve.
         #[serde(default)]
-        teams: Vec<String>,
+        teams: Vec<TeamSlug>,
+        /// Logins of people who may approve.
         #[serde(default)]
-        users: Vec<String>,
+        users: Vec<Login>,
+        /// Whether the author of the commit may not approve.
+        #[serde(default)]
+        not_author: bool,
+        /// How long an approval counts, and how long to wait for one.
+        #[serde(default = "one_week")]
+        #[schemars(extend("x-min" = "1m", "x-max" = "30d"))]
+        expiry: Duration,
     },
+}
+
+/// An environment in which the same commit must run first.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct After {
+    pub environment: EnvRef,
+    /// How long it must have run there without a break, until now. Without it: it must be live there.
+    #[serde(default = "no_time")]
+    pub soak: Duration,
+    /// How long to wait for the commit to get there.
+    #[serde(default = "one_day")]
+    #[schemars(extend("x-max" = "30d"))]
+    pub deadline: Duration,
+}
+
+/// People who must agree: never the one who asked, never a bot or an agent. Without teams and users: whoever may deploy.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Approvals {
+    /// How many.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 20))]
+    pub count: u8,
+    /// Slugs of teams of the organization whose members may approve.
+    #[serde(default)]
+    pub teams: Vec<TeamSlug>,
+    /// Logins of people who may approve.
+    #[serde(default)]
+    pub users: Vec<Login>,
+    /// Whether the author of the commit may not approve.
+    #[serde(default)]
+    pub not_author: bool,
+    /// How long an approval counts, and how long to wait for one.
+    #[serde(default = "one_week")]
+    #[schemars(extend("x-min" = "1m", "x-max" = "30d"))]
+    pub expiry: Duration,
+}
+
+/// Times of the week by a clock on the wall of the time zone: from a day and time to another, a time of every day, or of
+/// certain days as `Mon-Fri 09:00 - 17:00`. What is denied is denied; if anything is allowed, nothing else is. A deployment
+/// waits for the next time that is allowed; a rollback does not.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Window {
+    /// Only then.
+    pub allow: Option<WindowSpan>,
+    /// Not then.
+    pub deny: Option<WindowSpan>,
+    /// Name in the IANA database.
+    #[serde(default = "utc")]
+    pub timezone: Timezone,
 }
 
 fn one_minute() -> Duration {
@@ -87,4 +173,19 @@ fn six_hours() -> Duration {
 }
 fn one() -> u8 {
     1
+}
+fn one_day() -> Duration {
+    Duration("1d".into())
+}
+fn one_week() -> Duration {
+    Duration("7d".into())
+}
+fn half_a_minute() -> Duration {
+    Duration("30s".into())
+}
+fn no_time() -> Duration {
+    Duration("0s".into())
+}
+fn utc() -> Timezone {
+    Timezone("UTC".into())
 }

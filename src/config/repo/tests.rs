@@ -49,7 +49,7 @@ fn the_example_of_everything_is_accepted_and_what_cannot_be_enforced_is_named() 
     assert_eq!((staging.name.as_str(), staging.on.as_slice()), ("staging", &[Trigger::Merge][..]));
     assert!(staging.unsupported.is_empty());
     assert_eq!(staging.gates, None);
-    let in_file_order = ["after", "approvals", "agents", "windows", "gates.kind = \"peer\"", "analysis"];
+    let in_file_order = ["agents", "gates.kind = \"peer\"", "analysis"];
     assert_eq!(production.unsupported, in_file_order);
     assert!(report.warnings.is_sorted_by_key(|w| (w.line, w.column)));
     let step = |weight, minutes: u64| GradualStep { weight, bake: Duration::from_secs(60 * minutes) };
@@ -163,6 +163,49 @@ fn how_users_are_moved_arrives_whole() {
     assert_eq!(again, config);
 }
 
+#[test]
+fn what_a_deployment_is_asked_arrives_whole() {
+    let config = good(
+        r#"
+        [environments.staging]
+        [environments.production]
+        after = [{ environment = "staging" }, { environment = "staging", soak = "30m", deadline = "2d" }]
+        approvals = { count = 2, teams = ["sre"], users = ["octocat"], not_author = true, expiry = "1h" }
+        windows = [{ deny = "Fri 15:00 - Mon 07:00", timezone = "Europe/Berlin" }, { allow = "Mon-Fri 09:00-17:00" }]
+        gates = [
+            { kind = "order" },
+            { kind = "soak", environment = "staging", soak = "1h" },
+            { kind = "window", deny = "22:00 - 06:00" },
+            { kind = "http", url = "https://changes.example/{{ sha }}", within = "1h" },
+            { kind = "attestation", workflow = "release.yml" },
+            { kind = "approvals" },
+        ]
+        [targets.t]
+        kind = "workflow"
+        workflow = "d.yml"
+        "#,
+    );
+    let [staging, production] = config.environments.as_slice() else { panic!("{config:?}") };
+    assert!(production.unsupported.is_empty(), "{:?}", production.unsupported);
+    let seconds: Vec<_> =
+        production.after.iter().map(|a| (a.environment.as_str(), a.soak.as_secs(), a.deadline.as_secs())).collect();
+    assert_eq!(seconds, [("staging", 0, 86_400), ("staging", 1800, 172_800)]);
+    let approvals = production.approvals.as_ref().unwrap();
+    assert_eq!((approvals.count, approvals.not_author, approvals.expiry.as_secs()), (2, true, 3600));
+    assert_eq!((approvals.teams.join(","), approvals.users.join(",")), ("sre".into(), "octocat".into()));
+    let said = |w: &Window| (w.deny.clone().map(String::from), w.allow.clone().map(String::from), w.timezone.clone());
+    assert_eq!(said(&production.windows[0]), (Some("Fri 15:00 - Mon 07:00".into()), None, "Europe/Berlin".into()));
+    assert_eq!(said(&production.windows[1]), (None, Some("Mon-Fri 09:00-17:00".into()), "UTC".into()));
+    let kinds: Vec<_> =
+        production.gates.iter().flatten().map(|gate| serde_json::to_value(gate).unwrap()["kind"].clone()).collect();
+    assert_eq!(kinds, ["order", "soak", "window", "http", "attestation", "approvals"]);
+    // What is stored with a plan is read again; a file that asks for none of it is stored as before.
+    let stored = serde_json::to_value(&config).unwrap();
+    assert_eq!(serde_json::from_value::<RepoConfig>(stored).unwrap(), config);
+    let plain = serde_json::to_value(staging).unwrap();
+    assert!(!["after", "windows", "approvals"].iter().any(|key| plain.as_object().unwrap().contains_key(*key)));
+}
+
 const REST: &str = "[targets.t]\nkind = \"workflow\"\nworkflow = \"d.yml\"\n";
 
 #[test]
@@ -221,7 +264,24 @@ fn each_mistake_has_its_code_and_place() {
         (env("rollback = \"auto\""), "unknown_value@3:12+6"),
         (env("after = [{ environment = \"e\" }]"), "after_cycle@3:26+3"),
         (env("after = [{ environment = \"f\" }]"), "unknown_environment@3:26+3"),
+        (env("after = [{ environment = \"e\", soak = \"1h\", deadline = \"31d\" }]"), "after_cycle@3:26+3 out_of_range@3:55+5"),
         (env("windows = [{ deny = \"Friday\" }]"), "bad_window@3:21+8"),
+        (env("windows = [{ allow = \"15:00 - 15:00\" }]"), "bad_window@3:22+15"),
+        (env("windows = [{ timezone = \"UTC\" }]"), "missing_key@3:12+20"),
+        (env("windows = [{ deny = \"09:00 - 10:00\", timezone = \"Europe/Berln\" }]"), "bad_timezone@3:49+14"),
+        (env(&format!("windows = [{}]", "{ deny = \"09:00 - 10:00\" },".repeat(21))), "too_many@3:11+569"),
+        (env("gates = [{ kind = \"window\" }]"), "missing_key@3:10+19"),
+        (env("approvals = { count = 0 }"), "out_of_range@3:23+1"),
+        (env("approvals = { count = 21 }"), "out_of_range@3:23+2"),
+        (env("approvals = { users = [\"@bob\"] }"), "bad_login@3:24+6"),
+        (env("approvals = { teams = [\"acme/sre\"] }"), "bad_login@3:24+10"),
+        (env("approvals = { count = 2, users = [\"bob\", \"Bob\"] }"), "approvals_out_of_reach@3:13+37"),
+        (env("approvals = { expiry = \"1s\" }"), "out_of_range@3:24+4"),
+        (env("gates = [{ kind = \"approvals\", count = 3, users = [\"bob\"] }]"), "approvals_out_of_reach@3:10+50"),
+        (env("gates = [{ kind = \"http\", url = \"https://x\", expect = \"(a ==)\" }]"), "bad_expression@3:55+8"),
+        (env("gates = [{ kind = \"attestation\", workflow = \"a/b.yml\" }]"), "bad_workflow@3:45+9"),
+        (env("gates = [{ kind = \"soak\", environment = \"e\" }]"), "missing_key@3:10+36 after_cycle@3:41+3"),
+        (env("gates = [{ kind = \"lock\" }]"), "unknown_value@3:19+6"),
         (env("health = [{ kind = \"http\", url = \"https://x\", expect = \"(a ==)\" }]"), "bad_expression@3:56+8"),
         (env("health = [{ kind = \"http\", url = \"{{ host }}\" }]"), "bad_url@3:34+12"),
         (env("health = [{ kind = \"http\", url = \"{{ version }}://x\" }]"), "bad_url@3:34+19"),

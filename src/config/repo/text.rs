@@ -36,10 +36,12 @@ text!(
     /// A backend or a server in HAProxy's configuration.
     HaproxyName, "haproxy_name", "web_blue"
 );
+text!(Login, "login", "octocat");
 text!(RepoPath, "path", "cliff.toml");
 text!(Reporter, "reporter", "github-actions[bot]");
 text!(TagPattern, "tag_pattern", "v{version}");
 text!(TargetRef, "name", "actions");
+text!(TeamSlug, "login", "sre");
 text!(Template, "template", "{{ version }}");
 text!(Timezone, "timezone", "Europe/Berlin");
 text!(Url, "url", "https://staging.example.com");

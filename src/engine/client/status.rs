@@ -3,7 +3,7 @@
 use super::{Client, succeeded};
 use crate::actions::outcome::{Active, Live, Overview, QuotaLeft, RepoOverview};
 use crate::domain::{EnvName, LedgerEntry, Millis, Refusal, RepoRef, RunId};
-use crate::gates::{self, Verdict};
+use crate::gates::Verdict;
 use crate::github::Quota;
 use crate::store::locks::{self, Place};
 use crate::store::runs::{self, Filter, Run, RunState};
@@ -106,7 +106,7 @@ fn waits_for(steps: &[Step]) -> Vec<String> {
         let judged = steps.iter().rev().find(|step| step.name.starts_with("gates."));
         let judged: Option<Judged> = judged.and_then(|step| serde_json::from_value(step.result.clone()?).ok());
         let verdicts = judged.map(|judged| judged.verdicts).unwrap_or_default();
-        let bad = verdicts.into_iter().filter(|v| v.status != gates::Status::Pass);
+        let bad = verdicts.into_iter().filter(|v| !v.status.advances());
         return bad.map(|v| format!("{}: {}", v.gate, v.reason)).collect();
     }
     open.into_iter().map(sentence).collect()

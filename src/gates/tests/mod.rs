@@ -1,7 +1,11 @@
 //! Tables for every branch of every gate, their texts in one snapshot, and properties.
 
+mod deploy_properties;
+mod deploy_table;
+mod place;
 mod properties;
 mod table;
+mod windows;
 
 use super::*;
 use crate::config::repo::{ChecksPolicy, RepoConfig};
@@ -39,6 +43,7 @@ struct World {
     config: RepoConfig,
     next: Option<Version>,
     unclassified: Option<Vec<Unclassified>>,
+    place: place::Place,
 }
 
 impl World {
@@ -79,6 +84,7 @@ impl World {
             config: RepoConfig::default(),
             next: Some(Version::new(1, 2, 3)),
             unclassified: Some(Vec::new()),
+            place: place::Place::default(),
         }
     }
 
@@ -108,6 +114,7 @@ impl World {
             asked_at: ASKED,
             next_version: self.next.as_ref(),
             unclassified: self.unclassified.as_deref(),
+            deploy: self.place.view(),
         }
     }
 

@@ -204,7 +204,7 @@ fn gates(gates: &Gates) -> String {
         return "No gates are asked for.\n".to_owned();
     }
     let row = |verdict: &Verdict| {
-        let fix = if verdict.status == Status::Pass { String::new() } else { verdict.fix.clone() };
+        let fix = if verdict.status.advances() { String::new() } else { verdict.fix.clone() };
         vec![word(verdict.status).to_owned(), verdict.gate.clone(), verdict.reason.clone(), fix]
     };
     table(&["", "GATE", "WHY", "WHAT TO DO"], &gates.verdicts.iter().map(row).collect::<Vec<_>>())
@@ -213,6 +213,7 @@ fn gates(gates: &Gates) -> String {
 fn word(status: Status) -> &'static str {
     match status {
         Status::Pass => "✓ pass",
+        Status::Overridden => "✓ opened",
         Status::Fail => "✗ fail",
         Status::Pending => "… waits",
         Status::Inconclusive => "? undecided",

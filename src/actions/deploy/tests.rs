@@ -1,0 +1,20 @@
+use super::*;
+
+fn asked(keys: &str) -> Vec<String> {
+    let rest = "[environments.staging]\n[targets.t]\nkind = \"workflow\"\nworkflow = \"d.yml\"\n";
+    let text = format!("[environments.production]\n{keys}\n{rest}");
+    let config = crate::config::repo::parse(&text, &|_| Ok(())).unwrap();
+    let environment = config.environment(&EnvName::parse("production").unwrap()).unwrap();
+    let kind = |gate: &GatePolicy| serde_json::to_value(gate).unwrap()["kind"].as_str().unwrap().to_owned();
+    gates(environment).iter().map(kind).collect()
+}
+
+#[test]
+fn the_keys_of_an_environment_become_gates_beside_those_that_it_lists() {
+    assert_eq!(asked(""), ["tag", "checks"]);
+    assert_eq!(asked("gates = []"), [""; 0]);
+    let keys = "after = [{ environment = \"staging\", soak = \"30m\" }]\napprovals = { count = 2 }\n\
+                windows = [{ deny = \"Fri 15:00 - Mon 07:00\" }, { allow = \"09:00 - 17:00\" }]";
+    assert_eq!(asked(keys), ["tag", "checks", "soak", "window", "approvals"]);
+    assert_eq!(asked(&format!("{keys}\ngates = [{{ kind = \"order\" }}]")), ["order", "soak", "window", "approvals"]);
+}
