@@ -6,8 +6,10 @@ use super::narrator::{Narrator, print};
 use super::stage::{Stage, broken, helpers};
 use crate::config::repo::{self, CONFIG_PATH, RepoConfig, Target};
 use crate::domain::{Refusal, RepoName, Sha, Tag};
+use crate::engine::host::What;
 use crate::sandbox::{CommitSeed, RepoHandle, SandboxError};
 use crate::surfaces::cli::rehearse::Args;
+use std::collections::HashSet;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -110,19 +112,19 @@ async fn perform(stage: &Stage, copy: &RepoHandle, tag: &Tag, at: &Sha) -> Resul
     narrator.say("you", &format!("git push origin {tag}   ({})", at.short()));
     copy.tag(tag.as_str(), at)?;
     let mut over = Box::pin(tokio::time::sleep(PATIENCE));
-    let mut active = 0_u32;
+    // By id: what the commit of the configuration started may end now without having been seen to start.
+    let mut active = HashSet::new();
     loop {
         tokio::select! {
             event = events.recv() => if let Ok(event) = event {
-                use crate::engine::host::What;
-                match event.what {
-                    What::Started { .. } => active += 1,
-                    What::Ended { .. } => active -= 1,
-                    _ => {}
-                }
                 narrator.event(&event).await;
                 let ended = matches!(event.what, What::Ended { .. });
-                if ended && active == 0 && copy.newest_check(at, "lockkeeper/release").is_some() {
+                match event.what {
+                    What::Started { .. } => drop(active.insert(event.run)),
+                    What::Ended { .. } => drop(active.remove(&event.run)),
+                    What::Step { .. } | What::Retry { .. } => {}
+                }
+                if ended && active.is_empty() && copy.newest_check(at, "lockkeeper/release").is_some() {
                     break;
                 }
             },
@@ -134,7 +136,11 @@ async fn perform(stage: &Stage, copy: &RepoHandle, tag: &Tag, at: &Sha) -> Resul
 
 fn verdict(copy: &RepoHandle, at: &Sha) -> String {
     let mut out = String::from("\n");
-    for check in copy.check_runs().into_iter().filter(|c| c.sha == *at && c.name.starts_with("lockkeeper/")) {
+    let ours = copy.check_runs().into_iter().filter(|c| c.sha == *at && c.name.starts_with("lockkeeper/"));
+    let mut checks: Vec<_> = ours.collect();
+    // They were put up beside each other; the release is told first.
+    checks.sort_by_key(|check| (check.name != "lockkeeper/release", check.name.clone()));
+    for check in checks {
         let title = check.title.unwrap_or_default();
         out += &format!("{}: {} — {title}\n", check.name, check.conclusion.unwrap_or_default());
         if check.name == "lockkeeper/release" {
