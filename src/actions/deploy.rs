@@ -100,6 +100,7 @@ pub fn gates(environment: &Environment) -> Vec<GatePolicy> {
         gates.push(GatePolicy::Window(WindowPolicy { windows: environment.windows.clone() }));
     }
     gates.extend(environment.approvals.clone().map(GatePolicy::Approvals));
+    gates.push(GatePolicy::Lock);
     gates
 }
 
@@ -130,6 +131,13 @@ fn step(name: &str, what: String) -> PlannedStep {
 fn wired(environment: &Environment, target: &Target) -> Result<(), Refusal> {
     let mut keys = Vec::new();
     keys.extend(matches!(target, Target::Http(_) | Target::Command(_)).then_some("its target"));
+    keys.extend(gates(environment).iter().filter_map(|gate| match gate {
+        // Nobody can answer these yet: a deployment would wait until its deadline and be refused.
+        GatePolicy::Approvals(_) => Some("approvals"),
+        GatePolicy::Http(_) => Some("the gate http"),
+        GatePolicy::Attestation(_) => Some("the gate attestation"),
+        _ => None,
+    }));
     if keys.is_empty() { Ok(()) } else { Err(not_available(environment, &keys.join(", "))) }
 }
 

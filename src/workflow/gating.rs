@@ -6,6 +6,7 @@
 //!
 //! Known race: what changes between the last look and the effect; whoever publishes looks again when the look is old.
 
+use super::place::{Going, Place};
 use super::range::Found;
 use super::report::{failed_checks, refusal_of};
 use crate::config::repo::{GatePolicy, RepoConfig};
@@ -37,6 +38,8 @@ pub struct Case<'a> {
     pub range: Option<&'a Found>,
     /// It is asked whether the tag may be released; a deployment does not mind that it has been.
     pub releasing: bool,
+    /// For a deployment: where to.
+    pub going: Option<Going<'a>>,
 }
 
 /// How the gates came out.
@@ -60,14 +63,15 @@ pub fn pass(f: &mut Flow, case: &Case, mut show: impl FnMut(&mut Flow, &[Verdict
     for round in 0_u32.. {
         seen |= shows_checks(&look, case.ground.app_id);
         vanished(&mut look, seen, case.ground.app_id);
-        let now = f.now();
         let found = case.range.map(|range| range.within(&look));
         // The first read does not know whose commits these are. It passes nothing by itself; the second look does.
         let unclassified = found.as_ref().map(|found| match found.folder {
             Some(_) if round == 0 => Vec::new(),
             _ => found.nameless(),
         });
-        let view = case.view(&look, found.as_ref(), unclassified.as_deref(), branches.as_deref());
+        let place = case.place(f, &format!("place.{round}"))?;
+        let now = f.now();
+        let view = case.view(&look, found.as_ref(), unclassified.as_deref(), branches.as_deref(), place.as_ref());
         let judged =
             f.record(&format!("gates.{round}"), || Judged { at: now, verdicts: gates::judge_all(case.gates, &view, now) })?;
         let overall = gates::overall(&judged.verdicts);
@@ -151,8 +155,9 @@ pub(super) fn once(f: &mut Flow, case: &Case, look: &Recheck) -> Result<Vec<Verd
     let branches = branches(f, case)?;
     let found = case.range.map(|range| range.within(look));
     let unclassified = found.as_ref().map(Found::nameless);
+    let place = case.place(f, "place")?;
     let now = f.now();
-    let view = case.view(look, found.as_ref(), unclassified.as_deref(), branches.as_deref());
+    let view = case.view(look, found.as_ref(), unclassified.as_deref(), branches.as_deref(), place.as_ref());
     f.record("gates", || gates::judge_all(case.gates, &view, now))
 }
 
@@ -188,6 +193,10 @@ pub(super) fn first_look(ground: &Ground) -> Recheck {
 }
 
 impl Case<'_> {
+    fn place(&self, f: &mut Flow, step: &str) -> Result<Option<Place>, Stop> {
+        self.going.as_ref().map(|going| going.read(f, step, self.gates)).transpose()
+    }
+
     /// Asks, with the gates' questions, what the notes need to know: one request answers all. `apart`: also which commits
     /// touch the component's folder.
     pub(super) fn recheck(&self, apart: bool) -> Call {
@@ -207,6 +216,7 @@ impl Case<'_> {
         found: Option<&'v Found>,
         unclassified: Option<&'v [Unclassified]>,
         branches: Option<&'v [BranchStanding]>,
+        place: Option<&'v Place>,
     ) -> GateView<'v> {
         GateView {
             run: &self.ground.run,
@@ -228,7 +238,7 @@ impl Case<'_> {
             asked_at: self.asked_at,
             next_version: found.and_then(|found| found.next.as_ref()),
             unclassified,
-            deploy: DeployView::default(),
+            deploy: self.going.as_ref().zip(place).map_or_else(DeployView::default, |(going, place)| going.view(place)),
         }
     }
 }

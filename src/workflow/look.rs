@@ -222,6 +222,7 @@ impl Look<'_> {
             asked_at: self.input.asked_at,
             range: None,
             releasing: false,
+            going: None,
         }
     }
 

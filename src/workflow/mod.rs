@@ -9,6 +9,7 @@ mod gating;
 pub mod ground;
 pub mod look;
 pub mod merge;
+mod place;
 pub mod preview;
 pub mod range;
 pub mod release;

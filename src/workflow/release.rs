@@ -147,6 +147,7 @@ impl Tagged<'_> {
             asked_at: input.asked_at,
             range: Some(&found),
             releasing: true,
+            going: None,
         };
         let gated = gating::pass(f, &case, |f, verdicts| self.show_waiting(f, verdicts, shown))?;
         match gated {

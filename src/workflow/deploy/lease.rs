@@ -11,6 +11,7 @@ use crate::domain::{EnvironmentRecord, Hold, HoldKind, InQueue, Lease, LedgerEnt
 use crate::flow::{Flow, Stop};
 use crate::gates::Verdict;
 use crate::plan::{Call, Task};
+use crate::workflow::place;
 use crate::workflow::report::{Outcome, State};
 
 impl Deployment<'_> {
@@ -75,6 +76,10 @@ impl Deployment<'_> {
             Standing::Behind => {
                 Ok(Some(Ending::refused(older(&self.input.subject.sha, live, self.input.environment.as_str()))))
             }
+            // Nobody can say which is newer: who asks for exactly this commit has decided.
+            Standing::Diverged | Standing::Unrelated if self.input.automatic => {
+                Ok(Some(Ending::refused(diverged(&self.input.subject.sha, live, self.input.environment.as_str()))))
+            }
             Standing::Same | Standing::Ahead | Standing::Diverged | Standing::Unrelated => Ok(None),
         }
     }
@@ -107,8 +112,7 @@ impl Deployment<'_> {
     }
 
     fn owns(&self, hold: &Hold) -> bool {
-        let (owner, actor) = (&hold.what.owner, &self.input.actor);
-        !self.input.automatic && owner.kind == actor.kind && owner.id == actor.id
+        place::owns(&self.input.actor, self.input.automatic, hold)
     }
 
     /// How this commit stands to the one that was rolled back.
@@ -182,6 +186,13 @@ fn older(sha: &Sha, live: &LedgerEntry, environment: &str) -> Refusal {
         text,
         format!("To go back from {to}, ask for a rollback: `lockkeeper rollback {environment}`."),
     )
+}
+
+fn diverged(sha: &Sha, live: &LedgerEntry, environment: &str) -> Refusal {
+    let (short, other) = (sha.short(), live.sha.short());
+    let text = format!("Commit {short} and {other}, which is live in {environment}, each have commits that the other has not.");
+    let fix = format!("Deploy it by hand if it should take its place: `lockkeeper deploy {environment} --ref {sha}`.");
+    Refusal::user("diverged_from_live", text, fix)
 }
 
 /// Names the lock, its owner, its end, and how to go on.

@@ -26,6 +26,7 @@ use self::leg::Leg;
 use self::page::Shown;
 use super::gating::{self, Case, Gated};
 use super::ground;
+use super::place::Going;
 use super::report::{Outcome, State};
 use crate::actions::deploy::{self, Subject};
 use crate::config::repo::{Environment, RepoConfig, Strategy, Target};
@@ -174,6 +175,7 @@ impl Deployment<'_> {
             asked_at: input.asked_at,
             range: None,
             releasing: false,
+            going: Some(self.going()),
         };
         let gated = gating::pass(f, &case, |f, verdicts| self.show_waiting(f, shown, verdicts))?;
         let ending = match gated {
@@ -191,6 +193,19 @@ impl Deployment<'_> {
             Gated::Cancelled(reason) => Ending::new(State::Cancelled, cancelled(&reason)),
         };
         Ok(Err(Box::new(ending.report(f, input, shown)?)))
+    }
+
+    fn going(&self) -> Going<'_> {
+        let input = self.input;
+        Going {
+            repo: &input.repo,
+            environment: self.environment,
+            digest: self.plan.digest.as_str(),
+            actor: &input.actor,
+            automatic: input.automatic,
+            reason: input.reason.as_deref(),
+            wait: input.wait,
+        }
     }
 
     fn run_id(&self) -> &RunId {

@@ -1,0 +1,95 @@
+//! What the gates of a deployment may know of the environment that it goes to: from our own record, read anew for every look.
+//!
+//! Of holds after a rollback nothing is said here: whether one covers a commit costs a question to GitHub, which is asked once,
+//! when it is the deployment's turn.
+
+use crate::config::repo::{Environment, GatePolicy};
+use crate::domain::{Actor, EnvName, EnvPlace, EnvironmentRecord, Hold, HoldKind, LedgerEntry, RepoRef};
+use crate::flow::{Flow, Stop};
+use crate::gates::{self, Asked, DeployView, EnvironmentHistory, HoldView, Occupancy};
+use crate::plan::Call;
+
+/// Where a deployment goes, and who asks.
+#[derive(Clone, Copy)]
+pub struct Going<'a> {
+    pub repo: &'a RepoRef,
+    pub environment: &'a Environment,
+    /// Of the run's plan.
+    pub digest: &'a str,
+    pub actor: &'a Actor,
+    /// A tag or a merge asked for it, no person.
+    pub automatic: bool,
+    pub reason: Option<&'a str>,
+    /// Whoever asks would rather wait for a lock than be refused.
+    pub wait: bool,
+}
+
+/// What was read.
+pub struct Place {
+    occupancy: Vec<EnvironmentHistory>,
+    holds: Vec<HoldView>,
+}
+
+impl Going<'_> {
+    /// `step` is unique in the run.
+    pub fn read(&self, f: &mut Flow, step: &str, gates: &[GatePolicy]) -> Result<Place, Stop> {
+        let place = EnvPlace { repo: self.repo.id, environment: self.environment.name.clone() };
+        let record: EnvironmentRecord = f.step(step, &Call::ReadEnvironment { place, earlier: earlier(gates) })?;
+        let occupancy = record.earlier.iter().map(|(environment, history)| EnvironmentHistory {
+            environment: environment.clone(),
+            at: record.at,
+            history: history.iter().map(occupied).collect(),
+        });
+        let stands = |hold: &&Hold| hold.what.kind != HoldKind::Hold && !self.owns(hold);
+        let holds = record.holds.iter().filter(stands).map(held).collect();
+        Ok(Place { occupancy: occupancy.collect(), holds })
+    }
+
+    /// Who has locked an environment works in it.
+    fn owns(&self, hold: &Hold) -> bool {
+        owns(self.actor, self.automatic, hold)
+    }
+
+    pub fn view<'v>(&'v self, place: &'v Place) -> DeployView<'v> {
+        DeployView {
+            repo: Some(&self.repo.name),
+            environment: Some(&self.environment.name),
+            digest: Some(self.digest),
+            asked: if self.automatic { Asked::Automatic } else { Asked::ByPerson { reason: self.reason } },
+            wait: self.wait,
+            occupancy: &place.occupancy,
+            holds: Some(&place.holds),
+            ..DeployView::default()
+        }
+    }
+}
+
+pub fn owns(actor: &Actor, automatic: bool, hold: &Hold) -> bool {
+    let owner = &hold.what.owner;
+    !automatic && owner.kind == actor.kind && owner.id == actor.id
+}
+
+/// The environments that must have run the commit first.
+fn earlier(gates: &[GatePolicy]) -> Vec<EnvName> {
+    gates
+        .iter()
+        .filter_map(|gate| if let GatePolicy::Soak(after) = gate { Some(after.environment.clone()) } else { None })
+        .collect()
+}
+
+/// Only a version that was good has soaked.
+fn occupied(entry: &LedgerEntry) -> Occupancy {
+    let until = if entry.good { entry.until } else { Some(entry.since) };
+    Occupancy { sha: entry.sha.clone(), from: entry.since, until }
+}
+
+fn held(hold: &Hold) -> HoldView {
+    let what = &hold.what;
+    let kind = match what.kind {
+        HoldKind::Lock => gates::HoldKind::Lock,
+        HoldKind::Freeze => gates::HoldKind::Freeze,
+        HoldKind::Hold => gates::HoldKind::Hold,
+    };
+    let (owner, reason) = (what.owner.login.clone(), what.reason.clone());
+    HoldView { kind, owner, reason, since: what.since, until: what.until }
+}
