@@ -18,7 +18,7 @@ use crate::surfaces::http::{Ask, Health, Limits, Metrics, Readiness, Snapshot, h
 use crate::surfaces::webhook::{Own, Receiver, Secrets, Worker, router};
 use crate::workflow;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
@@ -159,6 +159,7 @@ async fn start_host(settings: &Serve, tuning: &Tuning, store: &Store, github: &G
             )
         })?,
     };
+    let own = Arc::new(OnceLock::new());
     let steps = Steps {
         github: github.clone(),
         store: store.clone(),
@@ -167,9 +168,13 @@ async fn start_host(settings: &Serve, tuning: &Tuning, store: &Store, github: &G
         site: site(&settings.app.github_api_url),
         rehearsal: tuning.rehearsal,
         clock: Arc::clone(&tuning.host.clock),
+        host: Arc::clone(&own),
         resources: settings.resources.clone(),
     };
-    Host::start(store.clone(), workflow::ALL.to_vec(), Arc::new(steps), tuning.host.clone()).await
+    let host = Host::start(store.clone(), workflow::ALL.to_vec(), Arc::new(steps), tuning.host.clone()).await?;
+    // It was empty: this is the only place that fills it.
+    let _ = own.set(host.clone());
+    Ok(host)
 }
 
 /// Where people see repositories, by the address of the API.

@@ -7,6 +7,7 @@ use super::deploy::refused_step;
 use super::deploy::{filled, values_of};
 use super::gating::{self, Case};
 use super::ground;
+use super::place::Going;
 use super::range::{self, Found};
 use crate::actions::deploy::{self, Subject};
 use crate::actions::outcome::{CheckReport, Gates, HealthReport, Outcome, Planned, Validated, Written};
@@ -116,7 +117,8 @@ impl Look<'_> {
         let planned =
             f.record("plan", || deploy::plan(&input.repo, environment, &subject, &input.actor, self.config, false))?;
         let plan: Plan = planned.map_err(refused)?;
-        let gates = self.judge(f, &subject, &plan.gates)?;
+        let going = Going { digest: plan.digest.as_str(), ..self.going(environment)? };
+        let gates = self.judge(f, &subject, &plan.gates, going)?;
         Ok(Outcome::Planned(Box::new(Planned { run: self.ground.run.clone(), plan, gates, notes: None })))
     }
 
@@ -134,7 +136,7 @@ impl Look<'_> {
     fn validate(&self, f: &mut Flow, environment: &EnvName) -> Result<Outcome, Stop> {
         let found = deploy::find(environment, self.config).map_err(refused)?;
         let subject = self.subject()?;
-        let gates = self.judge(f, &subject, &deploy::gates(found))?;
+        let gates = self.judge(f, &subject, &deploy::gates(found), self.going(environment)?)?;
         Ok(Outcome::Validated(Validated { environment: environment.clone(), sha: subject.sha, tag: subject.tag, gates }))
     }
 
@@ -203,10 +205,20 @@ impl Look<'_> {
     }
 
     /// The gates of a deployment, on the one read that there is.
-    fn judge(&self, f: &mut Flow, subject: &Subject, gates: &[GatePolicy]) -> Result<Gates, Stop> {
+    fn judge(&self, f: &mut Flow, subject: &Subject, gates: &[GatePolicy], going: Going) -> Result<Gates, Stop> {
         let parsed = self.parsed(subject.tag.as_ref())?;
-        let case = Case { parsed: parsed.as_ref(), ..self.case(&subject.sha, subject.tag.as_ref(), gates) };
+        let case = Case { parsed: parsed.as_ref(), going: Some(going), ..self.case(&subject.sha, subject.tag.as_ref(), gates) };
         Ok(Gates::of(gating::once(f, &case, &gating::first_look(self.ground))?))
+    }
+
+    fn going(&self, environment: &EnvName) -> Result<Going<'_>, Stop> {
+        let input = self.input;
+        let (reason, wait) = match &input.action {
+            Action::Deploy(ask) => (ask.reason.as_deref(), ask.wait),
+            _ => (None, false),
+        };
+        let environment = deploy::find(environment, self.config).map_err(refused)?;
+        Ok(Going { repo: &input.repo, environment, digest: "", actor: &input.actor, automatic: false, reason, wait })
     }
 
     fn case<'c>(&'c self, pinned: &'c Sha, tag: Option<&'c Tag>, gates: &'c [GatePolicy]) -> Case<'c> {

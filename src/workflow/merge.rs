@@ -50,7 +50,7 @@ fn story(f: &mut Flow, input: &Input) -> Result<Outcome, Stop> {
             rollback: false,
             reason: None,
             strategy: None,
-            wait: true,
+            wait: false,
         };
         let key = super::deploy::key(&input.repo, name, &input.sha, None, 1);
         f.spawn(&format!("deploy.{name}"), super::deploy::WORKFLOW.name, &key, &child)?;

@@ -221,7 +221,7 @@ impl Tagged<'_> {
                 rollback: false,
                 reason: None,
                 strategy: None,
-                wait: true,
+                wait: false,
             };
             let key = super::deploy::key(&input.repo, &name, &self.sha, Some(&input.tag), 1);
             f.spawn(&format!("deploy.{name}"), super::deploy::WORKFLOW.name, &key, &child)?;

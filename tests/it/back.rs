@@ -149,3 +149,83 @@ async fn an_older_merge_never_lands_over_a_newer_one() {
     assert_eq!(world.shop.deployments().len(), 1);
     world.finish().await;
 }
+
+/// What a person types: a lock refuses and names its owner, `--wait` queues, a rollback goes to the version before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn locks_and_rollbacks_by_hand() {
+    let world = World::with(&config("")).await;
+    let one = live(&world, "fix: one").await;
+    let two = live(&world, "fix: two").await;
+    let there = ["staging", "--repo", "acme/shop"];
+    let ask = |first: &[&str], more: &[&str]| {
+        let all: Vec<String> = first.iter().chain(&there).chain(more).map(|s| (*s).to_owned()).collect();
+        let world = &world;
+        async move { world.command_told(&all.iter().map(String::as_str).collect::<Vec<_>>()).await }
+    };
+    let (code, said, _) = ask(&["lock"], &["--reason", "moving the database", "--for", "2h"]).await;
+    assert!(code == 0 && said.contains("moving the database") && said.contains("operator"), "{code} {said}");
+    let (code, status, _) = world.command_told(&["status"]).await;
+    assert!(code == 0 && status.contains("LOCKED") && status.contains("moving the database"), "{status}");
+    // Merges are refused; the lock says whose it is and how to go on.
+    let three = world.commit("fix: three");
+    let check = world.refused(&three, STAGING, "failure", "environment_locked").await;
+    assert!(check.summary.is_some_and(|text| text.contains("operator") && text.contains("unlock")));
+    let (code, _, _) = ask(&["unlock"], &["--reason", "moved"]).await;
+    assert_eq!(code, 0);
+    let (code, _, problem) = ask(&["unlock"], &[]).await;
+    assert!(code == 1 && problem.contains("not_locked"), "{code} {problem}");
+
+    let (code, planned, _) = ask(&["rollback"], &["--reason", "slow", "--dry-run"]).await;
+    assert!(code == 0 && planned.contains(one.short()), "{planned}");
+    let reporter = async {
+        let back = world.until("the way back", |shop| {
+            shop.deployments().into_iter().find(|d| d.sha == one && d.task == "rollback" && d.state() == "in_progress")
+        });
+        report(&world, &back.await, "success").await;
+    };
+    let (done, ()) = tokio::join!(ask(&["rollback"], &["--reason", "slow"]), reporter);
+    assert!(done.0 == 0 && done.1.contains("succeeded"), "{done:?}");
+    let (_, status, _) = world.command_told(&["status", "--format", "json"]).await;
+    let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+    assert_eq!(status["repositories"][0]["live"][0]["sha"], one.as_str());
+    let (code, _, problem) = ask(&["rollback"], &["--reason", "no", "--to", "v9.9.9"]).await;
+    assert!(code == 1 && problem.contains("not_a_good_version"), "{code} {problem}");
+    let (code, _, problem) = ask(&["deploy"], &["--ref", one.as_str(), "--strategy", "gradual"]).await;
+    assert!(code == 1 && problem.contains("strategy_not_possible"), "{code} {problem}");
+    // An older commit is not deployed over a newer one, not even by hand.
+    let (reporter, sha) = (
+        async {
+            let made = world.until("two again", |shop| {
+                shop.deployments().into_iter().rev().find(|d| d.sha == two && d.state() == "in_progress")
+            });
+            report(&world, &made.await, "success").await;
+        },
+        two.clone(),
+    );
+    let (done, ()) = tokio::join!(ask(&["deploy"], &["--ref", sha.as_str()]), reporter);
+    assert_eq!(done.0, 0, "{done:?}");
+    let (code, _, problem) = ask(&["deploy"], &["--ref", one.as_str()]).await;
+    assert!(code == 1 && problem.contains("older_than_live") && problem.contains("rollback"), "{code} {problem}");
+    world.finish().await;
+}
+
+/// Production takes what has run in staging; it is woken when it is there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn production_waits_until_staging_has_it() {
+    let more = "\n[environments.production]\non = [\"merge\"]\ntarget = \"cluster\"\nafter = [{ environment = \"staging\", soak = \
+                \"1s\" }]\n";
+    let world = World::with(&config(more)).await;
+    let sha = world.commit("fix: one");
+    world.waiting(&sha, "lockkeeper/production").await;
+    let staging = world.until("staging", |shop| {
+        shop.deployments().into_iter().find(|d| d.environment == "staging" && d.state() == "in_progress")
+    });
+    report(&world, &staging.await, "success").await;
+    let production = world.until("production's turn", |shop| {
+        shop.deployments().into_iter().find(|d| d.environment == "production" && d.state() == "in_progress")
+    });
+    report(&world, &production.await, "success").await;
+    let check = world.check(&sha, "lockkeeper/production", "success").await;
+    assert!(check.summary.is_some_and(|text| text.contains("has run in staging")));
+    world.finish().await;
+}

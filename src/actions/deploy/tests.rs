@@ -11,10 +11,10 @@ fn asked(keys: &str) -> Vec<String> {
 
 #[test]
 fn the_keys_of_an_environment_become_gates_beside_those_that_it_lists() {
-    assert_eq!(asked(""), ["tag", "checks"]);
-    assert_eq!(asked("gates = []"), [""; 0]);
+    assert_eq!(asked(""), ["tag", "checks", "lock"]);
+    assert_eq!(asked("gates = []"), ["lock"], "whatever a file lists, a locked environment is locked");
     let keys = "after = [{ environment = \"staging\", soak = \"30m\" }]\napprovals = { count = 2 }\n\
                 windows = [{ deny = \"Fri 15:00 - Mon 07:00\" }, { allow = \"09:00 - 17:00\" }]";
-    assert_eq!(asked(keys), ["tag", "checks", "soak", "window", "approvals"]);
-    assert_eq!(asked(&format!("{keys}\ngates = [{{ kind = \"order\" }}]")), ["order", "soak", "window", "approvals"]);
+    assert_eq!(asked(keys), ["tag", "checks", "soak", "window", "approvals", "lock"]);
+    assert_eq!(asked(&format!("{keys}\ngates = [{{ kind = \"order\" }}]")), ["order", "soak", "window", "approvals", "lock"]);
 }

@@ -1,10 +1,13 @@
 //! Our own record of environments: what is live, what is held, who waits; and the one question to GitHub that orders commits.
 
 use super::{Done, Steps, answer, stored, trouble};
-use crate::domain::{Actor, EnvName, EnvPlace, EnvironmentRecord, InQueue, Millis, NewHold, Refusal, RepoRef, Sha, Standing};
-use crate::engine::host::StepError;
+use crate::domain::{
+    Actor, EnvName, EnvPlace, EnvironmentRecord, InQueue, Millis, NewHold, Refusal, RepoId, RepoRef, RunId, Sha, Standing,
+};
+use crate::engine::host::{Host, StepError};
 use crate::plan::LandCall;
-use crate::store::{Rx, StoreError, holds, ledger, locks, runs};
+use crate::store::runs::{Filter, RunState};
+use crate::store::{Rx, StoreError, Tx, holds, ledger, locks, runs};
 use crate::workflow::deploy;
 
 /// How many entries of an environment are looked at: rollbacks go no further back.
@@ -35,8 +38,15 @@ impl Steps {
 
     pub(super) async fn land(&self, call: LandCall) -> Done {
         let LandCall { place, lease, entry } = call;
-        let landed = self.store.write(move |tx| ledger::land(tx, &place, &lease, &entry)).await.map_err(stored)?;
-        if landed {
+        let (host, repo) = (self.host.get().cloned(), place.repo);
+        let landed = self.store.write(move |tx| {
+            let landed = ledger::land(tx, &place, &lease, &entry)?;
+            if let Some(host) = host.filter(|_| landed) {
+                wake_waiting(&host, tx, repo, &entry.run)?;
+            }
+            Ok(landed)
+        });
+        if landed.await.map_err(stored)? {
             return answer(&true);
         }
         let text = "Another run has taken over this environment, so this one may not write what is live.";
@@ -53,10 +63,23 @@ impl Steps {
 
     pub(super) async fn end_holds(&self, all: Vec<u64>, by: Actor, why: String) -> Done {
         let now = self.now();
-        let work =
-            move |tx: &crate::store::Tx<'_>| all.iter().try_for_each(|hold| holds::end(tx, *hold, &by, &why, now).map(|_| ()));
+        let work = move |tx: &Tx<'_>| all.iter().try_for_each(|hold| holds::end(tx, *hold, &by, &why, now).map(|_| ()));
         answer(&self.store.write(work).await.map_err(stored)?)
     }
+}
+
+/// Somebody may wait for this version to be live here.
+fn wake_waiting(host: &Host, tx: &Tx<'_>, repo: RepoId, but: &RunId) -> Result<(), StoreError> {
+    let filter = Filter {
+        repo: Some(repo),
+        state: Some(RunState::Active),
+        workflow: Some(deploy::WORKFLOW.name.to_owned()),
+        ..Filter::default()
+    };
+    for run in runs::list(tx, &filter)?.into_iter().filter(|run| run.id != *but) {
+        host.signal_in(tx, &run.id, "wake", &serde_json::Value::Null)?;
+    }
+    Ok(())
 }
 
 fn record(rx: &Rx<'_>, place: &EnvPlace, earlier: &[EnvName], at: Millis) -> Result<EnvironmentRecord, StoreError> {

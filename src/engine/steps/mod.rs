@@ -15,7 +15,7 @@ mod traffic;
 
 use crate::config::settings::Resources;
 use crate::domain::{Millis, Refusal, RepoRef};
-use crate::engine::host::{Clock, Executor, StepCtx, StepError};
+use crate::engine::host::{Clock, Executor, Host, StepCtx, StepError};
 use crate::github::{GitHub, Installation, RecheckAsk, Trouble};
 use crate::plan::Call;
 use crate::probes::Prober;
@@ -25,6 +25,7 @@ use futures::future::BoxFuture;
 use serde::Serialize;
 use serde_json::Value;
 use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// How often a look is tried.
@@ -46,6 +47,8 @@ pub struct Steps {
     /// Nothing outside is asked: health checks count as passed.
     pub rehearsal: bool,
     pub clock: Clock,
+    /// Set once the host that makes these calls has started.
+    pub host: Arc<OnceLock<Host>>,
     /// What the operator lends to repositories.
     pub resources: Resources,
 }
