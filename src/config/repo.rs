@@ -69,6 +69,9 @@ pub struct ReleaseConfig {
     /// Path of a git-cliff configuration at the default branch; `None` looks in the usual places.
     pub notes: Option<String>,
     pub gates: Vec<GatePolicy>,
+    /// Environments that must have had this version with success before the release is published.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub publish_after: Vec<EnvName>,
     /// Keys that are valid but that this version cannot enforce; a release is refused while there is one.
     #[serde(default)]
     pub unsupported: Vec<String>,
@@ -265,6 +268,7 @@ impl Default for ReleaseConfig {
             branches: Vec::new(),
             notes: None,
             gates: default_gates(),
+            publish_after: Vec::new(),
             unsupported: Vec::new(),
         }
     }

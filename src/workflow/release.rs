@@ -3,6 +3,7 @@
 //! Invariants: no draft exists while a gate is pending; a draft that will not be published is deleted; whatever happens, the
 //! tagged commit ends with a completed check run `lockkeeper/release` as far as GitHub takes one.
 
+mod after;
 mod page;
 mod passed;
 
@@ -15,7 +16,7 @@ use super::report::{Outcome, State};
 use crate::actions::deploy::Subject;
 use crate::actions::publish::{self, ReadTag};
 use crate::config::repo::RepoConfig;
-use crate::domain::{Actor, Blame, Millis, Refusal, RepoRef, Sha, Tag};
+use crate::domain::{Actor, Blame, EnvName, Millis, Refusal, RepoRef, Sha, Tag};
 use crate::flow::{Flow, StepFailure, Stop, Workflow};
 use crate::gates::Verdict;
 use crate::notes::tags::{ParsedTag, Scheme};
@@ -194,12 +195,27 @@ impl Tagged<'_> {
         let notes: NotesMade = f.step("notes", &call)?;
         let draft: DraftMade = f.step("draft", &passed.draft_call(input, &self.sha, &notes))?;
         f.on_undo("draft.undo", &Call::DeleteDraft { repo: input.repo.clone(), release: draft.id })?;
+        if !passed.config.release.publish_after.is_empty() {
+            self.show_draft(f, &mut passed)?;
+        }
+        self.await_environments(f, passed.config)?;
         let published: PublishMade = f.step("publish", &passed.publish_call(input, &self.sha, draft.id))?;
         self.report_success(f, &passed, &notes, &published)?;
         let mut outcome = Outcome::new(State::Succeeded).at(&self.sha);
         outcome.version = Some(passed.parsed.version.to_string());
         outcome.url = Some(published.url);
         Ok(outcome)
+    }
+
+    /// Says that the release is written and waits for environments.
+    fn show_draft(&self, f: &mut Flow, passed: &mut Passed) -> Result<(), Stop> {
+        let names: Vec<&str> = passed.config.release.publish_after.iter().map(EnvName::as_str).collect();
+        let mut text = sheet(self.input, &self.sha, None, &passed.verdicts).text();
+        text.title = format!("A draft until {} runs it", names.join(" and "));
+        let call = check_run(self.input, &self.sha, passed.check_run, None, text);
+        let made: Result<CheckRunMade, StepFailure> = f.try_step("check.draft", &call)?;
+        passed.check_run = made.ok().map(|made| made.id).or(passed.check_run);
+        Ok(())
     }
 
     /// Deployments go beside the release: they have gates of their own and do not hold it up.

@@ -239,3 +239,19 @@ async fn private_addresses_are_not_asked() {
     world.refused(&world.head(), PRODUCTION, "failure", "address_not_allowed").await;
     world.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_release_stays_a_draft_until_production_runs_it() {
+    let config = format!("[release]\npublish_after = \"production\"\n{}", by_reporter(""));
+    let world = World::with(&config).await;
+    let sha = world.head();
+    world.shop.tag("v1.1.0", &sha).unwrap();
+    let made = world.deployment("production", "in_progress").await;
+    world.until("a draft", |shop| shop.releases().into_iter().find(|r| r.draft && r.tag == "v1.1.0")).await;
+    let titled = |c: lockkeeper::sandbox::CheckRun| c.title.as_deref() == Some("A draft until production runs it");
+    world.until("it says why", |_| world.our_checks(&sha, RELEASE).into_iter().any(titled).then_some(())).await;
+    world.shop.report_deployment(made.id, DeploymentReport::new("deployer[bot]", "success")).unwrap();
+    world.released("v1.1.0", &sha).await;
+    world.check(&sha, RELEASE, "success").await;
+    world.finish().await;
+}

@@ -60,7 +60,8 @@ fn links(walk: &mut Walk<'_>, file: &DeTable<'_>) {
         after.insert(name, wanted);
     }
     if let Some(release) = file.get("release").and_then(|r| r.get_ref().as_table()) {
-        for env in list_nodes(release.get("publish_after")).filter_map(|n| text(Some(n))) {
+        let node = release.get("publish_after");
+        for env in text(node).into_iter().chain(list_nodes(node).filter_map(|n| text(Some(n)))) {
             exists(walk, "environment", &env, &environments, "unknown_environment");
         }
     }

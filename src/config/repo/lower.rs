@@ -30,6 +30,7 @@ pub(super) fn lower(file: File, order: &[String], later: &[Later]) -> Result<Rep
         branches: file.release.branches.into_iter().map(|g| g.0).collect(),
         notes: file.release.notes.map(|p| p.0),
         gates: gates(file.release.gates)?.unwrap_or_else(default_gates),
+        publish_after: publish_after(file.release.publish_after)?,
         unsupported: labels(later, |path| path.first().is_some_and(|p| p == "release")),
     };
     let components = file.component.into_iter().map(component).collect();
@@ -141,6 +142,15 @@ fn rollback(raw: Option<raw::Rollback>) -> Rollback {
         Some(raw::Rollback::Automatic) => Rollback::Automatic,
         Some(raw::Rollback::Forbidden) => Rollback::Forbidden,
     }
+}
+
+fn publish_after(raw: Option<raw::EnvRefs>) -> Result<Vec<EnvName>, String> {
+    let names = match raw {
+        None => Vec::new(),
+        Some(raw::EnvRefs::One(name)) => vec![name],
+        Some(raw::EnvRefs::Many(names)) => names,
+    };
+    names.into_iter().map(|text::EnvRef(name)| EnvName::parse(&name).map_err(|why| why.to_string())).collect()
 }
 
 pub(super) fn span(text: &Text) -> Result<Duration, String> {

@@ -52,10 +52,17 @@ pub struct Release {
     pub notes: Option<RepoPath>,
     /// Gates of a release. Without it: `tag` and `checks`. An empty list asks for nothing.
     pub gates: Option<Vec<Gate>>,
-    /// Environments that must have succeeded before the release is published.
-    #[serde(default)]
-    #[schemars(extend("x-later" = true))]
-    pub publish_after: Vec<EnvRef>,
+    /// Environments that must have had this version with success before the release is published; until then it is a
+    /// draft.
+    pub publish_after: Option<EnvRefs>,
+}
+
+/// One environment or several.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum EnvRefs {
+    One(EnvRef),
+    Many(Vec<EnvRef>),
 }
 
 /// One thing that the repository releases on its own.

@@ -226,6 +226,12 @@ impl<'f> Walk<'f> {
 
     /// One of several shapes: decided by the value's type, then by its `kind` or word.
     fn choice(&mut self, part: Part<'_>, options: &[Part<'_>], node: &Spanned<DeValue<'_>>) {
+        let of_type = |wanted: &str| options.iter().find(|o| o.text("type") == Some(wanted)).copied();
+        let free_text = of_type("string").filter(|option| option.words().is_empty());
+        match (node.get_ref(), free_text, of_type("array")) {
+            (DeValue::String(_), Some(option), _) | (DeValue::Array(_), _, Some(option)) => return self.value(option, node),
+            _ => {}
+        }
         match node.get_ref() {
             DeValue::String(text) if options.iter().any(|o| o.text("type") == Some("string")) => {
                 let words: Vec<&str> =

@@ -364,7 +364,8 @@ command = \"deploy\"
 ";
     let report = check(text, &cel);
     let config = report.outcome.unwrap();
-    assert_eq!(config.release.unsupported, ["publish_after", "gates.kind = \"order\""]);
+    assert_eq!(config.release.publish_after, ["e"].map(|name| EnvName::parse(name).unwrap()));
+    assert_eq!(config.release.unsupported, ["gates.kind = \"order\""]);
     assert_eq!(config.environments[0].unsupported, ["health.kind = \"tcp\""]);
     assert_eq!(report.warnings.len(), 3);
 }

@@ -6,9 +6,9 @@ use crate::domain::{
 };
 use crate::engine::host::{Host, StepError};
 use crate::plan::LandCall;
-use crate::store::runs::{Filter, RunState};
+use crate::store::runs::{Filter, Run, RunState};
 use crate::store::{Rx, StoreError, Tx, holds, ledger, locks, runs};
-use crate::workflow::deploy;
+use crate::workflow::{deploy, release};
 
 /// How many entries of an environment are looked at: rollbacks go no further back.
 const HISTORY: u32 = 100;
@@ -70,13 +70,9 @@ impl Steps {
 
 /// Somebody may wait for this version to be live here.
 fn wake_waiting(host: &Host, tx: &Tx<'_>, repo: RepoId, but: &RunId) -> Result<(), StoreError> {
-    let filter = Filter {
-        repo: Some(repo),
-        state: Some(RunState::Active),
-        workflow: Some(deploy::WORKFLOW.name.to_owned()),
-        ..Filter::default()
-    };
-    for run in runs::list(tx, &filter)?.into_iter().filter(|run| run.id != *but) {
+    let filter = Filter { repo: Some(repo), state: Some(RunState::Active), ..Filter::default() };
+    let waits = |run: &Run| [deploy::WORKFLOW.name, release::WORKFLOW.name].contains(&run.workflow.as_str());
+    for run in runs::list(tx, &filter)?.into_iter().filter(|run| run.id != *but && waits(run)) {
         host.signal_in(tx, &run.id, "wake", &serde_json::Value::Null)?;
     }
     Ok(())

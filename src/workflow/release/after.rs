@@ -1,0 +1,66 @@
+//! `publish_after`: the release stays a draft until the environments that it names have had this commit with success.
+//!
+//! Invariant: only our own record opens the way; a deployment that GitHub lists does not. Whether somebody's tag has moved
+//! meanwhile is asked when it is published, as always.
+
+use super::Tagged;
+use crate::config::repo::RepoConfig;
+use crate::domain::{EnvName, EnvPlace, EnvironmentRecord, Refusal};
+use crate::flow::{Flow, StepFailure, Stop, Waited};
+use crate::plan::Call;
+use std::time::Duration;
+
+/// A landing wakes the run; events of our own are not lost, so this is for a clock that jumped.
+const LOOK: Duration = Duration::from_secs(60 * 60);
+/// How long a release waits as a draft.
+const PATIENCE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+impl Tagged<'_> {
+    pub(super) fn await_environments(&self, f: &mut Flow, config: &RepoConfig) -> Result<(), Stop> {
+        let mut open: Vec<&EnvName> = config.release.publish_after.iter().collect();
+        if open.is_empty() {
+            return Ok(());
+        }
+        let now = f.now();
+        let mut at = f.record("after.at", || now)?;
+        let deadline = at.plus(PATIENCE);
+        for round in 0_u32.. {
+            let calls: Vec<(String, Call)> =
+                open.iter().map(|name| (format!("after.{round}.{name}"), self.record_of(name))).collect();
+            let records: Vec<EnvironmentRecord> = f.all(&calls)?;
+            let mut still = open.clone().into_iter().zip(records);
+            open = still.by_ref().filter(|(_, record)| !self.has_succeeded(record)).map(|(name, _)| name).collect();
+            if open.is_empty() {
+                return Ok(());
+            }
+            let until = at.plus(LOOK).min(deadline);
+            match f.signal_or_timeout(&format!("after.wait.{round}"), "wake", Some(until))? {
+                Waited::Cancelled(reason) => return Err(stopped("cancelled", &format!("The release was stopped: {reason}."))),
+                Waited::TimedOut if until >= deadline => return Err(late(&open)),
+                Waited::TimedOut => at = until,
+                Waited::Signalled(_) => {}
+            }
+        }
+        Err(Stop::Suspended)
+    }
+
+    fn record_of(&self, name: &EnvName) -> Call {
+        let place = EnvPlace { repo: self.input.repo.id, environment: name.clone() };
+        Call::ReadEnvironment { place, earlier: Vec::new() }
+    }
+
+    fn has_succeeded(&self, record: &EnvironmentRecord) -> bool {
+        record.history.iter().any(|entry| entry.good && entry.sha == self.sha)
+    }
+}
+
+fn late(open: &[&EnvName]) -> Stop {
+    let names: Vec<&str> = open.iter().map(|name| name.as_str()).collect();
+    let days = PATIENCE.as_secs() / 86_400;
+    stopped("publish_after_deadline", &format!("{} did not get this version within {days} days.", names.join(" and ")))
+}
+
+fn stopped(code: &str, text: &str) -> Stop {
+    let refusal = Refusal::user(code, text, "Deploy the tag there, and re-run this check; the draft was removed.");
+    Stop::Failed(StepFailure { step: "publish_after".to_owned(), refusal, dead: false })
+}
