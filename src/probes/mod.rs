@@ -4,9 +4,11 @@
 //! connected to that [`AllowList`] and the guard have not passed, redirects and names included; nothing secret goes along (no
 //! cookies, no credentials, no proxy of the environment); and nothing of the answer is repeated in a text for people.
 
+mod caller;
 mod guard;
 mod http;
 mod names;
 
+pub use caller::{Answer, Ask, CallError, Caller, Trust};
 pub use guard::AllowList;
 pub use http::{HttpProbe, ProbeReport, Prober};

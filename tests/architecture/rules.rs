@@ -35,7 +35,7 @@ const MAY_USE_SANDBOX: [&str; 2] = ["surfaces", "app"];
 /// Crates that only these modules use.
 const EXCLUSIVE: [(&str, &[&str]); 9] = [
     ("octocrab", &["github"]),
-    ("jsonwebtoken", &["github", "sandbox"]),
+    ("jsonwebtoken", &["github", "sandbox", "targets::callback"]),
     ("rusqlite", &["store"]),
     ("reqwest", &["probes", "surfaces::cli"]),
     ("axum", &["surfaces", "app", "sandbox"]),

@@ -12,6 +12,7 @@ mod doctor;
 mod door;
 mod haproxy;
 mod health;
+mod hook;
 mod merge;
 mod notes;
 mod operator;
