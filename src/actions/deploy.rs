@@ -2,7 +2,7 @@
 
 use super::publish::config_digest;
 use crate::config::repo::{
-    CONFIG_PATH, Environment, GatePolicy, RepoConfig, Strategy, Target, Traffic, WindowPolicy, default_gates,
+    CONFIG_PATH, Environment, GatePolicy, HttpAddress, RepoConfig, Strategy, Target, Traffic, WindowPolicy, default_gates,
 };
 use crate::domain::{Actor, EnvName, Refusal, RepoName, RepoRef, Sha, Tag};
 use crate::plan::{Pin, Plan, PlannedStep, Work};
@@ -130,7 +130,9 @@ fn step(name: &str, what: String) -> PlannedStep {
 /// Fail closed: what the configuration can say and the workflow does not do yet.
 fn wired(environment: &Environment, target: &Target) -> Result<(), Refusal> {
     let mut keys = Vec::new();
-    keys.extend(matches!(target, Target::Http(_) | Target::Command(_)).then_some("its target"));
+    // Its secret could not be told to anybody yet.
+    let own_url = matches!(target, Target::Http(target) if matches!(target.at, HttpAddress::Url(_)));
+    keys.extend(own_url.then_some("a target with a `url` of its own (use `hook`)"));
     keys.extend(gates(environment).iter().filter_map(|gate| match gate {
         // Nobody can answer these yet: a deployment would wait until its deadline and be refused.
         GatePolicy::Approvals(_) => Some("approvals"),

@@ -10,12 +10,13 @@ use crate::engine::intent::Intent;
 use crate::engine::reconcile::Reconciler;
 use crate::engine::steps::Steps;
 use crate::github::{GitHub, GitHubConfig};
-use crate::probes::{AllowList, Prober};
+use crate::probes::{AllowList, Caller, Prober};
 use crate::store::inbox::{self, Delivery, DeliveryStatus};
 use crate::store::{Store, StoreError};
 use crate::surfaces::control::{Desk, Door};
 use crate::surfaces::http::{Ask, Health, Limits, Metrics, Readiness, Snapshot, health_router, serve, traced};
 use crate::surfaces::webhook::{Own, Receiver, Secrets, Worker, router};
+use crate::targets::command::Masker;
 use crate::workflow;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -170,6 +171,9 @@ async fn start_host(settings: &Serve, tuning: &Tuning, store: &Store, github: &G
         clock: Arc::clone(&tuning.host.clock),
         host: Arc::clone(&own),
         resources: settings.resources.clone(),
+        caller: Caller::new(AllowList::from(settings.allow_addresses.clone()))?,
+        // What no command may say.
+        secrets: Masker::new(settings.webhook_secrets.iter().chain([&settings.app.private_key])),
     };
     let host = Host::start(store.clone(), workflow::ALL.to_vec(), Arc::new(steps), tuning.host.clone()).await?;
     // It was empty: this is the only place that fills it.

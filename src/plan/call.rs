@@ -1,6 +1,6 @@
 //! One request to the world for each variant. The executor of each lives in `engine::steps`, one file for each area.
 
-use crate::config::repo::{HaproxyTraffic, HttpCheck};
+use crate::config::repo::{HaproxyTraffic, HttpCheck, Target};
 use crate::domain::{Actor, EnvName, EnvPlace, Folder, Lease, LedgerEntry, Millis, NewHold, RepoRef, Sha, Slot, Tag};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -99,6 +99,14 @@ pub enum Call {
     },
     /// Writes that a version is live. Fails with `lease_lost` when another run holds the environment by now.
     Land(LandCall),
+    /// Asks a deploy hook or a command for something; answers `Ticket`.
+    CarryOut(ErrandCall),
+    /// How far it is; answers `Progress`.
+    FollowErrand {
+        errand: ErrandCall,
+        /// The `Ticket` that it was taken on with.
+        ticket: serde_json::Value,
+    },
     /// What the balancer does now; answers `Observed`.
     ObserveTraffic(TrafficCall),
     /// The slot gets this share of users in percent, the other one the rest; answers `Observed`.
@@ -260,6 +268,23 @@ impl Task {
             Self::Rollback => "rollback",
         }
     }
+}
+
+/// One thing that a deploy hook or a command is asked to do. `(run, step)` is its idempotency key.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ErrandCall {
+    pub target: Target,
+    pub repo: RepoRef,
+    /// The step that it is carried out under, also while it is followed.
+    pub step: String,
+    /// `bring_up`, `shift` or `take_down`.
+    pub action: String,
+    pub environment: EnvName,
+    pub slot: Option<Slot>,
+    pub weight: Option<u8>,
+    pub sha: Sha,
+    pub tag: Option<Tag>,
+    pub version: Option<String>,
 }
 
 /// A balancer that moves the users of a repository's environment.

@@ -5,6 +5,7 @@
 //! secret goes along (no cookies, no credentials, no proxy of the environment); and nothing of the answer is repeated in a
 //! text for people.
 
+mod caller;
 mod guard;
 mod http;
 mod mcp;
@@ -15,6 +16,7 @@ mod report;
 mod tcp;
 mod text;
 
+pub use caller::{Answer, Ask, CallError, Caller, Trust};
 pub use guard::AllowList;
 pub use http::HttpProbe;
 pub use mcp::McpProbe;

@@ -3,11 +3,15 @@
 //! The targets `workflow` and `deployment` are pure: they say what to call on GitHub and judge what came back; the engine
 //! calls. The others reach the world themselves.
 
+pub mod callback;
 pub mod command;
 pub mod deployment;
 pub mod errand;
 pub mod haproxy;
+pub mod hook;
 mod placeholders;
+mod report;
+pub mod sign;
 pub mod traffic;
 mod trouble;
 pub mod workflow;

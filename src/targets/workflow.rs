@@ -12,7 +12,7 @@ pub fn inputs(target: &WorkflowTarget, values: &Values) -> Result<BTreeMap<Strin
 }
 
 /// What a workflow is offered whose configuration names no inputs; those that it does not declare are left out.
-pub const OFFERED: [&str; 8] = ["environment", "sha", "ref", "version", "action", "slot", "step", "weight"];
+pub const OFFERED: [&str; 9] = ["environment", "sha", "ref", "version", "action", "run", "slot", "step", "weight"];
 
 pub fn offer(values: &Values) -> BTreeMap<String, String> {
     OFFERED.iter().filter_map(|name| Some(((*name).to_owned(), values.get(name)?.clone()))).collect()
@@ -38,7 +38,7 @@ mod tests {
     fn a_workflow_learns_the_slot_and_its_share() {
         let values = Values::from([("slot", "green".to_owned()), ("weight", "10".to_owned()), ("run", "r".to_owned())]);
         let offered = offer(&values);
-        assert_eq!(offered.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>(), ["slot=green", "weight=10"]);
+        assert_eq!(offered.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>(), ["run=r", "slot=green", "weight=10"]);
     }
 
     #[test]

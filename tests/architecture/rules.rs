@@ -36,7 +36,7 @@ const MAY_USE_SANDBOX: [&str; 2] = ["surfaces", "app"];
 /// Crates that only these modules use.
 const EXCLUSIVE: [(&str, &[&str]); 10] = [
     ("octocrab", &["github"]),
-    ("jsonwebtoken", &["github", "sandbox"]),
+    ("jsonwebtoken", &["github", "sandbox", "targets::callback"]),
     ("rusqlite", &["store"]),
     ("reqwest", &["probes", "surfaces::cli"]),
     ("rmcp", &["probes"]),

@@ -2,6 +2,7 @@
 
 use super::glob;
 use super::window::{WindowSpan, check_time_zone};
+use crate::config::settings::COMMAND_PLACEHOLDERS;
 use crate::domain::{EnvName, Tag};
 use std::time::Duration;
 
@@ -27,10 +28,11 @@ pub fn check(format: &str, text: &str) -> Result<(), (&'static str, String)> {
         "reporter" => ("bad_reporter", reporter(text)),
         "tag_pattern" => ("bad_tag_pattern", tag_pattern(text)),
         "name" => ("bad_name", name(text)),
-        "template" => ("bad_placeholder", fill(text).map(drop)),
         "timezone" => ("bad_timezone", check_time_zone(text)),
+        "template" => ("bad_placeholder", fill(text, &PLACEHOLDERS).map(drop)),
         "url" => ("bad_url", url(text)),
-        "url_template" => ("bad_url", fill(text).and_then(|text| url(&text))),
+        "url_template" => ("bad_url", fill(text, &PLACEHOLDERS).and_then(|text| url(&text))),
+        "errand_url" => ("bad_url", fill(text, &COMMAND_PLACEHOLDERS).and_then(|text| url(&text))),
         "address" => ("bad_address", address(text)),
         "window" => ("bad_window", WindowSpan::parse(text).map(drop)),
         "workflow" => ("bad_workflow", workflow(text)),
@@ -135,13 +137,13 @@ fn tag_pattern(text: &str) -> Result<(), String> {
 }
 
 /// Fills every placeholder with something that may stand there.
-fn fill(text: &str) -> Result<String, String> {
+fn fill(text: &str, known: &[&str]) -> Result<String, String> {
     let (mut filled, mut rest) = (String::new(), text);
     while let Some((before, after)) = rest.split_once("{{") {
         let (name, tail) = after.split_once("}}").ok_or("a `{{` has no `}}`")?;
         let name = name.trim();
-        if !PLACEHOLDERS.contains(&name) {
-            let known = PLACEHOLDERS.join("`, `");
+        if !known.contains(&name) {
+            let known = known.join("`, `");
             return Err(format!("there is no placeholder `{}`; there are `{known}`", name.escape_debug()));
         }
         filled += before;

@@ -223,8 +223,8 @@ pub enum Target {
         /// One of the operator's `[hooks]`. Either this or `url`.
         #[schemars(extend("x-format" = "name"))]
         hook: Option<String>,
-        /// An address that the server may reach; may hold the same placeholders as a health check's URL.
-        #[schemars(extend("x-format" = "url_template", "examples" = ["https://deploy.example.com/hook"]))]
+        /// An address that the server may reach; may hold placeholders, but not `{{ environment_url }}`.
+        #[schemars(extend("x-format" = "errand_url", "examples" = ["https://deploy.example.com/hook"]))]
         url: Option<String>,
         /// How long the deployer may take.
         #[serde(default = "one_hour")]

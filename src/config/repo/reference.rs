@@ -30,7 +30,7 @@ Keys marked *later* are read and checked, but this version cannot enforce them: 
 are removed. Durations are written `90s`, `30m`, `1h30m` or `2d`. In patterns `*` stands for anything but `/`, `**` for \
 anything, `?` for one character. In health URLs and workflow inputs stand `{{ environment_url }}`, `{{ version }}`, \
 `{{ sha }}`, `{{ environment }}`, and, where users are moved between slots, `{{ action }}` (`bring_up`, `shift`, `take_down`), \
-`{{ slot }}` (`blue`, `green`), `{{ weight }}` and `{{ step }}`.
+`{{ slot }}` (`blue`, `green`), `{{ weight }}`, `{{ run }}` and `{{ step }}`.
 ";
 
 /// Markdown, from the third level of headings down.

@@ -7,6 +7,7 @@
 mod checks;
 mod deployments;
 mod environments;
+mod errands;
 mod notes;
 mod probe;
 mod reads;
@@ -18,8 +19,9 @@ use crate::domain::{Millis, Refusal, RepoRef};
 use crate::engine::host::{Clock, Executor, Host, StepCtx, StepError};
 use crate::github::{GitHub, Installation, RecheckAsk, Trouble};
 use crate::plan::Call;
-use crate::probes::Prober;
+use crate::probes::{Caller, Prober};
 use crate::store::{Store, StoreError};
+use crate::targets::command::Masker;
 use crate::workflow::look;
 use futures::future::BoxFuture;
 use serde::Serialize;
@@ -51,6 +53,9 @@ pub struct Steps {
     pub host: Arc<OnceLock<Host>>,
     /// What the operator lends to repositories.
     pub resources: Resources,
+    pub caller: Caller,
+    /// Ours, to be hidden in what commands say.
+    pub secrets: Masker,
 }
 
 impl Executor for Steps {
@@ -95,6 +100,8 @@ impl Steps {
             Call::ReadEnvironment { place, earlier } => self.read_environment(place, earlier).await,
             Call::Compare { repo, base, head } => self.compare(&repo, &base, &head).await,
             Call::Land(call) => self.land(call).await,
+            Call::CarryOut(call) => self.carry_out(ctx, &call).await,
+            Call::FollowErrand { errand, ticket } => self.follow_errand(ctx, &errand, ticket).await,
             Call::ObserveTraffic(call) => self.observe_traffic(ctx, &call).await,
             Call::Shift { traffic, slot, percent } => self.shift(ctx, &traffic, slot, percent).await,
             Call::Drain { traffic, slot, limit } => self.drain(ctx, &traffic, slot, limit).await,

@@ -45,7 +45,7 @@ impl Steps {
     }
 }
 
-fn troubled(ctx: &StepCtx, why: Trouble) -> StepError {
+pub(super) fn troubled(ctx: &StepCtx, why: Trouble) -> StepError {
     match why.again {
         Again::Later(after) if ctx.attempt < ATTEMPTS => StepError::Retry { after, refusal: why.refusal },
         Again::Later(_) | Again::Never => StepError::Fail(why.refusal),

@@ -145,12 +145,12 @@ impl Traffic for Haproxy {
         if let Some(shares) = now.split {
             let _ = write!(message, "; green has {:.1} %", shares.percent(Slot::Green));
         }
-        let fix = "See whether something else sets weights or states of these servers, or whether their health flaps.";
-        Err(Trouble::later(Refusal::world("balancer_unsettled", message + ".", fix)))
+        Err(unsettled(message))
     }
 
     async fn drain(&self, slot: Slot, limit: Duration) -> Result<Drained, Trouble> {
         let end = Instant::now() + limit;
+        let mut told = 0;
         loop {
             let look = self.look().await?;
             if !look.carries(slot.other()) {
@@ -163,14 +163,18 @@ impl Traffic for Haproxy {
                 .filter(|s| !s.is_draining() && !s.is_in_maintenance())
                 .map(|s| self.command(&s.name, "state drain"))
                 .collect();
-            self.tell(&open).await?;
-            let left = look.sessions(slot);
-            // Somebody may have come between the look and the command.
-            if open.is_empty() && (left == 0 || Instant::now() >= end) {
-                return Ok(Drained { left });
-            }
+            // Somebody may have come between the look and the command, so it is looked again.
             if !open.is_empty() {
+                told += 1;
+                if told > ROUNDS {
+                    return Err(unsettled(format!("HAProxy does not keep the slot {slot} in drain")));
+                }
+                self.tell(&open).await?;
                 continue;
+            }
+            let left = look.sessions(slot);
+            if left == 0 || Instant::now() >= end {
+                return Ok(Drained { left });
             }
             sleep(PAUSE.min(end.saturating_duration_since(Instant::now()))).await;
         }
@@ -187,6 +191,11 @@ impl Traffic for Haproxy {
         }
         Ok(Some(Counted { since: after, slots: PerSlot::of(|slot| look.counters(slot)) }))
     }
+}
+
+fn unsettled(message: String) -> Trouble {
+    let fix = "See whether something else sets weights or states of these servers, or whether their health flaps.";
+    Trouble::later(Refusal::world("balancer_unsettled", message + ".", fix))
 }
 
 fn unhealthy(slot: Slot) -> Trouble {

@@ -7,8 +7,8 @@ use crate::actions::deploy::Subject;
 use crate::config::repo::{CONFIG_PATH, DeploymentTarget, Environment, Target, WorkflowTarget};
 use crate::domain::{DeploymentStatusInfo, Millis, Refusal, WorkflowRunInfo};
 use crate::flow::{Flow, Stop, Waited};
-use crate::plan::{Call, DispatchMade, Ground};
-use crate::targets::{self, Progress, Values, deployment::Standing};
+use crate::plan::{Call, DispatchMade, ErrandCall, Ground};
+use crate::targets::{self, Progress, Ticket, Values, deployment::Standing};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -28,6 +28,7 @@ pub(super) struct Errand {
 pub(super) enum Action {
     BringUp,
     Shift,
+    TakeDown,
 }
 
 impl Action {
@@ -35,6 +36,7 @@ impl Action {
         match self {
             Self::BringUp => "bring_up",
             Self::Shift => "shift",
+            Self::TakeDown => "take_down",
         }
     }
 }
@@ -61,9 +63,8 @@ pub(super) fn carry_out(
     match this.target {
         Target::Deployment(target) => by_reporter(f, this, leg, errand, target),
         Target::Workflow(target) => by_workflow(f, this, leg, errand, target, shown),
-        Target::Http(_) | Target::Command(_) => {
-            Err(refused_step("bring_up", Refusal::us("target_not_wired", "The planned target cannot be used yet.")))
-        }
+        Target::Http(target) => by_errand(f, this, leg, errand, target.timeout, target.interval),
+        Target::Command(target) => by_errand(f, this, leg, errand, target.timeout, POLL),
     }
 }
 
@@ -87,7 +88,7 @@ fn follow(
     leg: &Leg,
     errand: &Errand,
     signal: &str,
-    span: Duration,
+    (span, poll): (Duration, Duration),
     mut look: impl FnMut(&mut Flow, u32) -> Result<Progress, Stop>,
 ) -> Result<Progress, Stop> {
     let now = f.now();
@@ -95,7 +96,7 @@ fn follow(
     for round in 0_u32.. {
         let now = f.now();
         let at: Millis = f.record(&errand.step(leg, &format!("bring_up.at.{round}")), || now)?;
-        let until = deadline.min(at.plus(POLL));
+        let until = deadline.min(at.plus(poll));
         match f.signal_or_timeout(&errand.step(leg, &format!("bring_up.wait.{round}")), signal, Some(until))? {
             // The way back is gone to its end.
             Waited::Cancelled(reason) if leg.prefix.is_empty() => return Ok(Progress::Stopped { reason }),
@@ -124,7 +125,7 @@ fn by_reporter(
         return Err(refused_step("bring_up", Refusal::us("deployment_lost", "There is no deployment to follow.")));
     };
     let mut members: BTreeMap<String, bool> = BTreeMap::new();
-    follow(f, leg, errand, "report", target.timeout, |f, round| {
+    follow(f, leg, errand, "report", (target.timeout, POLL), |f, round| {
         let read = Call::ReadStatuses { repo: repo.clone(), deployment };
         let statuses: Vec<DeploymentStatusInfo> = f.step(&errand.step(leg, &format!("reports.{round}")), &read)?;
         for status in &statuses {
@@ -197,7 +198,7 @@ fn by_workflow(
     if let Some(url) = &started.url {
         shown.progress.push(format!("Workflow run: {url}"));
     }
-    follow(f, leg, errand, "workflow_run", target.timeout, |f, round| {
+    follow(f, leg, errand, "workflow_run", (target.timeout, POLL), |f, round| {
         let read = Call::ReadWorkflowRun { repo: this.input.repo.clone(), workflow_run: started.workflow_run };
         let run: WorkflowRunInfo = f.step(&errand.step(leg, &format!("workflow.{round}")), &read)?;
         if !started.told_sha && run.head_sha != subject.sha {
@@ -208,6 +209,43 @@ fn by_workflow(
         }
         Ok(targets::workflow::progress(&run))
     })
+}
+
+/// A deploy hook or a command of the operator's.
+fn by_errand(
+    f: &mut Flow,
+    this: &Deployment,
+    leg: &Leg,
+    errand: &Errand,
+    timeout: Duration,
+    poll: Duration,
+) -> Result<Progress, Stop> {
+    let step = errand.step(leg, "errand");
+    let call = ErrandCall {
+        target: this.target.clone(),
+        repo: this.input.repo.clone(),
+        step: step.clone(),
+        action: errand.action.as_str().to_owned(),
+        environment: this.input.environment.clone(),
+        slot: leg.slot,
+        weight: errand.weight,
+        sha: leg.subject.sha.clone(),
+        tag: leg.subject.tag.clone(),
+        version: leg.subject.version.clone(),
+    };
+    let taken: serde_json::Value = f.step(&step, &Call::CarryOut(call.clone()))?;
+    let ticket: Ticket = serde_json::from_value(taken.clone()).map_err(|why| unread_ticket(&step, &why))?;
+    if ticket.progress != Progress::Working {
+        return Ok(ticket.progress);
+    }
+    follow(f, leg, errand, "report", (timeout, poll), |f, round| {
+        let ask = Call::FollowErrand { errand: call.clone(), ticket: taken.clone() };
+        f.step(&errand.step(leg, &format!("errand.{round}")), &ask)
+    })
+}
+
+fn unread_ticket(step: &str, why: &serde_json::Error) -> Stop {
+    refused_step(step, Refusal::us("ticket_unreadable", format!("A stored ticket cannot be read: {why}.")))
 }
 
 /// What a configuration may name in `{{ … }}`.

@@ -114,7 +114,8 @@ impl Drive<'_> {
             Phase::Paused(at) => self.pause(f, shown, at, so),
             Phase::Promoting => self.move_users(f, shown, "promote", 100, so),
             Phase::Baking => self.watched(f, "bake", self.bake(), so),
-            Phase::CleaningUp | Phase::End(_) => Ok(Event::Done),
+            Phase::CleaningUp => self.take_down(f, shown, &self.leg).map(|()| Event::Done),
+            Phase::End(_) => Ok(Event::Done),
         };
         match done {
             Err(Stop::Failed(failure)) => Ok(event_of(failure, so)),

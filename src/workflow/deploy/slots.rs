@@ -7,7 +7,7 @@ use super::bring_up::{Action, Errand, carry_out};
 use super::drive::Drive;
 use super::leg::{Leg, what};
 use super::page::Shown;
-use crate::config::repo::{Strategy, Traffic};
+use crate::config::repo::{Strategy, Target, Traffic};
 use crate::domain::{Refusal, Slot};
 use crate::flow::{Flow, Stop};
 use crate::plan::{Call, TrafficCall};
@@ -82,6 +82,28 @@ impl Drive<'_> {
             Progress::Stopped { reason } => Err(super::cancelled(&reason)),
             Progress::Working => Err(not_moved("nobody could say whether it was done")),
         })
+    }
+
+    /// Ends what runs in a slot that nobody uses any more, where the target can be told to. It is a debt when that fails, no
+    /// trouble for users.
+    pub(super) fn take_down(&self, f: &mut Flow, shown: &mut Shown, leg: &Leg) -> Result<(), Stop> {
+        if leg.slot.is_none() || !matches!(self.this.target, Target::Http(_) | Target::Command(_)) {
+            return Ok(());
+        }
+        let errand = Errand { name: "retire.".to_owned(), action: Action::TakeDown, weight: None };
+        let ended = match carry_out(f, self.this, leg, &errand, shown) {
+            Err(Stop::Failed(failure)) => Err(failure.refusal.message),
+            Err(suspended) => return Err(suspended),
+            Ok(Progress::Done { .. }) => Ok(()),
+            Ok(Progress::Failed { reason } | Progress::Stopped { reason }) => Err(reason),
+            Ok(Progress::Working) => Err("nobody could say whether it was done".to_owned()),
+        };
+        let name = what(&leg.subject);
+        shown.progress.push(match ended {
+            Ok(()) => format!("Taken down: {name}"),
+            Err(why) => format!("{name} was not taken down: {why}"),
+        });
+        Ok(())
     }
 
     /// Lets the users of a slot leave by themselves. What is left when the time is up goes on; it is told, not cut.

@@ -1,0 +1,79 @@
+//! Signatures between Lockkeeper and deployers: HMAC-SHA256 in `X-Lockkeeper-Signature-256: sha256=<64 hexadecimal digits>`.
+
+use crate::config::Secret;
+use crate::domain::RepoId;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use std::fmt::Write as _;
+
+pub const HEADER: &str = "x-lockkeeper-signature-256";
+
+/// The header's value for these bytes.
+pub fn sign(secret: &Secret, bytes: &[u8]) -> String {
+    format!("sha256={}", hex(&digest(secret, bytes)))
+}
+
+/// In constant time; an empty secret signs nothing.
+pub fn is_signed(secret: &Secret, header: &[u8], bytes: &[u8]) -> bool {
+    let Some(digits) = header.strip_prefix(b"sha256=").filter(|digits| digits.len() == 64) else { return false };
+    let Ok(text) = std::str::from_utf8(digits) else { return false };
+    let pairs = (0..32).map(|i| text.get(2 * i..2 * i + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok()));
+    let Some(claimed) = pairs.collect::<Option<Vec<u8>>>() else { return false };
+    // `from_str_radix` takes a sign, a digest has none.
+    let plain = digits.iter().all(u8::is_ascii_hexdigit);
+    let keyed = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes());
+    plain && !secret.expose().is_empty() && keyed.is_ok_and(|mac| mac.chain_update(bytes).verify_slice(&claimed).is_ok())
+}
+
+/// The secret of a repository whose configuration names its own deployer: it follows from a secret of the server, so that it
+/// need not be stored, and tells nothing about it or about another repository's.
+pub fn derived(master: &Secret, repo: RepoId) -> Secret {
+    Secret::new(hex(&digest(master, format!("lockkeeper deploy hook of repository {repo}").as_bytes())))
+}
+
+fn digest(secret: &Secret, bytes: &[u8]) -> Vec<u8> {
+    // Any length is a key for HMAC.
+    let keyed = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes());
+    keyed.map(|mac| mac.chain_update(bytes).finalize().into_bytes().to_vec()).unwrap_or_default()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_fits_one_secret_and_one_text() {
+        // RFC 4231, test case 2.
+        let jefe = Secret::from("Jefe");
+        let known = "sha256=5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
+        let text = b"what do ya want for nothing?";
+        assert_eq!(sign(&jefe, text), known);
+        assert!(is_signed(&jefe, known.as_bytes(), text));
+        assert!(is_signed(&jefe, known.to_uppercase().replace("SHA", "sha").as_bytes(), text));
+        assert!(!is_signed(&jefe, known.as_bytes(), b"what"));
+        assert!(!is_signed(&Secret::from("jefe"), known.as_bytes(), text));
+        let empty = Secret::from("");
+        assert!(!is_signed(&empty, sign(&empty, text).as_bytes(), text));
+        let signs = format!("sha256={}", "+1".repeat(32));
+        for bad in ["", "sha256=", "sha1=00", &known[..70], &signs, "sha256=ééééééééééééééééééééééééééééééééé"]
+        {
+            assert!(!is_signed(&jefe, bad.as_bytes(), text), "{bad}");
+        }
+    }
+
+    #[test]
+    fn each_repository_has_its_own_secret() {
+        let master = Secret::from("master");
+        assert_eq!(derived(&master, RepoId(1)), derived(&master, RepoId(1)));
+        assert_ne!(derived(&master, RepoId(1)), derived(&master, RepoId(2)));
+        assert_ne!(derived(&master, RepoId(1)), derived(&Secret::from("other"), RepoId(1)));
+        assert_eq!(derived(&master, RepoId(1)).expose().len(), 64);
+    }
+}
