@@ -105,6 +105,7 @@ fn wired(environment: &Environment, target: &Target) -> Result<(), Refusal> {
     let mut keys = Vec::new();
     keys.extend((environment.strategy != Strategy::Direct).then_some("strategy"));
     keys.extend((environment.traffic != Traffic::Target).then_some("traffic"));
+    keys.extend((!environment.analysis.is_empty()).then_some("analysis"));
     keys.extend((environment.rollback != Rollback::Manual).then_some("rollback"));
     keys.extend(matches!(target, Target::Http(_) | Target::Command(_)).then_some("its target"));
     if keys.is_empty() { Ok(()) } else { Err(not_available(environment, &keys.join(", "))) }

@@ -7,13 +7,16 @@
 mod analysis;
 mod format;
 pub mod glob;
+mod health;
 mod later;
 mod links;
 mod lower;
 mod parse;
 mod query;
 mod raw;
+mod raw_analysis;
 mod raw_gate;
+mod raw_health;
 mod reference;
 mod rollout;
 mod schema;
@@ -21,9 +24,11 @@ mod shape;
 #[cfg(test)]
 mod tests;
 mod text;
+mod watch;
 
 pub use analysis::{AnalysisPolicy, AnalysisSource, Baseline, HaproxySource, MetricPolicy, NoData, PrometheusSource};
 pub use format::duration;
+pub use health::{HealthCheck, HttpCheck, McpCheck, SmokeTest, TcpCheck};
 pub use parse::{Report, SIZE_LIMIT, check, parse};
 pub use query::{QUERY_PLACEHOLDERS, fill_query};
 pub use reference::reference;
@@ -98,6 +103,12 @@ pub struct Environment {
     /// `None`: the file does not say; the default gates apply. An empty list asks for none.
     pub gates: Option<Vec<GatePolicy>>,
     pub health: Vec<HealthCheck>,
+    /// Asked in this order after all of `health`; no name twice.
+    #[serde(default)]
+    pub smoke: Vec<SmokeTest>,
+    /// No name twice.
+    #[serde(default)]
+    pub analysis: Vec<AnalysisPolicy>,
     #[serde(default)]
     pub strategy: Strategy,
     #[serde(default)]
@@ -130,25 +141,6 @@ pub struct ChecksPolicy {
     pub wait: Duration,
     /// How long checks may stay pending, from when the run was asked for.
     pub deadline: Duration,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum HealthCheck {
-    Http(HttpCheck),
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct HttpCheck {
-    /// May hold `{{ environment_url }}`, `{{ version }}`, `{{ sha }}`, `{{ environment }}`.
-    pub url: String,
-    /// CEL over `status`, `body` (JSON or text), `headers`, `latency_ms`, `version`, `sha`, `environment`.
-    pub expect: String,
-    /// For one request.
-    pub timeout: Duration,
-    /// How long to go on trying until the expectation holds.
-    pub within: Duration,
-    pub interval: Duration,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

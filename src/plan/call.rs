@@ -1,6 +1,6 @@
 //! One request to the world for each variant. The executor of each lives in `engine::steps`, one file for each area.
 
-use crate::config::repo::HttpCheck;
+use crate::config::repo::HealthCheck;
 use crate::domain::{Actor, EnvName, EnvPlace, Lease, LedgerEntry, Millis, NewHold, RepoRef, Sha, Tag};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -261,7 +261,7 @@ pub struct StatusCall {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProbeCall {
     /// With every placeholder filled in.
-    pub check: HttpCheck,
+    pub check: HealthCheck,
     pub version: Option<String>,
     pub sha: Sha,
     pub environment: String,

@@ -2,7 +2,7 @@
 
 #![expect(dead_code, reason = "settings of later versions are read for their shape only")]
 
-use super::text::{Duration, EnvRef, Expression, Timezone, WindowSpan};
+use super::text::{Duration, EnvRef, Timezone, WindowSpan};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -54,17 +54,4 @@ pub struct Window {
     pub deny: Option<WindowSpan>,
     /// Name in the IANA database. Without it: UTC.
     pub timezone: Option<Timezone>,
-}
-
-/// A measurement.
-#[derive(Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Analysis {
-    /// A query to Prometheus.
-    Prometheus {
-        query: String,
-        /// CEL over `value`.
-        expect: Expression,
-        interval: Option<Duration>,
-    },
 }

@@ -226,6 +226,9 @@ impl<'f> Walk<'f> {
 
     /// One of several shapes: decided by the value's type, then by its `kind` or word.
     fn choice(&mut self, part: Part<'_>, options: &[Part<'_>], node: &Spanned<DeValue<'_>>) {
+        if let Some(plain) = options.iter().find(|o| o.is_plain() && o.text("type") == json_type(node.get_ref())) {
+            return self.value(*plain, node);
+        }
         match node.get_ref() {
             DeValue::String(text) if options.iter().any(|o| o.text("type") == Some("string")) => {
                 let words: Vec<&str> =
@@ -306,6 +309,14 @@ fn one_line(text: &str) -> String {
 pub(super) fn capital(sentence: &str) -> String {
     let mut chars = sentence.chars();
     chars.next().map_or(String::new(), |first| first.to_uppercase().chain(chars).collect())
+}
+
+fn json_type(value: &DeValue<'_>) -> Option<&'static str> {
+    match value {
+        DeValue::String(_) => Some("string"),
+        DeValue::Boolean(_) => Some("boolean"),
+        _ => None,
+    }
 }
 
 fn type_word(word: &str) -> &str {

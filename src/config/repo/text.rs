@@ -36,6 +36,7 @@ text!(
     /// A backend or a server in HAProxy's configuration.
     HaproxyName, "haproxy_name", "web_blue"
 );
+text!(Query, "query", "sum(rate(http_errors_total{slot=\"{{ slot }}\"}[1m]))");
 text!(RepoPath, "path", "cliff.toml");
 text!(Reporter, "reporter", "github-actions[bot]");
 text!(TagPattern, "tag_pattern", "v{version}");
