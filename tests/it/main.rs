@@ -20,6 +20,7 @@ mod readme;
 mod reconcile;
 mod release;
 mod sandbox;
+mod smoke;
 mod tags;
 mod trouble;
 mod webhook_door;
