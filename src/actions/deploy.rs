@@ -101,6 +101,8 @@ pub fn gates(environment: &Environment) -> Vec<GatePolicy> {
     }
     gates.extend(environment.approvals.clone().map(GatePolicy::Approvals));
     gates.push(GatePolicy::Lock);
+    // The order is asked when it is a deployment's turn, in every environment: before that nothing is known of who is first.
+    gates.retain(|gate| *gate != GatePolicy::Order);
     gates
 }
 
@@ -133,13 +135,6 @@ fn wired(environment: &Environment, target: &Target) -> Result<(), Refusal> {
     // Its secret could not be told to anybody yet.
     let own_url = matches!(target, Target::Http(target) if matches!(target.at, HttpAddress::Url(_)));
     keys.extend(own_url.then_some("a target with a `url` of its own (use `hook`)"));
-    keys.extend(gates(environment).iter().filter_map(|gate| match gate {
-        // Nobody can answer these yet: a deployment would wait until its deadline and be refused.
-        GatePolicy::Approvals(_) => Some("approvals"),
-        GatePolicy::Http(_) => Some("the gate http"),
-        GatePolicy::Attestation(_) => Some("the gate attestation"),
-        _ => None,
-    }));
     if keys.is_empty() { Ok(()) } else { Err(not_available(environment, &keys.join(", "))) }
 }
 

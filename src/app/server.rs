@@ -10,6 +10,7 @@ use crate::engine::intent::Intent;
 use crate::engine::reconcile::Reconciler;
 use crate::engine::steps::Steps;
 use crate::github::{GitHub, GitHubConfig};
+use crate::probes::prometheus::Prometheus;
 use crate::probes::{AllowList, Caller, Prober};
 use crate::store::inbox::{self, Delivery, DeliveryStatus};
 use crate::store::{Store, StoreError};
@@ -171,6 +172,7 @@ async fn start_host(settings: &Serve, tuning: &Tuning, store: &Store, github: &G
         clock: Arc::clone(&tuning.host.clock),
         host: Arc::clone(&own),
         resources: settings.resources.clone(),
+        prometheus: Prometheus::new(&settings.resources.prometheus)?,
         caller: Caller::new(AllowList::from(settings.allow_addresses.clone()))?,
         // What no command may say.
         secrets: Masker::new(settings.webhook_secrets.iter().chain([&settings.app.private_key])),

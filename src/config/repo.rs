@@ -8,6 +8,7 @@ mod analysis;
 mod format;
 mod gate_rules;
 pub mod glob;
+mod health;
 mod later;
 mod links;
 mod lower;
@@ -16,7 +17,9 @@ mod parse;
 mod policies;
 mod query;
 mod raw;
+mod raw_analysis;
 mod raw_gate;
+mod raw_health;
 mod reference;
 mod rollout;
 mod schema;
@@ -24,10 +27,12 @@ mod shape;
 #[cfg(test)]
 mod tests;
 mod text;
+mod watch;
 mod window;
 
 pub use analysis::{AnalysisPolicy, AnalysisSource, Baseline, HaproxySource, MetricPolicy, NoData, PrometheusSource};
 pub use format::duration;
+pub use health::{HealthCheck, HttpCheck, McpCheck, SmokeTest, TcpCheck};
 pub use parse::{Report, SIZE_LIMIT, check, parse};
 pub use policies::{
     After, ApprovalsPolicy, AttestationPolicy, ChecksPolicy, GatePolicy, HttpGate, Window, WindowPolicy, default_gates,
@@ -118,6 +123,12 @@ pub struct Environment {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approvals: Option<ApprovalsPolicy>,
     pub health: Vec<HealthCheck>,
+    /// Asked in this order after all of `health`; no name twice.
+    #[serde(default)]
+    pub smoke: Vec<SmokeTest>,
+    /// No name twice.
+    #[serde(default)]
+    pub analysis: Vec<AnalysisPolicy>,
     #[serde(default)]
     pub strategy: Strategy,
     #[serde(default)]
@@ -126,25 +137,6 @@ pub struct Environment {
     pub rollback: Rollback,
     /// Keys that are valid but that this version cannot enforce, for example `agents`.
     pub unsupported: Vec<String>,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum HealthCheck {
-    Http(HttpCheck),
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct HttpCheck {
-    /// May hold `{{ environment_url }}`, `{{ version }}`, `{{ sha }}`, `{{ environment }}`.
-    pub url: String,
-    /// CEL over `status`, `body` (JSON or text), `headers`, `latency_ms`, `version`, `sha`, `environment`.
-    pub expect: String,
-    /// For one request.
-    pub timeout: Duration,
-    /// How long to go on trying until the expectation holds.
-    pub within: Duration,
-    pub interval: Duration,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

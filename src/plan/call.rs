@@ -1,6 +1,6 @@
 //! One request to the world for each variant. The executor of each lives in `engine::steps`, one file for each area.
 
-use crate::config::repo::{HaproxyTraffic, HttpCheck, Target};
+use crate::config::repo::{HaproxyTraffic, HealthCheck, Target};
 use crate::domain::{Actor, EnvName, EnvPlace, Folder, Lease, LedgerEntry, Millis, NewHold, RepoRef, Sha, Slot, Tag};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -123,6 +123,8 @@ pub enum Call {
     },
     /// What the balancer has counted of each slot; answers a `Counted`, or nothing where it does not count.
     CountTraffic(TrafficCall),
+    /// One measurement of a metric; answers `Observation`.
+    Measure(MeasureCall),
     /// No rollback leads to this commit any more.
     MarkBad {
         place: EnvPlace,
@@ -294,6 +296,18 @@ pub struct TrafficCall {
     pub haproxy: HaproxyTraffic,
 }
 
+/// A question to one of the operator's Prometheus servers, and the same about the stable copy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MeasureCall {
+    pub repo: RepoRef,
+    /// The operator's name for it.
+    pub prometheus: String,
+    /// With every placeholder filled in, or why that cannot be done.
+    pub query: Result<String, String>,
+    pub baseline: Option<Result<String, String>>,
+    pub timeout: Duration,
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LandCall {
     pub place: EnvPlace,
@@ -316,7 +330,7 @@ pub struct StatusCall {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProbeCall {
     /// With every placeholder filled in.
-    pub check: HttpCheck,
+    pub check: HealthCheck,
     pub version: Option<String>,
     pub sha: Sha,
     pub environment: String,

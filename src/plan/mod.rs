@@ -9,8 +9,8 @@ mod results;
 mod stored;
 
 pub use call::{
-    Annotation, Base, Call, CheckOutcome, CheckRunCall, DeploymentCall, DraftCall, ErrandCall, LandCall, Latest, NotesCall,
-    ProbeCall, PublishCall, StatusCall, Task, TrafficCall,
+    Annotation, Base, Call, CheckOutcome, CheckRunCall, DeploymentCall, DraftCall, ErrandCall, LandCall, Latest, MeasureCall,
+    NotesCall, ProbeCall, PublishCall, StatusCall, Task, TrafficCall,
 };
 pub use digest::{Digest, canonical};
 pub use results::{

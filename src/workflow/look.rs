@@ -13,7 +13,7 @@ use crate::actions::deploy::{self, Subject};
 use crate::actions::outcome::{CheckReport, Gates, HealthReport, Outcome, Planned, Validated, Written};
 use crate::actions::publish::{self, ReadTag};
 use crate::actions::{Action, outcome};
-use crate::config::repo::{CONFIG_PATH, GatePolicy, HealthCheck, RepoConfig};
+use crate::config::repo::{CONFIG_PATH, GatePolicy, RepoConfig};
 use crate::domain::{Actor, EnvName, Millis, Recheck, Refusal, RepoRef, Sha, Tag};
 use crate::flow::{Flow, Stop, Workflow};
 use crate::notes::tags::{ParsedTag, Scheme};
@@ -146,9 +146,9 @@ impl Look<'_> {
         let subject = self.subject()?;
         let values = values_of(found, &subject, self.ground, self.input.url.as_deref());
         let mut calls = Vec::new();
-        for (index, HealthCheck::Http(http)) in found.health.iter().enumerate() {
+        for (index, check) in found.health.iter().enumerate() {
             let call = ProbeCall {
-                check: filled(http, &values).map_err(refused)?,
+                check: filled(check, &values).map_err(refused)?,
                 version: subject.version.clone(),
                 sha: subject.sha.clone(),
                 environment: environment.to_string(),
@@ -257,7 +257,7 @@ impl Look<'_> {
 fn report(call: &Call, answer: ProbeAnswer) -> Option<CheckReport> {
     let Call::Probe(ProbeCall { check, .. }) = call else { return None };
     let ProbeAnswer { ok, code, reason, fix, .. } = answer;
-    Some(CheckReport { url: check.url.clone(), ok, code, reason, fix })
+    Some(CheckReport { url: check.place().to_owned(), ok, code, reason, fix })
 }
 
 fn no_commit() -> Refusal {

@@ -31,6 +31,7 @@ mod rehearse;
 mod release;
 mod sandbox;
 mod slots;
+mod smoke;
 mod tags;
 mod trouble;
 mod webhook_door;

@@ -137,3 +137,30 @@ async fn a_copy_that_the_balancer_does_not_see_gets_nobody() {
     assert_eq!(place.share(Slot::Blue).await, 100.0);
     place.finish().await;
 }
+
+/// A version that answers 500 to every user: the balancer's own counters show it, and users are back within moments.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_version_that_fails_its_users_is_measured_and_taken_back() {
+    let analysis = "rollback = \"automatic\"\nanalysis = [{ kind = \"haproxy\", name = \"errors\", expect = \"error_rate < 0.2\", \
+                    interval = \"1s\", count = 2 }]";
+    let place = Place::new("{ kind = \"gradual\", steps = [{ weight = 20, bake = \"1s\" }] }", analysis).await;
+    let (good, _) = place.brought_up("feat: one").await;
+    place.world.check(&good, LIVE, "success").await;
+    assert_eq!(place.share(Slot::Green).await, 100.0);
+    place.stage.services["blue1"].answers(500);
+    let (bad, _) = place.brought_up("feat: two").await;
+    place.titled(&bad, "20 % of users are moved").await;
+    let moved = std::time::Instant::now();
+    let check = place.world.check(&bad, LIVE, "failure").await;
+    assert!(moved.elapsed() < Duration::from_secs(5), "{:?}", moved.elapsed());
+    let title = check.title.unwrap();
+    assert!(title.contains("did not stand the analysis") && title.contains("is live again"), "{title}");
+    assert_eq!(place.share(Slot::Green).await, 100.0);
+    let (total, failures) = place.users.stop().await;
+    assert!(!failures.is_empty() && failures.iter().all(|why| why.contains("500")), "{failures:?}");
+    assert!(failures.len() * 4 < total as usize, "more users than the step allows: {} of {total}", failures.len());
+    // The next merge contains the bad commit, so it is held back.
+    let more = place.world.commit("docs: three");
+    place.world.refused(&more, LIVE, "failure", "held_after_rollback").await;
+    place.world.finish().await;
+}

@@ -16,5 +16,5 @@ fn the_keys_of_an_environment_become_gates_beside_those_that_it_lists() {
     let keys = "after = [{ environment = \"staging\", soak = \"30m\" }]\napprovals = { count = 2 }\n\
                 windows = [{ deny = \"Fri 15:00 - Mon 07:00\" }, { allow = \"09:00 - 17:00\" }]";
     assert_eq!(asked(keys), ["tag", "checks", "soak", "window", "approvals", "lock"]);
-    assert_eq!(asked(&format!("{keys}\ngates = [{{ kind = \"order\" }}]")), ["order", "soak", "window", "approvals", "lock"]);
+    assert_eq!(asked(&format!("{keys}\ngates = [{{ kind = \"order\" }}]")), ["soak", "window", "approvals", "lock"]);
 }

@@ -81,6 +81,6 @@ pub enum NoData {
     Inconclusive,
     /// It is a bad measurement.
     Failure,
-    /// It counts as nothing: the next measurement is waited for, until `within` is over.
+    /// Nothing: the next measurement is waited for, until `within` is over.
     Wait,
 }

@@ -35,6 +35,8 @@ pub fn check(format: &str, text: &str) -> Result<(), (&'static str, String)> {
         "errand_url" => ("bad_url", fill(text, &COMMAND_PLACEHOLDERS).and_then(|text| url(&text))),
         "address" => ("bad_address", address(text)),
         "window" => ("bad_window", WindowSpan::parse(text).map(drop)),
+        "address_template" => ("bad_address", fill(text, &PLACEHOLDERS).and_then(|text| address(&text))),
+        "query" => ("bad_query", super::fill_query(text, |_| Some("x".into())).map(drop)),
         "workflow" => ("bad_workflow", workflow(text)),
         _ => ("internal", Err(format!("its format `{format}` is unknown to this version"))),
     };

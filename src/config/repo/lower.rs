@@ -47,7 +47,9 @@ fn environment(name: &str, raw: raw::Environment, target: String, later: &[Later
         let at = |a: &str, b: &str| path.len() > 1 && path[0] == a && path[1] == b;
         at("environments", name) || at("targets", &target)
     };
-    let health = raw.health.into_iter().filter_map(|h| health(h).transpose()).collect::<Result<_, String>>()?;
+    let health = raw.health.into_iter().filter_map(|h| watch::health(h).transpose()).collect::<Result<_, String>>()?;
+    let smoke = raw.smoke.into_iter().map(watch::smoke).collect::<Result<_, String>>()?;
+    let analysis = raw.analysis.into_iter().enumerate().map(|(i, a)| watch::analysis(i + 1, a));
     Ok(Environment {
         name: EnvName::parse(name).map_err(|e| e.to_string())?,
         on: raw.on,
@@ -58,6 +60,8 @@ fn environment(name: &str, raw: raw::Environment, target: String, later: &[Later
         windows: raw.windows.into_iter().map(lower_gate::window).collect::<Result<_, String>>()?,
         approvals: raw.approvals.map(lower_gate::approvals).transpose()?,
         health,
+        smoke,
+        analysis: analysis.collect::<Result<_, String>>()?,
         strategy: strategy(raw.strategy)?,
         traffic: traffic(raw.traffic),
         rollback: rollback(raw.rollback),
@@ -70,20 +74,6 @@ fn labels(later: &[Later], mine: impl Fn(&[String]) -> bool) -> Vec<String> {
     let mut labels: Vec<String> = later.iter().filter(|l| mine(&l.path)).map(|l| l.label.clone()).collect();
     labels.dedup();
     labels
-}
-
-/// `None`: a kind that this version cannot ask; [`Environment::unsupported`] names it, so the plan refuses.
-fn health(raw: raw::Health) -> Result<Option<HealthCheck>, String> {
-    match raw {
-        raw::Health::Http { url, expect, timeout, within, interval } => Ok(Some(HealthCheck::Http(HttpCheck {
-            url,
-            expect: expect.0,
-            timeout: span(&timeout)?,
-            within: span(&within)?,
-            interval: span(&interval)?,
-        }))),
-        raw::Health::Mcp { .. } | raw::Health::Tcp { .. } => Ok(None),
-    }
 }
 
 fn target(raw: raw::Target) -> Result<Target, String> {

@@ -6,7 +6,7 @@
 use super::raw::File;
 use super::schema::Part;
 use super::shape::{Finding, ValidateExpression, Walk, capital};
-use super::{RepoConfig, gate_rules, links, lower, rollout};
+use super::{RepoConfig, gate_rules, links, lower, rollout, watch};
 use crate::config::problem::{Lines, Problem, Problems};
 use serde::Deserialize;
 use std::collections::BTreeSet;
@@ -52,6 +52,7 @@ pub fn check(text: &str, validate_expression: ValidateExpression<'_>) -> Report 
     links::check(&mut walk, file.get_ref());
     rollout::check(&mut walk, file.get_ref());
     gate_rules::check(&mut walk, file.get_ref());
+    watch::check(&mut walk, file.get_ref());
     drop_echoes(text, &lines, &mut walk.findings, broken);
     let Walk { mut findings, mut later, .. } = walk;
     later.sort_by_key(|l| l.span.start);

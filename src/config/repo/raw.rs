@@ -6,11 +6,11 @@
 #![expect(dead_code, reason = "settings of later versions are read for their shape only")]
 
 use super::Trigger;
-use super::later::{Agents, Analysis};
+use super::later::Agents;
+use super::raw_analysis::Analysis;
 use super::raw_gate::{After, Approvals, Gate, Window};
-use super::text::{
-    Duration, EnvRef, Expression, Glob, HaproxyName, RepoPath, Reporter, TagPattern, TargetRef, Template, Url, Workflow,
-};
+use super::raw_health::{Health, Smoke};
+use super::text::{Duration, EnvRef, Glob, HaproxyName, RepoPath, Reporter, TagPattern, TargetRef, Template, Url, Workflow};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -101,6 +101,9 @@ pub struct Environment {
     /// Questions that the new version must answer before the deployment counts as a success.
     #[serde(default)]
     pub health: Vec<Health>,
+    /// Tests that the new version must pass after its health checks, in this order, before users get it.
+    #[serde(default)]
+    pub smoke: Vec<Smoke>,
     /// How users are moved to the new version.
     pub strategy: Option<Strategy>,
     /// Who moves users. Without it: the target itself, which is told the slot and its share.
@@ -112,6 +115,7 @@ pub struct Environment {
     #[serde(default)]
     pub after: Vec<After>,
     /// People who must agree: never the one who asked, never a bot or an agent. Without teams and users: whoever may deploy.
+    #[schemars(extend("x-later" = true))]
     pub approvals: Option<Approvals>,
     /// What an AI agent may do here.
     #[schemars(extend("x-later" = true))]
@@ -119,9 +123,8 @@ pub struct Environment {
     /// Times when deployments are allowed or denied.
     #[serde(default)]
     pub windows: Vec<Window>,
-    /// Measurements that are watched while users are moved.
+    /// Metrics that are watched while users are moved.
     #[serde(default)]
-    #[schemars(extend("x-later" = true))]
     pub analysis: Vec<Analysis>,
 }
 
@@ -129,53 +132,6 @@ fn manual() -> Vec<Trigger> {
     vec![Trigger::Manual]
 }
 
-/// A question that the new version must answer.
-#[derive(Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Health {
-    /// A request, repeated until the expectation holds.
-    Http {
-        /// May hold `{{ environment_url }}`, `{{ version }}`, `{{ sha }}` and `{{ environment }}`.
-        #[schemars(extend("x-format" = "url_template", "examples" = ["{{ environment_url }}/healthz"]))]
-        url: String,
-        /// CEL over `status`, `body` (JSON or text), `headers`, `latency_ms`, `version`, `sha` and `environment`.
-        #[serde(default = "any_success")]
-        expect: Expression,
-        /// For one request.
-        #[serde(default = "ten_seconds")]
-        #[schemars(extend("x-min" = "1s", "x-max" = "1m"))]
-        timeout: Duration,
-        /// How long to go on trying.
-        #[serde(default = "five_minutes")]
-        #[schemars(extend("x-max" = "1d"))]
-        within: Duration,
-        /// Pause between two requests.
-        #[serde(default = "five_seconds")]
-        #[schemars(extend("x-min" = "1s", "x-max" = "1h"))]
-        interval: Duration,
-    },
-    /// A tool of another MCP server.
-    #[schemars(extend("x-later" = true))]
-    Mcp {
-        #[schemars(extend("x-format" = "name"))]
-        peer: String,
-        #[schemars(extend("x-format" = "name"))]
-        tool: String,
-        #[serde(default)]
-        arguments: BTreeMap<String, serde_json::Value>,
-        expect: Expression,
-    },
-    /// A connection that must open.
-    #[schemars(extend("x-later" = true))]
-    Tcp {
-        #[schemars(extend("x-format" = "address", "examples" = ["db.example.com:5432"]))]
-        address: String,
-    },
-}
-
-pub(super) fn any_success() -> Expression {
-    Expression("status >= 200 && status < 300".into())
-}
 fn five_seconds() -> Duration {
     Duration("5s".into())
 }

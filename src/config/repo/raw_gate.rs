@@ -1,6 +1,7 @@
 //! `[[…gates]]` as it is written, and the keys of an environment that become gates; see [`super::raw`].
 
-use super::raw::{any_success, five_minutes, ten_seconds};
+use super::raw::{five_minutes, ten_seconds};
+use super::raw_health::any_success;
 use super::text::{Duration, EnvRef, Expression, Login, TeamSlug, Timezone, WindowSpan, Workflow};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -66,6 +67,7 @@ pub enum Gate {
         timezone: Timezone,
     },
     /// An answer of a web service, asked for again until it is as expected. Deployments only.
+    #[schemars(extend("x-later" = true))]
     Http {
         /// May hold `{{ environment_url }}`, `{{ version }}`, `{{ sha }}` and `{{ environment }}`.
         #[schemars(extend("x-format" = "url_template", "examples" = ["https://changes.example.com/{{ sha }}"]))]
@@ -87,11 +89,13 @@ pub enum Gate {
         interval: Duration,
     },
     /// A verified artifact attestation of GitHub about every artifact that is deployed. Deployments only.
+    #[schemars(extend("x-later" = true))]
     Attestation {
         /// Workflow of this repository that must have made it.
         workflow: Option<Workflow>,
     },
     /// People who must agree; as `approvals` of an environment. Deployments only.
+    #[schemars(extend("x-later" = true))]
     Approvals {
         /// How many.
         #[serde(default = "one")]

@@ -5,12 +5,15 @@ use serde_json::Value;
 use std::fmt::Write;
 
 /// Heading, and the way to the part of the schema: `*` is any name, `[]` any entry.
-const SECTIONS: [(&str, &str); 17] = [
+const SECTIONS: [(&str, &str); 19] = [
     ("`[release]`", "release"),
     ("`[[component]]`", "component/[]"),
     ("`[environments.NAME]`", "environments/*"),
     ("`[[release.gates]]` and `[[environments.NAME.gates]]`", "release/gates/[]"),
     ("`[[environments.NAME.health]]`", "environments/*/health/[]"),
+    ("`[[environments.NAME.smoke]]`", "environments/*/smoke/[]"),
+    ("`[[environments.NAME.analysis]]`", "environments/*/analysis/[]"),
+    ("`no_data` of an analysis", "environments/*/analysis/[]/prometheus/no_data"),
     ("`[targets.NAME]`", "targets/*"),
     ("`strategy` of an environment", "environments/*/strategy"),
     ("`steps` of the strategy `gradual`", "environments/*/strategy/gradual/steps/[]"),
@@ -21,7 +24,6 @@ const SECTIONS: [(&str, &str); 17] = [
     ("`approvals` of an environment", "environments/*/approvals"),
     ("`agents` of an environment", "environments/*/agents"),
     ("`[[environments.NAME.windows]]`", "environments/*/windows/[]"),
-    ("`[[environments.NAME.analysis]]`", "environments/*/analysis/[]"),
     ("`on` of an environment", "environments/*/on/[]"),
 ];
 
@@ -124,7 +126,8 @@ fn kind(part: Part<'_>) -> String {
             Some(items) => format!("list of {}", kind(items).replace("text, as", "texts, as")),
             None => "list".into(),
         },
-        _ if !part.options().is_empty() => "see below".into(),
+        _ if part.options().iter().any(|o| !o.is_plain()) => "see below".into(),
+        _ if !part.options().is_empty() => part.options().into_iter().map(kind).collect::<Vec<_>>().join(" or "),
         _ => "table".into(),
     }
 }
@@ -218,7 +221,12 @@ mod tests {
                 match key.as_str() {
                     "properties" | "definitions" => inner.as_object().into_iter().flatten().for_each(|(_, part)| check(part)),
                     "default" | "examples" => {}
-                    "format" => assert_eq!(inner, "uint8", "only formats of numbers, which have bounds beside them"),
+                    "format" => {
+                        assert!(
+                            inner == "uint8" || inner == "uint16",
+                            "only formats of numbers, which have bounds beside them"
+                        );
+                    }
                     key => {
                         assert!(KNOWN.contains(&key) || key == "x-max", "{key}");
                         check(inner);

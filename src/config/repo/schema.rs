@@ -115,6 +115,11 @@ impl<'s> Part<'s> {
         self.get("const").into_iter().chain(self.list("enum")).filter_map(Value::as_str).collect()
     }
 
+    /// Whether any value of its type may stand here, not only certain words or tables of a kind.
+    pub(super) fn is_plain(&self) -> bool {
+        self.options().is_empty() && self.words().is_empty() && self.kind_word().is_none()
+    }
+
     pub(super) fn kind_word(&self) -> Option<&'s str> {
         self.property("kind")?.text("const")
     }

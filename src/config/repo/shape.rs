@@ -226,11 +226,8 @@ impl<'f> Walk<'f> {
 
     /// One of several shapes: decided by the value's type, then by its `kind` or word.
     fn choice(&mut self, part: Part<'_>, options: &[Part<'_>], node: &Spanned<DeValue<'_>>) {
-        let of_type = |wanted: &str| options.iter().find(|o| o.text("type") == Some(wanted)).copied();
-        let free_text = of_type("string").filter(|option| option.words().is_empty());
-        match (node.get_ref(), free_text, of_type("array")) {
-            (DeValue::String(_), Some(option), _) | (DeValue::Array(_), _, Some(option)) => return self.value(option, node),
-            _ => {}
+        if let Some(plain) = options.iter().find(|o| o.is_plain() && o.text("type") == json_type(node.get_ref())) {
+            return self.value(*plain, node);
         }
         match node.get_ref() {
             DeValue::String(text) if options.iter().any(|o| o.text("type") == Some("string")) => {
@@ -312,6 +309,15 @@ fn one_line(text: &str) -> String {
 pub(super) fn capital(sentence: &str) -> String {
     let mut chars = sentence.chars();
     chars.next().map_or(String::new(), |first| first.to_uppercase().chain(chars).collect())
+}
+
+fn json_type(value: &DeValue<'_>) -> Option<&'static str> {
+    match value {
+        DeValue::String(_) => Some("string"),
+        DeValue::Boolean(_) => Some("boolean"),
+        DeValue::Array(_) => Some("array"),
+        _ => None,
+    }
 }
 
 fn type_word(word: &str) -> &str {

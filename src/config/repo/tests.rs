@@ -49,7 +49,7 @@ fn the_example_of_everything_is_accepted_and_what_cannot_be_enforced_is_named() 
     assert_eq!((staging.name.as_str(), staging.on.as_slice()), ("staging", &[Trigger::Merge][..]));
     assert!(staging.unsupported.is_empty());
     assert_eq!(staging.gates, None);
-    let in_file_order = ["agents", "gates.kind = \"peer\"", "analysis"];
+    let in_file_order = ["approvals", "agents", "gates.kind = \"peer\""];
     assert_eq!(production.unsupported, in_file_order);
     assert!(report.warnings.is_sorted_by_key(|w| (w.line, w.column)));
     let step = |weight, minutes: u64| GradualStep { weight, bake: Duration::from_secs(60 * minutes) };
@@ -104,7 +104,7 @@ fn what_this_version_enforces_arrives_whole_and_in_order() {
     assert!(config.environments.iter().all(|e| e.unsupported.is_empty()));
     assert_eq!(config.environments[0].on, [Trigger::Manual]);
     assert_eq!(config.environments[1].gates.as_deref(), Some(&[][..]));
-    let HealthCheck::Http(health) = &config.environments[1].health[0];
+    let HealthCheck::Http(health) = &config.environments[1].health[0] else { panic!() };
     assert_eq!((health.within.as_secs(), health.interval.as_secs(), health.timeout.as_secs()), (300, 5, 10));
     assert_eq!(health.expect, "status >= 200 && status < 300");
     let GatePolicy::Checks(checks) = &config.release.gates[0] else { panic!() };
@@ -186,7 +186,9 @@ fn what_a_deployment_is_asked_arrives_whole() {
         "#,
     );
     let [staging, production] = config.environments.as_slice() else { panic!("{config:?}") };
-    assert!(production.unsupported.is_empty(), "{:?}", production.unsupported);
+    // Nobody can agree, answer or attest yet.
+    let later = ["approvals", "gates.kind = \"http\"", "gates.kind = \"attestation\"", "gates.kind = \"approvals\""];
+    assert_eq!(production.unsupported, later);
     let seconds: Vec<_> =
         production.after.iter().map(|a| (a.environment.as_str(), a.soak.as_secs(), a.deadline.as_secs())).collect();
     assert_eq!(seconds, [("staging", 0, 86_400), ("staging", 1800, 172_800)]);
@@ -211,6 +213,10 @@ const REST: &str = "[targets.t]\nkind = \"workflow\"\nworkflow = \"d.yml\"\n";
 #[test]
 fn each_mistake_has_its_code_and_place() {
     let env = |line: &str| format!("[environments.e]\ntarget = \"t\"\n{line}\n{REST}");
+    let prometheus = |query: &str, more: &str| {
+        let comma = if more.is_empty() { "" } else { ", " };
+        env(&format!("analysis = [{{ kind = \"prometheus\", query = \"{query}\", expect = \"value < 1\"{comma}{more} }}]"))
+    };
     let haproxy = |backend: &str, blue: &str, green: &str| {
         let slots = format!("{{ blue = [{blue}], green = [{green}] }}");
         format!("traffic = {{ kind = \"haproxy\", balancer = \"e\", backend = \"{backend}\", slots = {slots} }}")
@@ -287,6 +293,34 @@ fn each_mistake_has_its_code_and_place() {
         (env("health = [{ kind = \"http\", url = \"{{ version }}://x\" }]"), "bad_url@3:34+19"),
         (env("health = [{ kind = \"http\" }]"), "missing_key@3:11+17"),
         (env("health = [{ kind = \"tcp\", address = \"x\" }]"), "bad_address@3:37+3"),
+        (env("health = [{ kind = \"tcp\", address = \"{{ environment_url }}:80\" }]"), "bad_address@3:37+26"),
+        (
+            env("health = [{ kind = \"mcp\", peer = \"x\", tool = \"y\" }]"),
+            "missing_key@3:11+40 unknown_key@3:27+4 unknown_key@3:39+4",
+        ),
+        (env("smoke = [{ kind = \"tcp\", address = \"x:1\" }]"), "missing_key@3:10+33"),
+        (env("smoke = [{ kind = \"peer\", name = \"x\" }]"), "unknown_value@3:19+6"),
+        (env("smoke = [{ kind = \"tcp\", name = \"\", address = \"x:1\" }]"), "bad_length@3:33+2"),
+        (env("smoke = [{ kind = \"tcp\", name = \"a\", address = \"x:1\", retries = 11 }]"), "out_of_range@3:65+2"),
+        (
+            env(
+                "smoke = [{ kind = \"tcp\", name = \"a\", address = \"x:1\" }, { kind = \"tcp\", name = \"a\", address = \"x:2\" }]",
+            ),
+            "duplicate_name@3:80+3",
+        ),
+        (prometheus("up", "baseline = 3"), "wrong_type@3:83+1"),
+        (prometheus("up", "baseline = \"up{{{ slot }}}\""), "bad_query@3:83+16"),
+        (prometheus("{{ slot }}", ""), "bad_query@3:44+12"),
+        (prometheus("up{a='{{ environment_url }}'}", ""), "bad_query@3:44+31"),
+        (prometheus("up", "url = \"http://10.0.0.1\""), "unknown_key@3:72+3"),
+        (prometheus("up", "prometheus = \"http://10.0.0.1:9090\""), "bad_name@3:85+22"),
+        (prometheus("up", "no_data = \"pass\""), "unknown_value@3:82+6"),
+        (prometheus("up", "count = 0"), "out_of_range@3:80+1"),
+        (prometheus("up", "failure_limit = 5"), "never_fails@3:88+1"),
+        (prometheus("up", "count = 9, window = 2, failure_limit = 2"), "never_fails@3:111+1"),
+        (prometheus("up", "interval = \"0s\""), "out_of_range@3:83+4"),
+        (prometheus("up", "expect = \"x\""), "duplicate_key@3:72+6"),
+        (env("analysis = [{ kind = \"haproxy\", expect = \"requests > 1.0\" }]"), "no_balancer@3:22+9"),
         ("[environments.e]\ntarget = \"nope\"\n".into(), "unknown_target@2:10+6"),
         ("[environments.e]\n".into(), "missing_target@1:1+16"),
         (format!("[environments.\"a b\"]\ntarget = \"t\"\n{REST}"), "bad_environment_name@1:15+5"),
@@ -323,6 +357,85 @@ fn each_mistake_has_its_code_and_place() {
 }
 
 #[test]
+fn checks_tests_and_metrics_arrive_whole() {
+    let config = good(
+        r#"
+        [environments.e]
+        traffic = { kind = "haproxy", balancer = "edge", backend = "web", slots = { blue = ["b"], green = ["g"] } }
+        [[environments.e.health]]
+        kind = "tcp"
+        address = "{{ slot }}.example.com:5432"
+        [[environments.e.health]]
+        kind = "mcp"
+        url = "{{ environment_url }}/mcp"
+        [[environments.e.smoke]]
+        name = "second of the file, first of the suite"
+        kind = "http"
+        url = "https://x/"
+        timeout = "3s"
+        retries = 1
+        interval = "2s"
+        [[environments.e.smoke]]
+        name = "b"
+        kind = "tcp"
+        address = "x:1"
+        [[environments.e.analysis]]
+        kind = "prometheus"
+        query = 'up{slot="{{ slot }}"}'
+        expect = "value < 1.0"
+        [[environments.e.analysis]]
+        kind = "prometheus"
+        prometheus = "eu"
+        name = "errors"
+        query = "up"
+        baseline = "down"
+        expect = "value < baseline"
+        interval = "10s"
+        count = 100
+        failure_limit = 2
+        window = 10
+        consecutive_errors = 0
+        inconclusive_limit = 1
+        no_data = "failure"
+        delay = "1m"
+        [[environments.e.analysis]]
+        kind = "haproxy"
+        baseline = true
+        expect = "error_rate <= baseline.error_rate"
+        within = "1h"
+        [targets.t]
+        kind = "workflow"
+        workflow = "d.yml"
+        "#,
+    );
+    let [e] = config.environments.as_slice() else { panic!() };
+    assert!(e.unsupported.is_empty());
+    let seconds = |check: &HealthCheck| (check.place().to_owned(), check.within().as_secs(), check.interval().as_secs());
+    assert_eq!(seconds(&e.health[0]), ("{{ slot }}.example.com:5432".into(), 300, 5));
+    let HealthCheck::Mcp(mcp) = &e.health[1] else { panic!() };
+    assert_eq!((mcp.expect.as_str(), mcp.timeout.as_secs()), ("size(tools) > 0", 20));
+    let names: Vec<_> = e.smoke.iter().map(|test| (test.name.as_str(), test.retries)).collect();
+    assert_eq!(names, [("second of the file, first of the suite", 1), ("b", 2)], "as in the file");
+    assert_eq!(seconds(&e.smoke[0].check), ("https://x/".into(), 10, 2), "all tries have time");
+    let names: Vec<_> = e.analysis.iter().map(|policy| policy.name.as_str()).collect();
+    assert_eq!(names, ["prometheus 1", "errors", "haproxy 3"]);
+    let AnalysisSource::Prometheus(first) = &e.analysis[0].source else { panic!() };
+    assert_eq!((first.prometheus.as_str(), &first.baseline, first.timeout.as_secs()), ("default", &None, 10));
+    let metric = &e.analysis[0].metric;
+    assert_eq!((metric.count, metric.window, metric.failure_limit, metric.no_data), (5, 5, 0, NoData::Inconclusive));
+    assert_eq!((metric.interval.as_secs(), metric.delay.as_secs(), metric.within.as_secs()), (30, 0, 450));
+    let AnalysisSource::Prometheus(second) = &e.analysis[1].source else { panic!() };
+    assert_eq!((second.prometheus.as_str(), &second.baseline), ("eu", &Some(Baseline::Query("down".into()))));
+    let metric = &e.analysis[1].metric;
+    assert_eq!((metric.consecutive_errors, metric.inconclusive_limit, metric.no_data), (0, 1, NoData::Failure));
+    assert_eq!(metric.within.as_secs(), 3060);
+    assert_eq!(e.analysis[2].source, AnalysisSource::Haproxy(HaproxySource { baseline: true }));
+    assert_eq!(e.analysis[2].metric.within.as_secs(), 3600);
+    let stored = serde_json::to_string(&config).unwrap();
+    assert_eq!(serde_json::from_str::<RepoConfig>(&stored).unwrap(), config);
+}
+
+#[test]
 fn all_problems_come_at_once_in_order() {
     let text = "\
 [release]
@@ -356,7 +469,7 @@ publish_after = [\"e\"]
 gates = [{ kind = \"order\" }]
 [environments.e]
 target = \"h\"
-health = [{ kind = \"tcp\", address = \"db:5432\" }]
+health = [{ kind = \"peer\", peer = \"testing\", tool = \"smoke\", expect = \"result.ok\" }]
 after = []
 [targets.h]
 kind = \"command\"
@@ -366,8 +479,8 @@ command = \"deploy\"
     let config = report.outcome.unwrap();
     assert_eq!(config.release.publish_after, ["e"].map(|name| EnvName::parse(name).unwrap()));
     assert_eq!(config.release.unsupported, ["gates.kind = \"order\""]);
-    assert_eq!(config.environments[0].unsupported, ["health.kind = \"tcp\""]);
-    assert_eq!(report.warnings.len(), 3);
+    assert_eq!(config.environments[0].unsupported, ["health.kind = \"peer\""]);
+    assert_eq!(report.warnings.len(), 2);
 }
 
 #[test]

@@ -37,6 +37,7 @@ text!(
     HaproxyName, "haproxy_name", "web_blue"
 );
 text!(Login, "login", "octocat");
+text!(Query, "query", "sum(rate(http_errors_total{slot=\"{{ slot }}\"}[1m]))");
 text!(RepoPath, "path", "cliff.toml");
 text!(Reporter, "reporter", "github-actions[bot]");
 text!(TagPattern, "tag_pattern", "v{version}");

@@ -8,6 +8,7 @@ mod checks;
 mod deployments;
 mod environments;
 mod errands;
+mod measure;
 mod notes;
 mod probe;
 mod reads;
@@ -19,6 +20,7 @@ use crate::domain::{Millis, Refusal, RepoRef};
 use crate::engine::host::{Clock, Executor, Host, StepCtx, StepError};
 use crate::github::{GitHub, Installation, RecheckAsk, Trouble};
 use crate::plan::Call;
+use crate::probes::prometheus::Prometheus;
 use crate::probes::{Caller, Prober};
 use crate::store::{Store, StoreError};
 use crate::targets::command::Masker;
@@ -54,6 +56,7 @@ pub struct Steps {
     /// What the operator lends to repositories.
     pub resources: Resources,
     pub caller: Caller,
+    pub prometheus: Prometheus,
     /// Ours, to be hidden in what commands say.
     pub secrets: Masker,
 }
@@ -106,6 +109,7 @@ impl Steps {
             Call::Shift { traffic, slot, percent } => self.shift(ctx, &traffic, slot, percent).await,
             Call::Drain { traffic, slot, limit } => self.drain(ctx, &traffic, slot, limit).await,
             Call::CountTraffic(call) => self.count_traffic(ctx, &call).await,
+            Call::Measure(call) => self.measure(&call).await,
             Call::MarkBad { place, sha } => self.mark_bad(place, sha).await,
             Call::PlaceHold(new) => self.place_hold(new).await,
             Call::EndHolds { holds, by, why } => self.end_holds(holds, by, why).await,

@@ -1,8 +1,9 @@
 //! Health probes.
 
 use super::{Done, Steps, answer};
+use crate::config::repo::{HealthCheck, HttpCheck, McpCheck, TcpCheck};
 use crate::plan::{ProbeAnswer, ProbeCall};
-use crate::probes::HttpProbe;
+use crate::probes::{HttpProbe, McpProbe, ProbeReport, TcpProbe};
 
 impl Steps {
     pub(super) async fn probe(&self, call: ProbeCall) -> Done {
@@ -10,16 +11,23 @@ impl Steps {
             let reason = "not asked in a rehearsal".to_owned();
             return answer(&ProbeAnswer { ok: true, code: "rehearsal".to_owned(), reason, fix: None, hopeless: false });
         }
-        let probe = HttpProbe {
-            url: &call.check.url,
-            expect: &call.check.expect,
-            timeout: call.check.timeout,
-            version: call.version.as_deref(),
-            sha: Some(call.sha.as_str()),
-            environment: Some(&call.environment),
-        };
-        let report = self.prober.http(&probe).await;
+        let report = self.ask(&call).await;
         let fix = Some(report.fix).filter(|fix| !fix.is_empty());
         answer(&ProbeAnswer { ok: report.ok, code: report.code, reason: report.reason, fix, hopeless: report.hopeless })
+    }
+
+    async fn ask(&self, call: &ProbeCall) -> ProbeReport {
+        let (version, sha, environment) = (call.version.as_deref(), Some(call.sha.as_str()), Some(call.environment.as_str()));
+        match &call.check {
+            HealthCheck::Http(HttpCheck { url, expect, timeout, .. }) => {
+                self.prober.http(&HttpProbe { url, expect, timeout: *timeout, version, sha, environment }).await
+            }
+            HealthCheck::Tcp(TcpCheck { address, timeout, .. }) => {
+                self.prober.tcp(&TcpProbe { address, timeout: *timeout }).await
+            }
+            HealthCheck::Mcp(McpCheck { url, expect, timeout, .. }) => {
+                self.prober.mcp(&McpProbe { url, expect, timeout: *timeout, version, sha, environment }).await
+            }
+        }
     }
 }

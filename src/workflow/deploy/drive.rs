@@ -81,10 +81,13 @@ impl Drive<'_> {
         let rollback = self.this.environment.rollback;
         // Nobody is there who could be moved step by step.
         let first = self.slots.is_some_and(|slots| slots.old.is_none());
+        // Without steps there is nowhere else to measure.
+        let measured = !self.this.environment.analysis.is_empty() && !self.this.input.rollback;
         let (steps, bake) = match &self.this.strategy {
             Strategy::Gradual { steps } if !first => (steps.len(), false),
-            Strategy::BlueGreen { bake } if !first => (0, !bake.is_zero()),
-            Strategy::Direct | Strategy::Gradual { .. } | Strategy::BlueGreen { .. } => (0, false),
+            Strategy::BlueGreen { bake } if !first => (0, measured || !bake.is_zero()),
+            Strategy::Direct => (0, measured),
+            Strategy::Gradual { .. } | Strategy::BlueGreen { .. } => (0, false),
         };
         let previous = match self.slots {
             Some(slots) => slots.old.is_some() && self.record.live().is_some(),

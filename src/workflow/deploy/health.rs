@@ -1,12 +1,13 @@
-//! Asks an environment's health checks until each holds or its time is up.
+//! Asks an environment's health checks until each holds or its time is up, then its smoke tests in their order.
 
 use super::bring_up::values;
 use super::leg::Leg;
 use super::page::Shown;
 use super::{Deployment, refused_step};
-use crate::config::repo::{CONFIG_PATH, HealthCheck, HttpCheck};
+use crate::config::repo::{CONFIG_PATH, HealthCheck};
 use crate::domain::{Millis, Refusal};
 use crate::flow::{Flow, Stop};
+use crate::gates::shown as plain;
 use crate::plan::{Call, ProbeAnswer, ProbeCall};
 use crate::targets::{Values, fill};
 
@@ -17,35 +18,53 @@ pub(super) fn verify(
     url: Option<&str>,
     shown: &mut Shown,
 ) -> Result<Result<(), Refusal>, Stop> {
+    let values = values(this, leg, url);
     for (index, check) in this.environment.health.iter().enumerate() {
-        let HealthCheck::Http(http) = check;
-        let check = filled(http, &values(this, leg, url)).map_err(|refusal| refused_step("health", refusal))?;
-        if let Err(refusal) = until_healthy(f, this, leg, index, check)? {
-            return Ok(Err(refusal));
+        let check = filled(check, &values).map_err(|refusal| refused_step("health", refusal))?;
+        let name = format!("health.{index}");
+        let now = f.now();
+        let deadline: Millis = f.record(&leg.step(&format!("{name}.deadline")), || now.plus(check.within()))?;
+        if let Err(report) = ask(f, this, leg, &name, &check, Patience::Until(deadline))? {
+            return Ok(Err(unhealthy(&check, &report)));
         }
         shown.progress.push(format!("Health {}: passed", index + 1));
+    }
+    for (index, test) in this.environment.smoke.iter().enumerate() {
+        let check = filled(&test.check, &values).map_err(|refusal| refused_step("smoke", refusal))?;
+        let patience = Patience::Retries(test.retries);
+        if let Err(report) = ask(f, this, leg, &format!("smoke.{index}"), &check, patience)? {
+            return Ok(Err(failed(&test.name, &report)));
+        }
+        shown.progress.push(format!("Smoke test \"{}\": passed", plain(&test.name)));
     }
     Ok(Ok(()))
 }
 
 /// The check with every placeholder filled in.
-pub(in crate::workflow) fn filled(check: &HttpCheck, values: &Values) -> Result<HttpCheck, Refusal> {
-    let url = fill(&check.url, values).map_err(|why| {
-        let fix = format!("Mend `url` of the health check in {CONFIG_PATH}.");
-        Refusal::user("health_url_invalid", format!("The health check's URL cannot be filled in: {why}."), fix)
+pub(in crate::workflow) fn filled(check: &HealthCheck, values: &Values) -> Result<HealthCheck, Refusal> {
+    let place = fill(check.place(), values).map_err(|why| {
+        let fix = format!("Mend `url` or `address` of the health check in {CONFIG_PATH}.");
+        Refusal::user("health_url_invalid", format!("The health check's address cannot be filled in: {why}."), fix)
     })?;
-    Ok(HttpCheck { url, ..check.clone() })
+    Ok(check.at(place))
 }
 
-fn until_healthy(
+/// How long a check is tried again.
+#[derive(Clone, Copy)]
+enum Patience {
+    Until(Millis),
+    Retries(u32),
+}
+
+/// Asks until the check holds; the last answer if it does not. `name` begins the names of its steps.
+fn ask(
     f: &mut Flow,
     this: &Deployment,
     leg: &Leg,
-    index: usize,
-    check: HttpCheck,
-) -> Result<Result<(), Refusal>, Stop> {
-    let now = f.now();
-    let deadline: Millis = f.record(&leg.step(&format!("health.{index}.deadline")), || now.plus(check.within))?;
+    name: &str,
+    check: &HealthCheck,
+    patience: Patience,
+) -> Result<Result<(), ProbeAnswer>, Stop> {
     for round in 0_u32.. {
         let call = Call::Probe(ProbeCall {
             check: check.clone(),
@@ -53,21 +72,30 @@ fn until_healthy(
             sha: leg.subject.sha.clone(),
             environment: this.input.environment.to_string(),
         });
-        let report: ProbeAnswer = f.step(&leg.step(&format!("health.{index}.{round}")), &call)?;
+        let report: ProbeAnswer = f.step(&leg.step(&format!("{name}.{round}")), &call)?;
         if report.ok {
             return Ok(Ok(()));
         }
         let now = f.now();
-        let next: Millis = f.record(&leg.step(&format!("health.{index}.next.{round}")), || now.plus(check.interval))?;
-        if report.hopeless || next > deadline {
-            return Ok(Err(unhealthy(&check, &report)));
+        let next: Millis = f.record(&leg.step(&format!("{name}.next.{round}")), || now.plus(check.interval()))?;
+        let over = match patience {
+            Patience::Until(deadline) => next > deadline,
+            Patience::Retries(retries) => round >= retries,
+        };
+        if report.hopeless || over {
+            return Ok(Err(report));
         }
-        f.sleep_until(&leg.step(&format!("health.{index}.wait.{round}")), next)?;
+        f.sleep_until(&leg.step(&format!("{name}.wait.{round}")), next)?;
     }
     Err(Stop::Suspended)
 }
 
-fn unhealthy(check: &HttpCheck, report: &ProbeAnswer) -> Refusal {
+fn failed(name: &str, report: &ProbeAnswer) -> Refusal {
     let fix = report.fix.clone().unwrap_or_else(|| "Look at the service's log, mend it, and re-run this check.".to_owned());
-    Refusal::user(&report.code, format!("{} is not healthy: {}", check.url, report.reason), fix)
+    Refusal::user(&report.code, format!("The smoke test \"{}\" failed: {}", plain(name), report.reason), fix)
+}
+
+fn unhealthy(check: &HealthCheck, report: &ProbeAnswer) -> Refusal {
+    let fix = report.fix.clone().unwrap_or_else(|| "Look at the service's log, mend it, and re-run this check.".to_owned());
+    Refusal::user(&report.code, format!("{} is not healthy: {}", check.place(), report.reason), fix)
 }

@@ -12,6 +12,7 @@ mod finish;
 mod health;
 mod lease;
 mod leg;
+mod measure;
 mod page;
 mod phases;
 mod slots;

@@ -4,9 +4,11 @@
 //! ends it whatever the numbers say.
 
 use super::drive::Drive;
+use super::measure::Metrics;
 use crate::actions::control::Verb;
 use crate::domain::{Millis, Refusal};
 use crate::flow::{Flow, Stop, Waited};
+use crate::rollout::analysis::Verdict;
 use crate::rollout::machine::Event;
 use serde::Deserialize;
 use serde_json::Value;
@@ -39,18 +41,39 @@ fn last(told: &[Value]) -> Option<Verb> {
 }
 
 impl Drive<'_> {
-    /// Watches for `span`. `name` is unique in the run.
+    /// Watches for `span` at least, and until every metric has passed. `name` is unique in the run.
     pub(super) fn watch(&self, f: &mut Flow, name: &str, span: Duration) -> Result<Watched, Stop> {
         let now = f.now();
-        let begun: Millis = f.record(&format!("{name}.at"), || now)?;
-        let end = begun.plus(span);
+        let mut at: Millis = f.record(&format!("{name}.at"), || now)?;
+        let end = at.plus(span);
+        let seed = format!("{}.{name}", self.this.ground.run);
+        let mut metrics = match Metrics::begin(&self.this.environment.analysis, at, &seed) {
+            Ok(metrics) => metrics,
+            Err(refusal) => return Ok(Watched { event: Event::Failed, refusal: Some(refusal) }),
+        };
+        metrics.count_first(f, self, name)?;
         let mut pause = false;
         for round in 0_u32.. {
-            match f.signal_or_timeout(&format!("{name}.wait.{round}"), "control", Some(end))? {
+            let due = match (metrics.verdict(), metrics.next_at()) {
+                (Verdict::Failed { code, reason }, _) => return Ok(self.judged(Event::Failed, &code, &reason)),
+                (Verdict::Inconclusive { code, reason }, Some(_)) => {
+                    return Ok(self.judged(Event::Inconclusive, &code, &reason));
+                }
+                (Verdict::Passed, _) | (_, None) if at >= end => {
+                    return Ok(Watched::of(if pause { Event::Pause } else { Event::Done }));
+                }
+                (Verdict::Passed, Some(next)) => next.min(end),
+                (_, Some(next)) => next,
+                (_, None) => end,
+            };
+            match f.signal_or_timeout(&format!("{name}.wait.{round}"), "control", Some(due))? {
                 Waited::Cancelled(reason) => {
                     return Ok(Watched { event: Event::Abort, refusal: Some(super::cancelled(&reason)) });
                 }
-                Waited::TimedOut => return Ok(Watched::of(if pause { Event::Pause } else { Event::Done })),
+                Waited::TimedOut => {
+                    at = at.max(due);
+                    metrics.measure(f, self, &format!("{name}.{round}"), at)?;
+                }
                 Waited::Signalled(told) => match last(&told) {
                     Some(Verb::Pause) => pause = true,
                     Some(Verb::Resume) => pause = false,
@@ -60,6 +83,13 @@ impl Drive<'_> {
             }
         }
         Err(Stop::Suspended)
+    }
+
+    fn judged(&self, event: Event, code: &str, reason: &str) -> Watched {
+        let what = if event == Event::Failed { "did not stand the analysis" } else { "could not be judged" };
+        let name = super::what(&self.leg.subject);
+        let fix = "Look at these numbers, mend the version or the metric, and deploy again.";
+        Watched { event, refusal: Some(Refusal::user(code, format!("{name} {what}: {reason}."), fix)) }
     }
 
     /// Waits for a person. Nobody there for a day: users go back.
