@@ -21,7 +21,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
 
 /// What tests set otherwise.
@@ -166,6 +166,7 @@ async fn start_host(settings: &Serve, tuning: &Tuning, store: &Store, github: &G
         program,
         site: site(&settings.app.github_api_url),
         rehearsal: tuning.rehearsal,
+        renders: Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)),
     };
     Host::start(store.clone(), workflow::ALL.to_vec(), Arc::new(steps), tuning.host.clone()).await
 }

@@ -23,6 +23,7 @@ use serde::Serialize;
 use serde_json::Value;
 use std::path::PathBuf;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// How often a look is tried.
 const LOOKS: u32 = 3;
@@ -42,6 +43,8 @@ pub struct Steps {
     pub site: String,
     /// Nothing outside is asked: health checks count as passed.
     pub rehearsal: bool,
+    /// Notes that may be rendered at once; each takes a processor and up to 512 MB.
+    pub renders: Semaphore,
 }
 
 impl Executor for Steps {
