@@ -9,6 +9,7 @@ use lockkeeper::sandbox::{
     CommitSeed, Fault, HookAction, HookRule, Moment, Order, RepoHandle, RepoSeed, RequestInfo, Sandbox, SandboxConfig, Trouble,
 };
 use std::collections::HashSet;
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -76,8 +77,17 @@ impl Server {
             .stdout(Stdio::null())
             .spawn()?;
         self.child = Some(child);
-        wait(|| TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok())?;
+        wait(|| self.healthy().unwrap_or(false))?;
         Ok(started.elapsed())
+    }
+
+    /// Whether it accepts webhooks.
+    fn healthy(&self) -> std::io::Result<bool> {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer.starts_with("HTTP/1.1 200"))
     }
 
     fn kill(&mut self) {

@@ -23,7 +23,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
 
 /// What tests set otherwise.
@@ -176,6 +176,7 @@ async fn start_host(settings: &Serve, tuning: &Tuning, store: &Store, github: &G
         caller: Caller::new(AllowList::from(settings.allow_addresses.clone()))?,
         // What no command may say.
         secrets: Masker::new(settings.webhook_secrets.iter().chain([&settings.app.private_key])),
+        renders: Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)),
     };
     let host = Host::start(store.clone(), workflow::ALL.to_vec(), Arc::new(steps), tuning.host.clone()).await?;
     // It was empty: this is the only place that fills it.

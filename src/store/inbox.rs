@@ -18,9 +18,9 @@ pub struct NewDelivery {
     pub repo: Option<(RepoId, String)>,
     pub installation: Option<InstallationId>,
     pub received_at: Millis,
-    /// `Pending`, or `Ignored` for what is only remembered.
+    /// `Pending`; `Done` or `Ignored` for what is only remembered.
     pub status: DeliveryStatus,
-    /// Why it is ignored; empty otherwise.
+    /// Why nothing is to be done; empty otherwise.
     pub note: String,
     pub payload: Vec<u8>,
 }
@@ -101,34 +101,35 @@ pub fn receive(tx: &Tx<'_>, new: &NewDelivery) -> Result<Receipt, StoreError> {
     Ok(if stored == 1 { Receipt::Accepted } else { Receipt::Duplicate })
 }
 
+/// The lanes that have something pending, and the oldest of each. Jumps from lane to lane in the index, so that a long queue
+/// in one costs nothing.
+const HEADS: &str = "WITH RECURSIVE lanes (lane) AS (
+    SELECT min(lane) FROM inbox WHERE status = 'pending'
+    UNION ALL
+    SELECT (SELECT min(lane) FROM inbox WHERE status = 'pending' AND lane > lanes.lane) FROM lanes
+    WHERE lanes.lane IS NOT NULL)";
+const FROM_HEADS: &str = "FROM lanes CROSS JOIN inbox
+    ON seq = (SELECT min(seq) FROM inbox WHERE status = 'pending' AND lane = lanes.lane)";
+
 /// The oldest pending delivery of each lane, if it is due and its lane is not in `busy`; oldest first, at most `limit`. A
 /// delivery that waits for its next attempt holds back the later ones of its lane, and only those.
 ///
 /// # Errors
 /// Those of the store.
 pub fn next(rx: &Rx<'_>, now: Millis, busy: &[Lane], limit: usize) -> Result<Vec<Delivery>, StoreError> {
-    // Jumps from lane to lane in the index, so that a long queue in one costs nothing.
-    let sql = format!(
-        "WITH RECURSIVE lanes (lane) AS (
-             SELECT min(lane) FROM inbox WHERE status = 'pending'
-             UNION ALL
-             SELECT (SELECT min(lane) FROM inbox WHERE status = 'pending' AND lane > lanes.lane) FROM lanes
-             WHERE lanes.lane IS NOT NULL)
-         SELECT {COLUMNS} FROM lanes CROSS JOIN inbox
-         ON seq = (SELECT min(seq) FROM inbox WHERE status = 'pending' AND lane = lanes.lane)
-         WHERE next_at <= ?1 ORDER BY seq"
-    );
+    let sql = format!("{HEADS} SELECT {COLUMNS} {FROM_HEADS} WHERE next_at <= ?1 ORDER BY seq");
     let mut statement = rx.conn.prepare_cached(&sql)?;
     let free = |delivery: &Result<Delivery, StoreError>| delivery.as_ref().map_or(true, |d| !busy.contains(&d.lane()));
     statement.query_and_then([now.0], read)?.filter(free).take(limit).collect()
 }
 
-/// When the earliest delivery that waits for another attempt is due; nothing when none waits.
+/// When the earliest delivery that holds back its lane until another attempt is due; nothing when none does.
 ///
 /// # Errors
 /// Those of the store.
 pub fn next_due(rx: &Rx<'_>, now: Millis) -> Result<Option<Millis>, StoreError> {
-    let mut statement = rx.conn.prepare_cached("SELECT min(next_at) FROM inbox WHERE status = 'pending' AND next_at > ?1")?;
+    let sql = format!("{HEADS} SELECT min(next_at) {FROM_HEADS} WHERE next_at > ?1");
+    let mut statement = rx.conn.prepare_cached(&sql)?;
     Ok(statement.query_row([now.0], |row| row.get::<_, Option<i64>>(0))?.map(Millis))
 }
 

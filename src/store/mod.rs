@@ -19,6 +19,7 @@ mod latency;
 pub mod ledger;
 pub mod locks;
 mod migrate;
+mod mover;
 mod open;
 mod reader;
 pub mod repos;
@@ -38,6 +39,7 @@ pub use latency::CommitTimes;
 pub use tx::{Rx, Tx};
 
 use crate::domain::Refusal;
+use mover::Mover;
 use reader::Readers;
 use std::path::Path;
 use std::sync::Arc;
@@ -59,7 +61,7 @@ impl Store {
     pub fn open(dir: &Path) -> Result<Self, Refusal> {
         let opened = open::open(dir)?;
         let readers = Readers::start(&opened.path)?;
-        let writer = Writer::start(opened.connection, opened.lock)?;
+        let writer = Writer::start(opened.connection, Mover::start(opened.mover)?, opened.lock)?;
         Ok(Self { writer, readers: Arc::new(readers) })
     }
 

@@ -15,6 +15,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) struct Opened {
     pub connection: Connection,
+    /// Moves the log into the database beside the writer.
+    pub mover: Connection,
     pub lock: File,
     pub path: PathBuf,
 }
@@ -32,7 +34,9 @@ pub(super) fn open(dir: &Path) -> Result<Opened, Refusal> {
     let mut connection = writable(&path).map_err(|why| why.refusal())?;
     durable(&connection)?;
     migrate::up(&mut connection)?;
-    Ok(Opened { connection, lock, path })
+    let mover = writable(&path).map_err(|why| why.refusal())?;
+    durable(&mover)?;
+    Ok(Opened { connection, mover, lock, path })
 }
 
 fn check_version(number: i32) -> Result<(), Refusal> {
@@ -98,8 +102,11 @@ pub(super) fn readable(path: &Path) -> Result<Connection, StoreError> {
 fn durable(connection: &Connection) -> Result<(), Refusal> {
     let set = || -> Result<(String, i64, i64), StoreError> {
         let mode = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
-        connection
-            .execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 67108864;")?;
+        // The log is moved into the database by a thread of its own; the writer stops for it only when that falls behind.
+        connection.execute_batch(
+            "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 67108864;
+             PRAGMA wal_autocheckpoint = 4000;",
+        )?;
         let sync = connection.query_row("PRAGMA synchronous", [], |row| row.get(0))?;
         let keys = connection.query_row("PRAGMA foreign_keys", [], |row| row.get(0))?;
         Ok((mode, sync, keys))

@@ -144,6 +144,7 @@ async fn order_holds_within_a_repository_and_nobody_else_waits() {
         .unwrap();
     assert_eq!(next(&store, 99, vec![]).await, ["b1", "n1"], "a2 waits for a1");
     assert_eq!(store.read(|rx| inbox::next_due(rx, Millis(1))).await.unwrap(), Some(Millis(100)));
+    assert_eq!(store.read(|rx| inbox::next_due(rx, Millis(100))).await.unwrap(), None);
     assert_eq!(next(&store, 100, vec![]).await, ["a1", "b1", "n1"]);
     store
         .write({
@@ -212,4 +213,28 @@ async fn settled_deliveries_are_remembered_for_a_while_and_dead_ones_for_ever() 
     assert_eq!(store.read(|rx| inbox::list(rx, None, 10)).await.unwrap().len(), 3);
     let dead = store.read(|rx| inbox::list(rx, Some(DeliveryStatus::Dead), 10)).await.unwrap();
     assert_eq!((dead[0].id.as_str(), dead[0].note.as_str()), ("dead", "given up"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_is_moved_while_the_store_is_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let size = || std::fs::metadata(dir.path().join("lockkeeper.db")).unwrap().len();
+    let before = size();
+    for n in 0..600 {
+        let payload = vec![b'x'; 2_000];
+        receive(&store, NewDelivery { payload, ..delivery(&format!("d{n}"), 1) }).await.unwrap();
+    }
+    let moved = || size() > before + 500 * 2_000;
+    for _ in 0..500 {
+        if moved() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    assert!(moved(), "{before} bytes became {}", size());
+    // The writer's own limit is further away.
+    assert!(std::fs::metadata(dir.path().join("lockkeeper.db-wal")).unwrap().len() < 4_000 * 4_096);
+    store.close().await;
+    assert!(Store::open(dir.path()).is_ok());
 }

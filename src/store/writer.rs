@@ -1,6 +1,7 @@
 //! The one thread that writes: collects what has come, runs each piece in a savepoint, commits once, then answers.
 
 use super::latency::{CommitTimes, Latencies};
+use super::mover::Mover;
 use super::{StoreError, Tx};
 use crate::domain::Refusal;
 use rusqlite::Connection;
@@ -37,12 +38,13 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Hands the connection and the process's lock to the writing thread, which keeps them to its end.
-    pub(super) fn start(connection: Connection, lock: File) -> Result<Self, Refusal> {
+    pub(super) fn start(connection: Connection, mut mover: Mover, lock: File) -> Result<Self, Refusal> {
         let (jobs, mut queue) = mpsc::channel(QUEUE);
         let latencies = Arc::new(Latencies::default());
         let measured = Arc::clone(&latencies);
         let body = move || {
-            serve(&connection, &mut queue, &measured);
+            serve(&connection, &mut queue, &mut mover, &measured);
+            mover.stop();
             drop(connection);
             drop(lock);
             // Last: a queue that is gone tells `close` that the file is free.
@@ -119,13 +121,13 @@ where
 
 /// Runs `work` so that an error or a panic undoes its own changes only. If not even that can be done, everything is undone.
 fn in_savepoint<T>(conn: &Connection, work: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
-    conn.prepare_cached("SAVEPOINT piece")?.execute([])?;
+    execute(conn, "SAVEPOINT piece")?;
     let result = catch_unwind(AssertUnwindSafe(|| work(conn))).unwrap_or(Err(StoreError::Panicked));
     if conn.is_autocommit() {
         return result.and(Err(StoreError::Sql("work ended the transaction".into())));
     }
-    let end = if result.is_ok() { "RELEASE piece" } else { "ROLLBACK TO piece; RELEASE piece" };
-    if let Err(why) = conn.execute_batch(end) {
+    let undone = if result.is_ok() { Ok(()) } else { execute(conn, "ROLLBACK TO piece") };
+    if let Err(why) = undone.and_then(|()| execute(conn, "RELEASE piece")) {
         conn.execute_batch("ROLLBACK")?;
         return Err(why.into());
     }
@@ -133,21 +135,23 @@ fn in_savepoint<T>(conn: &Connection, work: impl FnOnce(&Connection) -> Result<T
 }
 
 /// Ends when every sender is gone or one asks for it.
-fn serve(conn: &Connection, queue: &mut mpsc::Receiver<Job>, latencies: &Latencies) {
+fn serve(conn: &Connection, queue: &mut mpsc::Receiver<Job>, mover: &mut Mover, latencies: &Latencies) {
     while let Some(Job::Piece(first)) = queue.blocking_recv() {
-        if let Err(why) = conn.execute_batch("BEGIN IMMEDIATE") {
+        if let Err(why) = execute(conn, "BEGIN IMMEDIATE") {
             first.refuse(why.into());
             continue;
         }
-        if group(conn, first, queue, latencies) {
+        let (pieces, close) = group(conn, first, queue, latencies);
+        mover.wrote(pieces);
+        if close {
             break;
         }
     }
 }
 
-/// Runs the first piece and all that have come meanwhile, commits, answers; true when the store is to close. It takes no
-/// more pieces once SQLite has undone the transaction by itself, as it may on a full disk.
-fn group(conn: &Connection, first: Box<dyn Piece>, queue: &mut mpsc::Receiver<Job>, latencies: &Latencies) -> bool {
+/// Runs the first piece and all that have come meanwhile, commits, answers; gives their number, and true when the store is to
+/// close. It takes no more pieces once SQLite has undone the transaction by itself, as it may on a full disk.
+fn group(conn: &Connection, first: Box<dyn Piece>, queue: &mut mpsc::Receiver<Job>, latencies: &Latencies) -> (usize, bool) {
     let (mut answers, mut close, mut next) = (Vec::new(), false, Some(first));
     let mut undone = Ok(());
     while let Some(piece) = next.take() {
@@ -167,12 +171,18 @@ fn group(conn: &Connection, first: Box<dyn Piece>, queue: &mut mpsc::Receiver<Jo
         let started = Instant::now();
         commit(conn).inspect(|()| latencies.add(started.elapsed()))
     });
+    let pieces = answers.len();
     answers.into_iter().for_each(|answer| answer(fate.clone()));
-    close
+    (pieces, close)
+}
+
+/// A statement that is always the same is prepared once.
+fn execute(conn: &Connection, statement: &str) -> rusqlite::Result<()> {
+    conn.prepare_cached(statement)?.execute([]).map(drop)
 }
 
 fn commit(conn: &Connection) -> Result<(), StoreError> {
-    let Err(why) = conn.execute_batch("COMMIT") else { return Ok(()) };
+    let Err(why) = execute(conn, "COMMIT") else { return Ok(()) };
     let why = StoreError::from(why);
     if matches!(why, StoreError::Full | StoreError::Busy) && (conn.is_autocommit() || conn.execute_batch("ROLLBACK").is_ok()) {
         tracing::error!(code = why.refusal().code, "a transaction could not be stored and was undone");

@@ -110,8 +110,10 @@ async fn a_repository_that_waits_holds_up_no_other_one() {
 async fn what_needs_nothing_is_settled_with_a_reason() {
     let door = Door::open().await;
     let engine = engine(&door.store, |_, _| Ok(()));
+    let (_, answer) = door.deliver("branch", "push", &PUSH.replace("refs/tags/v1.2.3", "refs/heads/other")).await;
+    assert_eq!(answer["status"], "accepted");
+    assert_eq!(settled(&door.store, "branch").await.status, DeliveryStatus::Done, "no worker is needed for it");
     let _worker = work(&door, &engine);
-    door.deliver("branch", "push", &PUSH.replace("refs/tags/v1.2.3", "refs/heads/other")).await;
     door.deliver("odd", "push", &PUSH.replace("refs/tags/v1.2.3", "refs/tags/v1..3")).await;
     door.deliver("strange", "push", r#"{"repository": 5, "installation": {"id": 1}}"#).await;
     assert!(settled(&door.store, "branch").await.note.contains("neither to a tag"));

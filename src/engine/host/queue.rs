@@ -107,6 +107,28 @@ impl Queue {
     }
 }
 
+/// The slot of a call. Clones share it.
+#[derive(Clone)]
+pub struct Place(Arc<Mutex<Option<Slot>>>);
+
+impl Place {
+    pub(super) fn of(slot: Slot) -> Self {
+        Self(Arc::new(Mutex::new(Some(slot))))
+    }
+
+    /// Lets another call go: for one that needs GitHub no more and takes its time. A drain does not wait for it.
+    pub fn leave(&self) {
+        let slot = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(slot);
+    }
+}
+
+impl std::fmt::Debug for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Place")
+    }
+}
+
 /// A call in flight.
 pub(super) struct Slot {
     queue: Arc<Queue>,
@@ -166,8 +188,12 @@ mod tests {
         }
         let mut taken = take(&queue);
         assert_eq!(names(&taken), ["a1", "b1", "c1", "a2"], "four in flight");
-        drop(taken.remove(1));
-        assert_eq!(names(&take(&queue)), ["c2"], "the first repository has its two");
+        let (_, slot) = taken.remove(1);
+        let place = Place::of(slot);
+        let clone = place.clone();
+        place.leave();
+        clone.leave();
+        assert_eq!(names(&take(&queue)), ["c2"], "the first repository has its two, and a place is left once");
         assert_eq!(queue.depth(), (3, 2));
         drop(taken);
         assert_eq!(names(&take(&queue)), ["a3", "a4"]);

@@ -1,5 +1,6 @@
 //! The host's words: what is submitted, what an executor is told and answers.
 
+use super::queue::Place;
 use crate::domain::{Millis, Refusal, RunId};
 use crate::store::runs::{RunState, Subject};
 use futures::future::BoxFuture;
@@ -47,6 +48,8 @@ pub struct StepCtx {
     /// 1 for the first; attempts that a crash cut off are not counted.
     pub attempt: u32,
     pub subject: Arc<Subject>,
+    /// Its place among the calls in flight.
+    pub place: Place,
 }
 
 /// How an attempt failed.

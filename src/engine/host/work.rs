@@ -2,7 +2,7 @@
 //! not be stored at once: it is kept and tried again until the store takes it or closes.
 
 use super::core::{Core, bury};
-use super::queue::{CallJob, Slot};
+use super::queue::{CallJob, Place, Slot};
 use super::timers::{Due, Watch};
 use super::types::{Executor, Options, StepCtx, StepError, What};
 use crate::domain::{Blame, Millis, Refusal, RunId};
@@ -78,14 +78,16 @@ impl Worker {
             first: job.fresh,
             attempt: job.attempts + 1,
             subject: Arc::clone(&job.subject),
+            place: Place::of(slot),
         };
+        let place = ctx.place.clone();
         let attempt = AssertUnwindSafe(self.executor.execute(ctx, call)).catch_unwind().await;
         let result = attempt.unwrap_or_else(|_| {
             tracing::error!(run = %job.run, step = job.step, "a step panicked");
             Err(StepError::Fail(Refusal::us("step_panicked", "A step of the run met a bug in Lockkeeper.")))
         });
         // The call is over: its place is free while the result is stored.
-        drop(slot);
+        place.leave();
         let core = Arc::clone(&self.core);
         self.insist(move |tx| settle(&core, tx, &job, &result)).await;
     }

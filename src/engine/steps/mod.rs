@@ -31,6 +31,7 @@ use serde_json::Value;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// How often a look is tried.
 const LOOKS: u32 = 3;
@@ -59,6 +60,8 @@ pub struct Steps {
     pub prometheus: Prometheus,
     /// Ours, to be hidden in what commands say.
     pub secrets: Masker,
+    /// Notes that may be rendered at once; each takes a processor and up to 512 MB.
+    pub renders: Semaphore,
 }
 
 impl Executor for Steps {

@@ -11,6 +11,10 @@ use serde::de::DeserializeOwned;
 
 impl Steps {
     pub(super) async fn render_notes(&self, ctx: &StepCtx, call: NotesCall) -> Done {
+        let config = self.notes_config(&self.earlier(&ctx.run, "facts").await?, &call).await?;
+        // GitHub is not asked any more; those who ask it need not wait for processors. What is large is read after the wait.
+        ctx.place.leave();
+        let _processor = self.renders.acquire().await;
         let ground: Ground = self.earlier(&ctx.run, "facts").await?;
         let mut range = if call.fetched { self.earlier(&ctx.run, "range").await? } else { from_facts(&ground, &call)? };
         if let Some(only) = &call.only {
@@ -19,7 +23,6 @@ impl Steps {
         for commit in &mut range.commits {
             commit.first_contribution = commit.login.as_ref().map(|login| call.first_time.contains(login));
         }
-        let config = self.notes_config(&ground, &call).await?;
         let site = Site { server: self.site.clone(), repo: call.repo.name.clone() };
         let request = RenderRequest::for_release(&range, Some(&call.tag), call.at.0 / 1000, config, Some(site));
         let program = self.program.clone();

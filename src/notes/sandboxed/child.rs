@@ -2,12 +2,14 @@
 
 use crate::domain::Refusal;
 use crate::notes::render::{RenderRequest, Rendered, render};
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, nice, setrlimit};
 use std::io::{Read, Write};
 use std::process::ExitCode;
 
 /// Address space, in bytes.
 const MEMORY: u64 = 512 * 1024 * 1024;
+/// How far it gives way to other processes.
+const NICE: i32 = 10;
 /// Processor time, in seconds.
 const SECONDS: u64 = 5;
 
@@ -43,5 +45,7 @@ fn limit() -> rustix::io::Result<()> {
         (Resource::Nproc, 0),
         (Resource::Fsize, 0),
     ];
+    // Webhooks and other runs go first.
+    nice(NICE)?;
     limits.into_iter().try_for_each(|(what, most)| setrlimit(what, Rlimit { current: Some(most), maximum: Some(most) }))
 }

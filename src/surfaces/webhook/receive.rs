@@ -1,12 +1,14 @@
 //! `POST /webhook`: size, signature, headers, JSON, in this order; then the delivery is stored and only then answered.
 //!
-//! Invariants: a 2xx means that the delivery is on disk, or was before; whoever has no valid signature learns nothing, not
-//! even what else is wrong; if the store cannot take a delivery the answer is 503, so that GitHub counts it as failed and
-//! the reconciler asks for it again.
+//! Invariants: a 2xx means that the delivery is on disk, or was before; what asks for nothing is settled as it is stored, so
+//! that it costs one write and holds nobody up; whoever has no valid signature learns nothing, not even what else is wrong;
+//! if the store cannot take a delivery the answer is 503, so that GitHub counts it as failed and the reconciler asks for it
+//! again.
 
 use super::answer::{Answer, bad_request, done, not_stored, refused, unauthorized, unreadable};
 use super::body::read;
-use super::screen::{Ignored, Own, label, screen};
+use super::screen::{Own, Screened, label, screen};
+use super::translate::nothing_to_do;
 use super::verify::{Secrets, looks_signed};
 use crate::domain::{DeliveryId, InstallationId, Refusal, RepoId};
 use crate::store::inbox::{self, DeliveryStatus, NewDelivery, Receipt};
@@ -94,23 +96,13 @@ async fn take(receiver: &Receiver, headers: &HeaderMap, id: DeliveryId, event: S
     if event == "ping" {
         return done(StatusCode::OK, &id, "pong");
     }
-    let ignored = screened.ignored.map(Ignored::reason);
-    let delivery = NewDelivery {
-        id: id.clone(),
-        event,
-        action: screened.envelope.action,
-        repo: screened.envelope.repository.map(|repository| (RepoId(repository.id), repository.full_name)),
-        installation: screened.envelope.installation.map(|installation| InstallationId(installation.id)),
-        received_at: now(),
-        status: if ignored.is_some() { DeliveryStatus::Ignored } else { DeliveryStatus::Pending },
-        note: ignored.unwrap_or_default().to_owned(),
-        payload: body.into(),
-    };
+    let delivery = delivery(id.clone(), event, body, screened, &receiver.own.borrow());
+    let ignored = delivery.status == DeliveryStatus::Ignored;
     match tokio::time::timeout(STORE_TIMEOUT, keep(receiver, delivery)).await {
         Ok(Ok(receipt)) => {
             let word = match receipt {
                 Receipt::Duplicate => "duplicate",
-                Receipt::Accepted if ignored.is_some() => "ignored",
+                Receipt::Accepted if ignored => "ignored",
                 Receipt::Accepted => "accepted",
             };
             tracing::debug!(status = word, "delivery answered");
@@ -124,11 +116,33 @@ async fn take(receiver: &Receiver, headers: &HeaderMap, id: DeliveryId, event: S
     }
 }
 
+/// What is stored.
+fn delivery(id: DeliveryId, event: String, body: Bytes, screened: Screened, own: &Own) -> NewDelivery {
+    let (status, note) = match (screened.ignored, nothing_to_do(&event, &body, &screened, own)) {
+        (Some(ignored), _) => (DeliveryStatus::Ignored, ignored.reason()),
+        (None, Some(why)) => (DeliveryStatus::Done, why),
+        (None, None) => (DeliveryStatus::Pending, ""),
+    };
+    NewDelivery {
+        id,
+        event,
+        action: screened.envelope.action,
+        repo: screened.envelope.repository.map(|repository| (RepoId(repository.id), repository.full_name)),
+        installation: screened.envelope.installation.map(|installation| InstallationId(installation.id)),
+        received_at: now(),
+        status,
+        note: note.to_owned(),
+        payload: body.into(),
+    }
+}
+
 /// Answers when the delivery is on the disk.
 async fn keep(receiver: &Receiver, delivery: NewDelivery) -> Result<Receipt, StoreError> {
-    let bell = receiver.bell.clone();
+    let bell = (delivery.status == DeliveryStatus::Pending).then(|| receiver.bell.clone());
     let stored = receiver.store.write(move |tx| {
-        tx.after_commit(move || bell.notify_one());
+        if let Some(bell) = bell {
+            tx.after_commit(move || bell.notify_one());
+        }
         inbox::receive(tx, &delivery)
     });
     stored.await

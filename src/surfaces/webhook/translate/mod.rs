@@ -11,8 +11,9 @@ mod reports;
 use crate::domain::{Actor, ActorKind, InstallationId, Refusal, RepoId, RepoName, RepoRef, Sha, Tag, UserId};
 use crate::engine::intent::Intent;
 use crate::surfaces::webhook::event::{self, Account, Envelope, Maker};
-use crate::surfaces::webhook::screen::{Ignored, Own, screen};
+use crate::surfaces::webhook::screen::{Ignored, Own, Screened, screen};
 use serde::Deserialize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What one delivery means.
 #[derive(Debug, PartialEq)]
@@ -39,6 +40,19 @@ pub fn translate(event: &str, body: &[u8], own: &Own) -> Translation {
         None => known(event, body, &screened.envelope, own),
     };
     result.unwrap_or_else(Translation::Refused)
+}
+
+/// Why a delivery asks nothing of us, if that is certain at the first look, so that nobody need look at it again. A bug
+/// that it runs into is left to the worker, which counts attempts.
+pub fn nothing_to_do(event: &str, body: &[u8], screened: &Screened, own: &Own) -> Option<&'static str> {
+    if screened.ignored.is_some() || screened.unreadable.is_some() {
+        return None;
+    }
+    let look = AssertUnwindSafe(|| known(event, body, &screened.envelope, own));
+    match catch_unwind(look) {
+        Ok(Ok(Translation::Nothing(why))) => Some(why),
+        _ => None,
+    }
 }
 
 fn known(event: &str, body: &[u8], envelope: &Envelope, own: &Own) -> Intents {
