@@ -32,7 +32,8 @@ fn history(words: &[&str]) -> Vec<LedgerEntry> {
 
 #[test]
 fn the_newest_good_one_that_no_barrier_hides() {
-    let cases: [(&[&str], Option<&str>, Result<u8, &str>); 13] = [
+    type Case = (&'static [&'static str], Option<&'static str>, Result<u8, &'static str>);
+    let cases: [Case; 13] = [
         (&["3", "2", "1"], None, Ok(2)),
         (&["3!", "2!", "1"], None, Ok(1)),
         // Live by a rollback of 3; 3 is bad.

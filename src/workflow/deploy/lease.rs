@@ -55,7 +55,7 @@ impl Deployment<'_> {
     /// A newer automatic deployment that waits behind this one and contains it takes its place.
     fn gives_way(&self, f: &mut Flow, record: &EnvironmentRecord) -> Result<Option<Ending<'static>>, Stop> {
         let newer = |other: &&InQueue| other.automatic && other.run != *self.run_id() && other.sha != self.input.subject.sha;
-        let Some(newest) = record.queue.iter().filter(newer).next_back().filter(|_| self.input.automatic) else {
+        let Some(newest) = record.queue.iter().rfind(newer).filter(|_| self.input.automatic) else {
             return Ok(None);
         };
         if self.compare(f, "lease.newer", &self.input.subject.sha, &newest.sha)? != Standing::Ahead {
