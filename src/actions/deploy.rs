@@ -2,7 +2,8 @@
 
 use super::publish::config_digest;
 use crate::config::repo::{
-    CONFIG_PATH, Environment, GatePolicy, HttpAddress, RepoConfig, Strategy, Target, Traffic, WindowPolicy, default_gates,
+    AnalysisSource, CONFIG_PATH, Environment, GatePolicy, HttpAddress, RepoConfig, Strategy, Target, Traffic, WindowPolicy,
+    default_gates,
 };
 use crate::domain::{Actor, EnvName, Refusal, RepoName, RepoRef, Sha, Tag};
 use crate::plan::{Pin, Plan, PlannedStep, Work};
@@ -158,8 +159,16 @@ pub fn strategy(environment: &Environment, asked: Option<&str>, rollback: bool) 
     Ok(chosen)
 }
 
-/// Who must be told of every share cannot be somebody who is told once.
+/// Who must be told of every share cannot be somebody who is told once, and counters need somebody who counts.
 fn can_move(environment: &Environment, target: &Target) -> Result<(), Refusal> {
+    let counts = environment.analysis.iter().any(|analysis| matches!(analysis.source, AnalysisSource::Haproxy(_)));
+    if counts && !matches!(environment.traffic, Traffic::Haproxy(_)) {
+        return Err(Refusal::user(
+            "analysis_needs_balancer",
+            format!("An analysis of {} asks for a balancer's counters, and no balancer moves its users.", environment.name),
+            format!("Add `traffic` with an HAProxy to [environments.{}], or measure with a Prometheus.", environment.name),
+        ));
+    }
     let told_once = matches!(target, Target::Deployment(_)) && environment.traffic == Traffic::Target;
     if environment.strategy == Strategy::Direct || !told_once {
         return Ok(());

@@ -58,7 +58,7 @@ struct Judged {
 /// Runs the loop. `show` is called whenever the run has to wait.
 pub fn pass(f: &mut Flow, case: &Case, mut show: impl FnMut(&mut Flow, &[Verdict]) -> Result<(), Stop>) -> Result<Gated, Stop> {
     let mut look = first_look(case.ground);
-    let branches = branches(f, case)?;
+    let branches = branches(f, case, "")?;
     let mut seen = false;
     for round in 0_u32.. {
         seen |= shows_checks(&look, case.ground.app_id);
@@ -150,15 +150,15 @@ fn vanished(look: &mut Recheck, seen: bool, own_app: u64) {
     }
 }
 
-/// The answers on this look, for somebody who only asks.
-pub(super) fn once(f: &mut Flow, case: &Case, look: &Recheck) -> Result<Vec<Verdict>, Stop> {
-    let branches = branches(f, case)?;
+/// The answers on this look, for somebody who only asks, or asks again. `prefix` begins the names of the steps.
+pub(super) fn once(f: &mut Flow, case: &Case, look: &Recheck, prefix: &str) -> Result<Vec<Verdict>, Stop> {
+    let branches = branches(f, case, prefix)?;
     let found = case.range.map(|range| range.within(look));
     let unclassified = found.as_ref().map(Found::nameless);
-    let place = case.place(f, "place")?;
+    let place = case.place(f, &format!("{prefix}place"))?;
     let now = f.now();
     let view = case.view(look, found.as_ref(), unclassified.as_deref(), branches.as_deref(), place.as_ref());
-    f.record("gates", || gates::judge_all(case.gates, &view, now))
+    f.record(&format!("{prefix}gates"), || gates::judge_all(case.gates, &view, now))
 }
 
 fn refused(verdicts: Vec<Verdict>, look: &Recheck) -> Gated {
@@ -168,13 +168,13 @@ fn refused(verdicts: Vec<Verdict>, look: &Recheck) -> Gated {
 }
 
 /// The branches that may be released from, when the settings name some. One read: a branch does not lose a commit.
-fn branches(f: &mut Flow, case: &Case) -> Result<Option<Vec<BranchStanding>>, Stop> {
+fn branches(f: &mut Flow, case: &Case, prefix: &str) -> Result<Option<Vec<BranchStanding>>, Stop> {
     let globs = &case.config.release.branches;
     if globs.is_empty() || !case.gates.contains(&GatePolicy::Tag) {
         return Ok(None);
     }
     let call = Call::ReadBranches { repo: case.repo.clone(), sha: case.pinned.clone(), globs: globs.clone() };
-    f.step("branches", &call).map(Some)
+    f.step(&format!("{prefix}branches"), &call).map(Some)
 }
 
 /// The first read, in the shape of a later one.

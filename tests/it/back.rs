@@ -229,3 +229,22 @@ async fn production_waits_until_staging_has_it() {
     assert!(check.summary.is_some_and(|text| text.contains("has run in staging")));
     world.finish().await;
 }
+
+/// What was true when the gates passed may not be true any more when it is a deployment's turn.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn gates_are_asked_again_of_whoever_had_to_wait() {
+    let world = World::with(&config("")).await;
+    let (first, deployment) = pushed(&world, "fix: one").await;
+    let second = world.commit("fix: two");
+    let queued = |sha: &Sha| {
+        let checks = world.our_checks(sha, STAGING);
+        checks.iter().any(|check| check.title.as_deref() == Some("Waits for the deployment before it"))
+    };
+    world.until("the second waits", |_| queued(&second).then_some(())).await;
+    world.shop.check("github-actions", &second, "build", "failure").unwrap();
+    report(&world, &deployment, "success").await;
+    world.check(&first, STAGING, "success").await;
+    world.refused(&second, STAGING, "failure", "check_failed").await;
+    assert_eq!(world.shop.deployments().len(), 1);
+    world.finish().await;
+}

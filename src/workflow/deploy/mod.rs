@@ -34,6 +34,7 @@ use crate::config::repo::{Environment, RepoConfig, Strategy, Target};
 use crate::domain::{Actor, EnvName, EnvPlace, Millis, Refusal, RepoRef, RunId, Sha, Tag};
 use crate::flow::{Flow, StepFailure, Stop, Workflow};
 use crate::gates::Verdict;
+use crate::notes::tags::ParsedTag;
 use crate::plan::{Call, Ground, Plan, Task};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -160,24 +161,8 @@ impl Deployment<'_> {
     }
 
     fn pass_gates(&self, f: &mut Flow, shown: &mut Shown) -> Result<Result<Vec<Verdict>, Box<Outcome>>, Stop> {
-        let input = self.input;
-        let scheme = ground::scheme(self.config).map_err(|refusal| refused_step("plan", refusal))?;
-        let tag = if input.rollback { None } else { input.subject.tag.as_ref() };
-        let parsed = tag.and_then(|tag| scheme.parse(tag.as_str()).ok());
-        let case = Case {
-            repo: &input.repo,
-            ground: self.ground,
-            config: self.config,
-            pinned: &input.subject.sha,
-            tag,
-            parsed: parsed.as_ref(),
-            event_sha: None,
-            gates: &self.plan.gates,
-            asked_at: input.asked_at,
-            range: None,
-            releasing: false,
-            going: Some(self.going()),
-        };
+        let (input, parsed) = (self.input, self.parsed()?);
+        let case = self.case(parsed.as_ref());
         let gated = gating::pass(f, &case, |f, verdicts| self.show_waiting(f, shown, verdicts))?;
         let ending = match gated {
             Gated::Passed { verdicts, .. } => return Ok(Ok(verdicts)),
@@ -194,6 +179,33 @@ impl Deployment<'_> {
             Gated::Cancelled(reason) => Ending::new(State::Cancelled, cancelled(&reason)),
         };
         Ok(Err(Box::new(ending.report(f, input, shown)?)))
+    }
+
+    /// A rollback goes back to a commit, wherever its tag stands now.
+    fn tag(&self) -> Option<&Tag> {
+        if self.input.rollback { None } else { self.input.subject.tag.as_ref() }
+    }
+
+    fn parsed(&self) -> Result<Option<ParsedTag>, Stop> {
+        let scheme = ground::scheme(self.config).map_err(|refusal| refused_step("plan", refusal))?;
+        Ok(self.tag().and_then(|tag| scheme.parse(tag.as_str()).ok()))
+    }
+
+    fn case<'c>(&'c self, parsed: Option<&'c ParsedTag>) -> Case<'c> {
+        Case {
+            repo: &self.input.repo,
+            ground: self.ground,
+            config: self.config,
+            pinned: &self.input.subject.sha,
+            tag: self.tag(),
+            parsed,
+            event_sha: None,
+            gates: &self.plan.gates,
+            asked_at: self.input.asked_at,
+            range: None,
+            releasing: false,
+            going: Some(self.going()),
+        }
     }
 
     fn going(&self) -> Going<'_> {
