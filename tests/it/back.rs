@@ -1,8 +1,11 @@
 //! What happens when a deployment goes wrong or comes out of turn: order, holds, locks, and the way back.
 
-use crate::world::World;
+use crate::world::{Setup, World};
+use axum::{Router, http::StatusCode, routing::get};
 use lockkeeper::domain::Sha;
 use lockkeeper::sandbox::{CommitSeed, Deployment, DeploymentReport};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 const STAGING: &str = "lockkeeper/staging";
 
@@ -206,6 +209,44 @@ async fn locks_and_rollbacks_by_hand() {
     assert_eq!(done.0, 0, "{done:?}");
     let (code, _, problem) = ask(&["deploy"], &["--ref", one.as_str()]).await;
     assert!(code == 1 && problem.contains("older_than_live") && problem.contains("rollback"), "{code} {problem}");
+    world.finish().await;
+}
+
+/// A person who stops the way back does not leave it half gone, and not for ever on its way either.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_way_back_is_gone_to_its_end() {
+    let (well, asked) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicUsize::new(0)));
+    let answer = {
+        let (well, asked) = (well.clone(), asked.clone());
+        move || async move {
+            asked.fetch_add(1, Ordering::Relaxed);
+            if well.load(Ordering::Relaxed) { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+        }
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move { axum::serve(listener, Router::new().route("/", get(answer))).await });
+    let health = format!(
+        "rollback = \"automatic\"\n\n[[environments.staging.health]]\nkind = \"http\"\nurl = \"http://127.0.0.1:{port}/\"\n\
+         within = \"1h\"\ninterval = \"1s\"\n"
+    );
+    let world = Setup::new().config(&config(&health)).allow("127.0.0.1").start().await;
+    let good = live(&world, "fix: one").await;
+    let (bad, deployment) = pushed(&world, "feat: two").await;
+    report(&world, &deployment, "failure").await;
+    let back = world.until("the way back", |shop| {
+        shop.deployments().into_iter().find(|d| d.sha == good && d.task == "rollback" && d.state() == "in_progress")
+    });
+    well.store(false, Ordering::Relaxed);
+    let before = asked.load(Ordering::Relaxed);
+    report(&world, &back.await, "success").await;
+    world.until("it is asked for its health", |_| (asked.load(Ordering::Relaxed) > before).then_some(())).await;
+    let run = world.runs("deploy").await.into_iter().find(|run| run.outcome.is_none()).unwrap().id.to_string();
+    let (code, said, problem) = world.command_told(&["abort", &run, "--reason", "stop"]).await;
+    assert_eq!(code, 0, "{said} {problem}");
+    well.store(true, Ordering::Relaxed);
+    let check = world.check(&bad, STAGING, "failure").await;
+    assert!(check.title.is_some_and(|title| title.contains("is live again in staging")));
     world.finish().await;
 }
 

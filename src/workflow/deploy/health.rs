@@ -62,7 +62,11 @@ fn until_healthy(
         if report.hopeless || next > deadline {
             return Ok(Err(unhealthy(&check, &report)));
         }
-        f.sleep_until(&leg.step(&format!("health.{index}.wait.{round}")), next)?;
+        match f.sleep_until(&leg.step(&format!("health.{index}.wait.{round}")), next) {
+            // The way back is gone to its end.
+            Err(Stop::Failed(failure)) if failure.refusal.code == "cancelled" && !leg.prefix.is_empty() => {}
+            other => other?,
+        }
     }
     Err(Stop::Suspended)
 }
