@@ -250,6 +250,36 @@ async fn the_way_back_is_gone_to_its_end() {
     world.finish().await;
 }
 
+/// In production GitHub retires nothing by itself: the version that was replaced becomes inactive, once, and what failed
+/// stays a failure.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn production_shows_one_live_version() {
+    let world = World::with(&config("production = true\nrollback = \"automatic\"")).await;
+    let good = live(&world, "fix: one").await;
+    let (bad, deployment) = pushed(&world, "feat: two").await;
+    report(&world, &deployment, "failure").await;
+    let back = world.until("the way back", |shop| {
+        shop.deployments().into_iter().find(|d| d.sha == good && d.task == "rollback" && d.state() == "in_progress")
+    });
+    report(&world, &back.await, "success").await;
+    world.check(&bad, STAGING, "failure").await;
+    let all = world.shop.deployments();
+    assert_eq!(told(of(&all, &good)[0]), ["in_progress", "success", "inactive"], "another deployment of it is live now");
+    assert_eq!(told(of(&all, &good)[1]), ["in_progress", "success"]);
+    world.finish().await;
+
+    let world = World::with(&config("production = true")).await;
+    let one = live(&world, "fix: one").await;
+    let (bad, deployment) = pushed(&world, "feat: two").await;
+    report(&world, &deployment, "failure").await;
+    world.check(&bad, STAGING, "failure").await;
+    live(&world, "fix: three").await;
+    let all = world.shop.deployments();
+    assert_eq!(told(of(&all, &bad)[0]), ["in_progress", "failure"], "one end, not two");
+    assert_eq!(told(of(&all, &one)[0]), ["in_progress", "success", "inactive"]);
+    world.finish().await;
+}
+
 /// Production takes what has run in staging; it is woken when it is there.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn production_waits_until_staging_has_it() {

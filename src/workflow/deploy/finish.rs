@@ -4,7 +4,7 @@
 
 use super::drive::{Drive, So};
 use super::end::Ending;
-use super::leg::{status_of, what};
+use super::leg::{Leg, status_of, what};
 use super::page::{Shown, check_run, sheet};
 use crate::actions::rollback;
 use crate::config::repo::Rollback;
@@ -77,7 +77,7 @@ impl Drive<'_> {
         let (this, input) = (self.this, self.this.input);
         let text = format!("{} is live", what(&self.leg.subject));
         self.leg.status(f, input, "status.success", "success", &text, so.url.clone())?;
-        self.retire_previous(f)?;
+        self.retire_previous(f, &self.leg)?;
         let mut page = sheet(input, None, self.verdicts, &shown.progress);
         page.done = true;
         page.url = so.url.as_deref();
@@ -91,13 +91,14 @@ impl Drive<'_> {
         Ok(outcome)
     }
 
-    /// GitHub marks the deployment before this one inactive by itself, except in production.
-    fn retire_previous(&self, f: &mut Flow) -> Result<(), Stop> {
-        let before = self.record.live().and_then(|live| live.deployment);
-        match before.filter(|id| self.this.environment.is_production() && Some(*id) != self.leg.deployment) {
+    /// GitHub marks the deployment before this one inactive by itself, except in production. One that failed has said so
+    /// already, and nothing else.
+    pub(super) fn retire_previous(&self, f: &mut Flow, leg: &Leg) -> Result<(), Stop> {
+        let before = self.record.history.iter().find(|entry| entry.good).and_then(|entry| entry.deployment);
+        match before.filter(|id| self.this.environment.is_production() && Some(*id) != leg.deployment) {
             Some(id) => {
-                let text = format!("{} took its place", what(&self.leg.subject));
-                status_of(f, "status.previous", self.this.input, id, "inactive", &text, None)
+                let text = format!("{} took its place", what(&leg.subject));
+                status_of(f, &leg.step("status.previous"), self.this.input, id, "inactive", &text, None)
             }
             None => Ok(()),
         }

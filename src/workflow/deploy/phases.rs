@@ -149,6 +149,7 @@ impl Drive<'_> {
         }
         self.land(f, &leg, "back.land", url.clone(), true)?;
         leg.status(f, input, "status.success", "success", &format!("{} is live again", what(&leg.subject)), url)?;
+        self.retire_previous(f, &leg)?;
         so.back = Some(entry.clone());
         Ok(Event::Done)
     }
