@@ -235,6 +235,7 @@ impl Look<'_> {
             range: None,
             releasing: false,
             going: None,
+            prefix: "",
         }
     }
 

@@ -138,6 +138,27 @@ async fn newer_merges_take_the_place_of_those_that_wait() {
     world.finish().await;
 }
 
+/// Who waits for a turn is judged again when it comes: a check that failed meanwhile counts, and others go ahead.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn gates_count_when_the_turn_comes() {
+    let world = World::with(&config("")).await;
+    let (first, deployment) = pushed(&world, "fix: one").await;
+    let second = world.commit("fix: two");
+    let queued = |_: &_| {
+        let checks = world.our_checks(&second, STAGING);
+        checks.iter().any(|check| check.title.as_deref() == Some("Waits for the deployment before it")).then_some(())
+    };
+    world.until("the second waits", queued).await;
+    let late = world.shop.start_check("github-actions", &second, "late").unwrap();
+    world.shop.complete_check(late, "failure").unwrap();
+    report(&world, &deployment, "success").await;
+    world.check(&first, STAGING, "success").await;
+    world.refused(&second, STAGING, "failure", "check_failed").await;
+    assert_eq!(world.shop.deployments().len(), 1);
+    live(&world, "fix: three").await;
+    world.finish().await;
+}
+
 /// The older merge's checks take longer: by the time that they have passed, a newer one is live.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_older_merge_never_lands_over_a_newer_one() {

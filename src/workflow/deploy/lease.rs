@@ -6,23 +6,50 @@
 
 use super::end::Ending;
 use super::page::Shown;
-use super::{Deployment, drive, lock_key, what};
-use crate::domain::{EnvironmentRecord, Hold, HoldKind, InQueue, Lease, LedgerEntry, Recheck, Refusal, Sha, Standing};
+use super::{Deployment, drive, lock_key, named, what};
+use crate::domain::{EnvironmentRecord, Hold, HoldKind, InQueue, Lease, LedgerEntry, Millis, Recheck, Refusal, Sha, Standing};
 use crate::flow::{Flow, Stop};
 use crate::gates::Verdict;
 use crate::plan::{Call, Task};
+use crate::workflow::gating;
 use crate::workflow::place;
 use crate::workflow::report::{Outcome, State};
+use std::time::Duration;
+
+/// Who gets the lock within this time has not waited for it.
+const AT_ONCE: Duration = Duration::from_secs(5);
 
 impl Deployment<'_> {
-    pub(super) fn with_lease(&self, f: &mut Flow, shown: &mut Shown, verdicts: &[Verdict]) -> Result<Outcome, Stop> {
+    /// Nothing when a gate does not pass any more after the wait for this turn: others go ahead meanwhile.
+    pub(super) fn with_lease(
+        &self,
+        f: &mut Flow,
+        shown: &mut Shown,
+        verdicts: &[Verdict],
+        turn: u32,
+    ) -> Result<Option<Outcome>, Stop> {
         let input = self.input;
         let key = lock_key(&input.place());
-        if f.step("lease.busy", &Call::IsLocked { key: key.clone() })? {
-            self.show_queued(f, shown, verdicts)?;
+        let busy = f.step(&named("lease.busy", turn), &Call::IsLocked { key: key.clone() })?;
+        if busy {
+            self.show_queued(f, shown, verdicts, turn)?;
         }
-        let token = f.lock("lease", &key)?;
-        let lease = Lease { key, token };
+        let now = f.now();
+        let asked: Millis = f.record(&named("lease.asked", turn), || now)?;
+        let token = f.lock(&named("lease", turn), &key)?;
+        let now = f.now();
+        let got: Millis = f.record(&named("lease.got", turn), || now)?;
+        let waited = busy || got > asked.plus(AT_ONCE);
+        // A way back has no gates.
+        if waited && !self.plan.gates.is_empty() && !self.case(&named("lease.", turn), |case| gating::holds(f, case))? {
+            f.unlock(&key);
+            return Ok(None);
+        }
+        self.leased(f, shown, verdicts, Lease { key, token }).map(Some)
+    }
+
+    fn leased(&self, f: &mut Flow, shown: &mut Shown, verdicts: &[Verdict], lease: Lease) -> Result<Outcome, Stop> {
+        let input = self.input;
         let read = Call::ReadEnvironment { place: input.place(), earlier: Vec::new() };
         let record: EnvironmentRecord = f.step("lease.record", &read)?;
         let over = match self.out_of_turn(f, &record)? {

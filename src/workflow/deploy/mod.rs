@@ -142,11 +142,17 @@ impl Deployment<'_> {
         if !self.starts_when_made() {
             self.deployment(f, shown, &self.leg(shown), Task::Deploy)?;
         }
-        let verdicts = match self.pass_gates(f, shown)? {
-            Ok(verdicts) => verdicts,
-            Err(outcome) => return Ok(*outcome),
-        };
-        self.with_lease(f, shown, &verdicts)
+        // Whoever had to wait for a turn may find that a gate does not pass any more.
+        for turn in 0_u32.. {
+            let verdicts = match self.pass_gates(f, shown, turn)? {
+                Ok(verdicts) => verdicts,
+                Err(outcome) => return Ok(*outcome),
+            };
+            if let Some(outcome) = self.with_lease(f, shown, &verdicts, turn)? {
+                return Ok(outcome);
+            }
+        }
+        Err(Stop::Suspended)
     }
 
     fn starts_when_made(&self) -> bool {
@@ -158,26 +164,10 @@ impl Deployment<'_> {
         Leg { prefix: "", subject: self.input.subject.clone(), deployment: shown.deployment, slot: None }
     }
 
-    fn pass_gates(&self, f: &mut Flow, shown: &mut Shown) -> Result<Result<Vec<Verdict>, Box<Outcome>>, Stop> {
+    fn pass_gates(&self, f: &mut Flow, shown: &mut Shown, turn: u32) -> Result<Result<Vec<Verdict>, Box<Outcome>>, Stop> {
         let input = self.input;
-        let scheme = ground::scheme(self.config).map_err(|refusal| refused_step("plan", refusal))?;
-        let tag = if input.rollback { None } else { input.subject.tag.as_ref() };
-        let parsed = tag.and_then(|tag| scheme.parse(tag.as_str()).ok());
-        let case = Case {
-            repo: &input.repo,
-            ground: self.ground,
-            config: self.config,
-            pinned: &input.subject.sha,
-            tag,
-            parsed: parsed.as_ref(),
-            event_sha: None,
-            gates: &self.plan.gates,
-            asked_at: input.asked_at,
-            range: None,
-            releasing: false,
-            going: Some(self.going()),
-        };
-        let gated = gating::pass(f, &case, |f, verdicts| self.show_waiting(f, shown, verdicts))?;
+        let prefix = named("", turn);
+        let gated = self.case(&prefix, |case| gating::pass(f, case, |f, verdicts| self.show_waiting(f, shown, verdicts)))?;
         let ending = match gated {
             Gated::Passed { verdicts, .. } => return Ok(Ok(verdicts)),
             Gated::Refused { verdicts, refusal, failed, expired } => {
@@ -193,6 +183,29 @@ impl Deployment<'_> {
             Gated::Cancelled(reason) => Ending::new(State::Cancelled, cancelled(&reason)),
         };
         Ok(Err(Box::new(ending.report(f, input, shown)?)))
+    }
+
+    /// What the gates look at.
+    fn case<T>(&self, prefix: &str, work: impl FnOnce(&Case) -> Result<T, Stop>) -> Result<T, Stop> {
+        let input = self.input;
+        let scheme = ground::scheme(self.config).map_err(|refusal| refused_step("plan", refusal))?;
+        let tag = if input.rollback { None } else { input.subject.tag.as_ref() };
+        let parsed = tag.and_then(|tag| scheme.parse(tag.as_str()).ok());
+        work(&Case {
+            repo: &input.repo,
+            ground: self.ground,
+            config: self.config,
+            pinned: &input.subject.sha,
+            tag,
+            parsed: parsed.as_ref(),
+            event_sha: None,
+            gates: &self.plan.gates,
+            asked_at: input.asked_at,
+            range: None,
+            releasing: false,
+            going: Some(self.going()),
+            prefix,
+        })
     }
 
     fn going(&self) -> Going<'_> {
@@ -211,6 +224,11 @@ impl Deployment<'_> {
     fn run_id(&self) -> &RunId {
         &self.ground.run
     }
+}
+
+/// The name of something that a run does once in each of its turns.
+fn named(name: &str, turn: u32) -> String {
+    if turn == 0 { name.to_owned() } else { format!("turn.{turn}.{name}") }
 }
 
 pub(super) fn cancelled(reason: &str) -> Refusal {
