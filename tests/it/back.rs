@@ -216,6 +216,14 @@ async fn locks_and_rollbacks_by_hand() {
     assert!(code == 1 && problem.contains("not_a_good_version"), "{code} {problem}");
     let (code, _, problem) = ask(&["deploy"], &["--ref", one.as_str(), "--strategy", "gradual"]).await;
     assert!(code == 1 && problem.contains("strategy_not_possible"), "{code} {problem}");
+    // What was left stays away: from merges that contain it, from the next rollback, and from people who give no reason.
+    let four = world.commit("docs: four");
+    let check = world.refused(&four, STAGING, "failure", "held_after_rollback").await;
+    assert!(check.summary.is_some_and(|text| text.contains("slow") && text.contains(two.short())));
+    let (code, _, problem) = ask(&["rollback"], &["--reason", "still slow"]).await;
+    assert!(code == 1 && problem.contains("nothing_to_roll_back_to"), "{code} {problem}");
+    let (code, _, problem) = ask(&["deploy"], &["--ref", two.as_str()]).await;
+    assert!(code == 1 && problem.contains("held_after_rollback"), "{code} {problem}");
     // An older commit is not deployed over a newer one, not even by hand.
     let (reporter, sha) = (
         async {
@@ -226,7 +234,7 @@ async fn locks_and_rollbacks_by_hand() {
         },
         two.clone(),
     );
-    let (done, ()) = tokio::join!(ask(&["deploy"], &["--ref", sha.as_str()]), reporter);
+    let (done, ()) = tokio::join!(ask(&["deploy"], &["--ref", sha.as_str(), "--reason", "it was the disk"]), reporter);
     assert_eq!(done.0, 0, "{done:?}");
     let (code, _, problem) = ask(&["deploy"], &["--ref", one.as_str()]).await;
     assert!(code == 1 && problem.contains("older_than_live") && problem.contains("rollback"), "{code} {problem}");
