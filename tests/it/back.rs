@@ -194,6 +194,8 @@ async fn locks_and_rollbacks_by_hand() {
     let three = world.commit("fix: three");
     let check = world.refused(&three, STAGING, "failure", "environment_locked").await;
     assert!(check.summary.is_some_and(|text| text.contains("operator") && text.contains("unlock")));
+    let (code, _, problem) = ask(&["deploy"], &["--ref", two.as_str()]).await;
+    assert!(code == 1 && problem.contains("environment_locked") && problem.contains("operator"), "{code} {problem}");
     let (code, _, _) = ask(&["unlock"], &["--reason", "moved"]).await;
     assert_eq!(code, 0);
     let (code, _, problem) = ask(&["unlock"], &[]).await;
