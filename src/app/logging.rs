@@ -2,6 +2,7 @@
 
 use crate::config::settings::LogFormat;
 use crate::domain::Refusal;
+use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
@@ -14,7 +15,10 @@ pub fn start(filter: &str, format: LogFormat) -> Result<(), Refusal> {
         let message = format!("LOCKKEEPER_LOG is no filter: {why}.");
         Refusal::operator("log_filter_invalid", message, "Write it like `info` or `lockkeeper=debug,warn`.")
     })?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(BoxMakeWriter::new(std::io::stderr));
+    // Colours are for people at a terminal; in a file or a journal they are noise.
+    let colours = std::io::stderr().is_terminal();
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(BoxMakeWriter::new(std::io::stderr));
     // Tests and the demo may have started it already.
     let _ = match format {
         LogFormat::Text => builder.try_init(),

@@ -68,7 +68,7 @@ impl Narrator {
             ("check", "done") => "check run put up on the commit",
             ("deployment", "done") => "GitHub deployment created for exactly this commit",
             ("lease", "held") => "lock of the environment taken",
-            ("lease.look", "done") => "pin verified again: the tag has not moved",
+            ("lease.pin", "done") => "pin verified again: the tag has not moved",
             ("status.in_progress", "done") => "in_progress; waits for its reporter",
             ("dispatch", "done") => "workflow started",
             ("status.success", "done") => "success",

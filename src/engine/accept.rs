@@ -180,9 +180,23 @@ impl Accept<'_> {
     fn all_rerequested(&self, repo: &RepoRef, sha: &Sha) -> Runs {
         let mut touched = Vec::new();
         for run in self.of_commit(repo, sha)? {
-            touched.extend(if self.wake(&run)? { vec![run.id] } else { self.again(&run)? });
+            if self.wake(&run)? {
+                touched.push(run.id);
+            } else if self.by_itself(&run)? {
+                touched.extend(self.again(&run)?);
+            }
         }
         Ok(touched)
+    }
+
+    /// Whether an event asked for it. What a person asked for once, a rollback above all, nobody asks for again by having all
+    /// checks of a commit run again.
+    fn by_itself(&self, run: &Run) -> Result<bool, StoreError> {
+        if run.workflow != deploy::WORKFLOW.name {
+            return Ok(true);
+        }
+        let input = runs::input(self.tx, &run.id)?.and_then(|value| serde_json::from_value::<deploy::Input>(value).ok());
+        Ok(input.is_some_and(|input| input.automatic && !input.rollback))
     }
 
     /// Starts the same thing once more, unless it was done or a newer run of it exists.

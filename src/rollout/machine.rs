@@ -132,11 +132,12 @@ fn onward(rules: &Rules, phase: Phase, event: Event) -> Phase {
         (Phase::Analyzing(_) | Phase::Paused(_), Event::Promote) => Phase::Promoting,
         (Phase::Analyzing(at), Event::Inconclusive | Event::Pause) => Phase::Paused(at),
         (Phase::Promoting, Event::Done) if rules.bake => Phase::Baking,
-        (Phase::Promoting, Event::Done) | (Phase::Baking, Event::Done) => Phase::Finalizing,
+        // Whoever promotes while everybody is moved already has seen enough.
+        (Phase::Promoting, Event::Done) | (Phase::Baking, Event::Done | Event::Promote) => Phase::Finalizing,
         // Nobody can be asked any more whether to wait: what could not be shown to be good goes back.
         (Phase::PreVerifying | Phase::Baking | Phase::Preparing | Phase::Promoting, Event::Inconclusive)
         | (Phase::Shifting(_), Event::Inconclusive)
-        | (Phase::Paused(_), Event::Expired) => undo(rules, phase, false),
+        | (Phase::Paused(_) | Phase::Baking, Event::Expired) => undo(rules, phase, false),
         _ => phase,
     }
 }

@@ -40,6 +40,8 @@ pub struct Case<'a> {
     pub releasing: bool,
     /// For a deployment: where to.
     pub going: Option<Going<'a>>,
+    /// Begins the names of the steps; empty, but for gates that are passed anew in the same run.
+    pub prefix: &'a str,
 }
 
 /// How the gates came out.
@@ -58,7 +60,7 @@ struct Judged {
 /// Runs the loop. `show` is called whenever the run has to wait.
 pub fn pass(f: &mut Flow, case: &Case, mut show: impl FnMut(&mut Flow, &[Verdict]) -> Result<(), Stop>) -> Result<Gated, Stop> {
     let mut look = first_look(case.ground);
-    let branches = branches(f, case, "")?;
+    let branches = branches(f, case)?;
     let mut seen = false;
     for round in 0_u32.. {
         seen |= shows_checks(&look, case.ground.app_id);
@@ -69,11 +71,13 @@ pub fn pass(f: &mut Flow, case: &Case, mut show: impl FnMut(&mut Flow, &[Verdict
             Some(_) if round == 0 => Vec::new(),
             _ => found.nameless(),
         });
-        let place = case.place(f, &format!("place.{round}"))?;
+        let place = case.place(f, &case.step(&format!("place.{round}")))?;
         let now = f.now();
         let view = case.view(&look, found.as_ref(), unclassified.as_deref(), branches.as_deref(), place.as_ref());
-        let judged =
-            f.record(&format!("gates.{round}"), || Judged { at: now, verdicts: gates::judge_all(case.gates, &view, now) })?;
+        let judged = f.record(&case.step(&format!("gates.{round}")), || Judged {
+            at: now,
+            verdicts: gates::judge_all(case.gates, &view, now),
+        })?;
         let overall = gates::overall(&judged.verdicts);
         match (overall.status, overall.ask_again) {
             (Status::Pass, _) if round > 0 => return Ok(Gated::Passed { verdicts: judged.verdicts, look }),
@@ -82,12 +86,12 @@ pub fn pass(f: &mut Flow, case: &Case, mut show: impl FnMut(&mut Flow, &[Verdict
             (_, Some(ask_again)) => {
                 show(f, &judged.verdicts)?;
                 let until = ask_again.min(judged.at.plus(between_looks(round)));
-                if let Some(reason) = wait(f, round, awaited(&judged.verdicts), until)? {
+                if let Some(reason) = wait(f, &case.step(&format!("wake.{round}")), awaited(&judged.verdicts), until)? {
                     return Ok(Gated::Cancelled(reason));
                 }
             }
         }
-        let again: Recheck = f.step(&format!("look.{}", round + 1), &case.recheck(look.touched.is_none()))?;
+        let again: Recheck = f.step(&case.step(&format!("look.{}", round + 1)), &case.recheck(look.touched.is_none()))?;
         // Which commits touch a folder does not change while the run waits.
         look = Recheck { touched: again.touched.or(look.touched), ..again };
     }
@@ -108,9 +112,9 @@ fn awaited(verdicts: &[Verdict]) -> Vec<String> {
 }
 
 /// Waits until a look is worth it; gives the reason when somebody stopped the run.
-fn wait(f: &mut Flow, round: u32, mut awaited: Vec<String>, until: Millis) -> Result<Option<String>, Stop> {
+fn wait(f: &mut Flow, step: &str, mut awaited: Vec<String>, until: Millis) -> Result<Option<String>, Stop> {
     for nth in 0_u32.. {
-        let name = if nth == 0 { format!("wake.{round}") } else { format!("wake.{round}.{nth}") };
+        let name = if nth == 0 { step.to_owned() } else { format!("{step}.{nth}") };
         match f.signal_or_timeout(&name, "wake", Some(until))? {
             Waited::Cancelled(reason) => return Ok(Some(reason)),
             Waited::TimedOut => return Ok(None),
@@ -150,15 +154,21 @@ fn vanished(look: &mut Recheck, seen: bool, own_app: u64) {
     }
 }
 
-/// The answers on this look, for somebody who only asks, or asks again. `prefix` begins the names of the steps.
-pub(super) fn once(f: &mut Flow, case: &Case, look: &Recheck, prefix: &str) -> Result<Vec<Verdict>, Stop> {
-    let branches = branches(f, case, prefix)?;
+/// Whether everything passes at this moment.
+pub(super) fn holds(f: &mut Flow, case: &Case) -> Result<bool, Stop> {
+    let look: Recheck = f.step(&case.step("look"), &case.recheck(false))?;
+    Ok(gates::overall(&once(f, case, &look)?).status == Status::Pass)
+}
+
+/// The answers on this look, for somebody who only asks.
+pub(super) fn once(f: &mut Flow, case: &Case, look: &Recheck) -> Result<Vec<Verdict>, Stop> {
+    let branches = branches(f, case)?;
     let found = case.range.map(|range| range.within(look));
     let unclassified = found.as_ref().map(Found::nameless);
-    let place = case.place(f, &format!("{prefix}place"))?;
+    let place = case.place(f, &case.step("place"))?;
     let now = f.now();
     let view = case.view(look, found.as_ref(), unclassified.as_deref(), branches.as_deref(), place.as_ref());
-    f.record(&format!("{prefix}gates"), || gates::judge_all(case.gates, &view, now))
+    f.record(&case.step("gates"), || gates::judge_all(case.gates, &view, now))
 }
 
 fn refused(verdicts: Vec<Verdict>, look: &Recheck) -> Gated {
@@ -168,13 +178,13 @@ fn refused(verdicts: Vec<Verdict>, look: &Recheck) -> Gated {
 }
 
 /// The branches that may be released from, when the settings name some. One read: a branch does not lose a commit.
-fn branches(f: &mut Flow, case: &Case, prefix: &str) -> Result<Option<Vec<BranchStanding>>, Stop> {
+fn branches(f: &mut Flow, case: &Case) -> Result<Option<Vec<BranchStanding>>, Stop> {
     let globs = &case.config.release.branches;
     if globs.is_empty() || !case.gates.contains(&GatePolicy::Tag) {
         return Ok(None);
     }
     let call = Call::ReadBranches { repo: case.repo.clone(), sha: case.pinned.clone(), globs: globs.clone() };
-    f.step(&format!("{prefix}branches"), &call).map(Some)
+    f.step(&case.step("branches"), &call).map(Some)
 }
 
 /// The first read, in the shape of a later one.
@@ -193,6 +203,10 @@ pub(super) fn first_look(ground: &Ground) -> Recheck {
 }
 
 impl Case<'_> {
+    fn step(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
     fn place(&self, f: &mut Flow, step: &str) -> Result<Option<Place>, Stop> {
         self.going.as_ref().map(|going| going.read(f, step, self.gates)).transpose()
     }

@@ -96,7 +96,7 @@ impl Look<'_> {
             ..self.case(&plan.pin.sha, Some(tag), &plan.gates)
         };
         let look: Recheck = f.step("look", &case.recheck(true))?;
-        let gates = Gates::of(gating::once(f, &case, &look, "")?);
+        let gates = Gates::of(gating::once(f, &case, &look)?);
         let notes = Some(self.write(f, found, &parsed, &look)?);
         Ok(Outcome::Planned(Box::new(Planned { run: self.ground.run.clone(), plan, gates, notes })))
     }
@@ -208,7 +208,7 @@ impl Look<'_> {
     fn judge(&self, f: &mut Flow, subject: &Subject, gates: &[GatePolicy], going: Going) -> Result<Gates, Stop> {
         let parsed = self.parsed(subject.tag.as_ref())?;
         let case = Case { parsed: parsed.as_ref(), going: Some(going), ..self.case(&subject.sha, subject.tag.as_ref(), gates) };
-        Ok(Gates::of(gating::once(f, &case, &gating::first_look(self.ground), "")?))
+        Ok(Gates::of(gating::once(f, &case, &gating::first_look(self.ground))?))
     }
 
     fn going(&self, environment: &EnvName) -> Result<Going<'_>, Stop> {
@@ -235,6 +235,7 @@ impl Look<'_> {
             range: None,
             releasing: false,
             going: None,
+            prefix: "",
         }
     }
 

@@ -149,6 +149,7 @@ impl Tagged<'_> {
             range: Some(&found),
             releasing: true,
             going: None,
+            prefix: "",
         };
         let gated = gating::pass(f, &case, |f, verdicts| self.show_waiting(f, verdicts, shown))?;
         match gated {

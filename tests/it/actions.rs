@@ -171,6 +171,8 @@ async fn a_deployment_by_hand_waits_is_seen_and_is_live() {
     let deployment = shop.deployments()[0].id;
     shop.report_deployment(deployment, DeploymentReport::new("shipper[bot]", "success")).unwrap();
     until("live", async || house.json(&["status"]).await.1["repositories"][0]["live"][0]["environment"] == "production").await;
+    // It is live before its run has told everybody.
+    until("over", async || house.json(&["status"]).await.1["repositories"][0]["active"] == Value::Array(vec![])).await;
     let (_, text, _) = house.cli(&["status"]).await;
     assert!(["acme/shop", "production", "Nothing runs.", "inbox"].iter().all(|part| text.contains(part)), "{text}");
     let (_, another) = house.json(&[&["deploy", "--detach"], &there[..]].concat()).await;

@@ -1,8 +1,11 @@
 //! What happens when a deployment goes wrong or comes out of turn: order, holds, locks, and the way back.
 
-use crate::world::World;
+use crate::world::{Setup, World};
+use axum::{Router, http::StatusCode, routing::get};
 use lockkeeper::domain::Sha;
 use lockkeeper::sandbox::{CommitSeed, Deployment, DeploymentReport};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 const STAGING: &str = "lockkeeper/staging";
 
@@ -135,6 +138,27 @@ async fn newer_merges_take_the_place_of_those_that_wait() {
     world.finish().await;
 }
 
+/// Who waits for a turn is judged again when it comes: a check that failed meanwhile counts, and others go ahead.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn gates_count_when_the_turn_comes() {
+    let world = World::with(&config("")).await;
+    let (first, deployment) = pushed(&world, "fix: one").await;
+    let second = world.commit("fix: two");
+    let queued = |_: &_| {
+        let checks = world.our_checks(&second, STAGING);
+        checks.iter().any(|check| check.title.as_deref() == Some("Waits for the deployment before it")).then_some(())
+    };
+    world.until("the second waits", queued).await;
+    let late = world.shop.start_check("github-actions", &second, "late").unwrap();
+    world.shop.complete_check(late, "failure").unwrap();
+    report(&world, &deployment, "success").await;
+    world.check(&first, STAGING, "success").await;
+    world.refused(&second, STAGING, "failure", "check_failed").await;
+    assert_eq!(world.shop.deployments().len(), 1);
+    live(&world, "fix: three").await;
+    world.finish().await;
+}
+
 /// The older merge's checks take longer: by the time that they have passed, a newer one is live.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_older_merge_never_lands_over_a_newer_one() {
@@ -170,6 +194,8 @@ async fn locks_and_rollbacks_by_hand() {
     let three = world.commit("fix: three");
     let check = world.refused(&three, STAGING, "failure", "environment_locked").await;
     assert!(check.summary.is_some_and(|text| text.contains("operator") && text.contains("unlock")));
+    let (code, _, problem) = ask(&["deploy"], &["--ref", two.as_str()]).await;
+    assert!(code == 1 && problem.contains("environment_locked") && problem.contains("operator"), "{code} {problem}");
     let (code, _, _) = ask(&["unlock"], &["--reason", "moved"]).await;
     assert_eq!(code, 0);
     let (code, _, problem) = ask(&["unlock"], &[]).await;
@@ -192,6 +218,14 @@ async fn locks_and_rollbacks_by_hand() {
     assert!(code == 1 && problem.contains("not_a_good_version"), "{code} {problem}");
     let (code, _, problem) = ask(&["deploy"], &["--ref", one.as_str(), "--strategy", "gradual"]).await;
     assert!(code == 1 && problem.contains("strategy_not_possible"), "{code} {problem}");
+    // What was left stays away: from merges that contain it, from the next rollback, and from people who give no reason.
+    let four = world.commit("docs: four");
+    let check = world.refused(&four, STAGING, "failure", "held_after_rollback").await;
+    assert!(check.summary.is_some_and(|text| text.contains("slow") && text.contains(two.short())));
+    let (code, _, problem) = ask(&["rollback"], &["--reason", "still slow"]).await;
+    assert!(code == 1 && problem.contains("nothing_to_roll_back_to"), "{code} {problem}");
+    let (code, _, problem) = ask(&["deploy"], &["--ref", two.as_str()]).await;
+    assert!(code == 1 && problem.contains("held_after_rollback"), "{code} {problem}");
     // An older commit is not deployed over a newer one, not even by hand.
     let (reporter, sha) = (
         async {
@@ -202,10 +236,78 @@ async fn locks_and_rollbacks_by_hand() {
         },
         two.clone(),
     );
-    let (done, ()) = tokio::join!(ask(&["deploy"], &["--ref", sha.as_str()]), reporter);
+    let (done, ()) = tokio::join!(ask(&["deploy"], &["--ref", sha.as_str(), "--reason", "it was the disk"]), reporter);
     assert_eq!(done.0, 0, "{done:?}");
     let (code, _, problem) = ask(&["deploy"], &["--ref", one.as_str()]).await;
     assert!(code == 1 && problem.contains("older_than_live") && problem.contains("rollback"), "{code} {problem}");
+    world.finish().await;
+}
+
+/// A person who stops the way back does not leave it half gone, and not for ever on its way either.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_way_back_is_gone_to_its_end() {
+    let (well, asked) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicUsize::new(0)));
+    let answer = {
+        let (well, asked) = (well.clone(), asked.clone());
+        move || async move {
+            asked.fetch_add(1, Ordering::Relaxed);
+            if well.load(Ordering::Relaxed) { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+        }
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move { axum::serve(listener, Router::new().route("/", get(answer))).await });
+    let health = format!(
+        "rollback = \"automatic\"\n\n[[environments.staging.health]]\nkind = \"http\"\nurl = \"http://127.0.0.1:{port}/\"\n\
+         within = \"1h\"\ninterval = \"1s\"\n"
+    );
+    let world = Setup::new().config(&config(&health)).allow("127.0.0.1").start().await;
+    let good = live(&world, "fix: one").await;
+    let (bad, deployment) = pushed(&world, "feat: two").await;
+    report(&world, &deployment, "failure").await;
+    let back = world.until("the way back", |shop| {
+        shop.deployments().into_iter().find(|d| d.sha == good && d.task == "rollback" && d.state() == "in_progress")
+    });
+    well.store(false, Ordering::Relaxed);
+    let before = asked.load(Ordering::Relaxed);
+    report(&world, &back.await, "success").await;
+    world.until("it is asked for its health", |_| (asked.load(Ordering::Relaxed) > before).then_some(())).await;
+    let run = world.runs("deploy").await.into_iter().find(|run| run.outcome.is_none()).unwrap().id.to_string();
+    let (code, said, problem) = world.command_told(&["abort", &run, "--reason", "stop"]).await;
+    assert_eq!(code, 0, "{said} {problem}");
+    well.store(true, Ordering::Relaxed);
+    let check = world.check(&bad, STAGING, "failure").await;
+    assert!(check.title.is_some_and(|title| title.contains("is live again in staging")));
+    world.finish().await;
+}
+
+/// In production GitHub retires nothing by itself: the version that was replaced becomes inactive, once, and what failed
+/// stays a failure.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn production_shows_one_live_version() {
+    let world = World::with(&config("production = true\nrollback = \"automatic\"")).await;
+    let good = live(&world, "fix: one").await;
+    let (bad, deployment) = pushed(&world, "feat: two").await;
+    report(&world, &deployment, "failure").await;
+    let back = world.until("the way back", |shop| {
+        shop.deployments().into_iter().find(|d| d.sha == good && d.task == "rollback" && d.state() == "in_progress")
+    });
+    report(&world, &back.await, "success").await;
+    world.check(&bad, STAGING, "failure").await;
+    let all = world.shop.deployments();
+    assert_eq!(told(of(&all, &good)[0]), ["in_progress", "success", "inactive"], "another deployment of it is live now");
+    assert_eq!(told(of(&all, &good)[1]), ["in_progress", "success"]);
+    world.finish().await;
+
+    let world = World::with(&config("production = true")).await;
+    let one = live(&world, "fix: one").await;
+    let (bad, deployment) = pushed(&world, "feat: two").await;
+    report(&world, &deployment, "failure").await;
+    world.check(&bad, STAGING, "failure").await;
+    live(&world, "fix: three").await;
+    let all = world.shop.deployments();
+    assert_eq!(told(of(&all, &bad)[0]), ["in_progress", "failure"], "one end, not two");
+    assert_eq!(told(of(&all, &one)[0]), ["in_progress", "success", "inactive"]);
     world.finish().await;
 }
 

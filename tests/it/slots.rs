@@ -124,6 +124,29 @@ async fn gradual_gives_each_step_its_share_and_waits_when_it_is_told() {
     place.finish().await;
 }
 
+/// People steer while the old copy is kept: a pause keeps it for longer, and whoever promotes has seen enough.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bake_can_be_paused_and_cut_short() {
+    let place = Place::new("{ kind = \"blue_green\", bake = \"2s\" }", "").await;
+    let (sha, _) = place.brought_up("feat: one").await;
+    place.titled(&sha, "100 % of users are moved").await;
+    let run = place.run().await;
+    assert_eq!(place.world.command(&["pause", &run]).await.0, 0);
+    place.titled(&sha, "Paused at 100 % of users").await;
+    assert_eq!(place.world.command(&["resume", &run]).await.0, 0);
+    place.world.check(&sha, LIVE, "success").await;
+    assert_eq!(place.share(Slot::Green).await, 100.0);
+    place.finish().await;
+
+    let place = Place::new("{ kind = \"blue_green\", bake = \"1h\" }", "").await;
+    let (sha, _) = place.brought_up("feat: one").await;
+    place.titled(&sha, "100 % of users are moved").await;
+    assert_eq!(place.world.command(&["promote", &place.run().await]).await.0, 0);
+    place.world.check(&sha, LIVE, "success").await;
+    assert_eq!(place.share(Slot::Green).await, 100.0);
+    place.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copy_that_the_balancer_does_not_see_gets_nobody() {
     let place = Place::new("{ kind = \"blue_green\" }", "").await;

@@ -167,6 +167,17 @@ fn each_invariant_can_be_broken() {
     }
 }
 
+/// A phase that an event leaves as it is does the same work for ever. People and clocks say these words during a bake.
+#[test]
+fn a_bake_ends_with_every_word() {
+    let rules = Rules { in_place: false, steps: 0, bake: true, rollback: Rollback::Manual, previous: true };
+    let all = [Event::Done, Event::Failed, Event::Inconclusive, Event::Unknown, Event::Abort, Event::Promote, Event::Expired];
+    for event in all {
+        assert_ne!(next(&rules, Phase::Baking, event), Phase::Baking, "{event:?}");
+    }
+    assert_eq!(next(&rules, Phase::Baking, Event::Promote), Phase::Finalizing);
+}
+
 #[test]
 fn the_table_in_words() {
     let show = |rules: &Rules, events: &[Event]| {

@@ -102,12 +102,16 @@ fn say(text: &str) -> ExitCode {
     }
 }
 
-/// One line on standard error: code, sentence, what to do. Control characters of what was read do not reach the terminal.
-fn fail(refusal: &Refusal) -> ExitCode {
-    let line = format!("lockkeeper: {}: {} {}", refusal.code, refusal.message, refusal.fix);
+/// One line on standard error. Control characters of what was read do not reach the terminal.
+fn warn(line: &str) {
     let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     // Standard error may be closed; the exit code still tells.
-    let _ = writeln!(std::io::stderr().lock(), "{line}");
+    let _ = writeln!(std::io::stderr().lock(), "lockkeeper: {line}");
+}
+
+/// One line on standard error: code, sentence, what to do.
+fn fail(refusal: &Refusal) -> ExitCode {
+    warn(&format!("{}: {} {}", refusal.code, refusal.message, refusal.fix));
     ExitCode::from(if is_refused(refusal) { 1 } else { BAD_INPUT })
 }
 

@@ -3,7 +3,7 @@
 mod git;
 mod input;
 
-use super::{fail, read_text, say};
+use super::{fail, read_text, say, warn};
 use crate::domain::{FileAt, Refusal, RepoName, Version};
 use crate::notes::bump::{self, Bump, Next, Policy};
 use crate::notes::render::{BODY_LIMIT, CommitText, RenderRequest, Rendered, Site, Style, TagText};
@@ -74,12 +74,18 @@ struct Source {
 /// 0 with notes, also when there is nothing to release; 2 with one line on standard error for input that cannot be used.
 pub fn run(args: Args) -> ExitCode {
     match answer(&args) {
-        Ok(text) => say(&text),
+        Ok((text, refused)) => {
+            if !refused.is_empty() {
+                warn(&format!("options that Lockkeeper does not follow: {}.", refused.join(", ")));
+            }
+            say(&text)
+        }
         Err(refusal) => fail(&refusal),
     }
 }
 
-fn answer(args: &Args) -> Result<String, Refusal> {
+/// The notes, and the options of the configuration that they were not written by.
+fn answer(args: &Args) -> Result<(String, Vec<String>), Refusal> {
     let config = match &args.config {
         Some(path) => Some(FileAt { path: path.display().to_string(), text: read_text(path)? }),
         None => None,
@@ -102,8 +108,9 @@ fn answer(args: &Args) -> Result<String, Refusal> {
     let rendered = rendered(args, source)?;
     let next = bump::next(current.as_ref(), &all, &policy(args, &rendered))?;
     Ok(match args.format {
-        Format::Markdown => rendered.markdown,
-        Format::Json => json_text(&all, &next, &rendered)?,
+        Format::Markdown => (rendered.markdown, rendered.refused_options),
+        // The JSON names them.
+        Format::Json => (json_text(&all, &next, &rendered)?, Vec::new()),
     })
 }
 

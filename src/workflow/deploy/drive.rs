@@ -58,7 +58,11 @@ impl Drive<'_> {
                 return self.end(f, shown, end, so);
             }
             let event = self.turn(f, shown, turn, phase, &mut so)?;
-            let after = next(&rules, phase, event);
+            let mut after = next(&rules, phase, event);
+            if after == phase {
+                // The same work has the same end again: nobody can say how to go on, and people are told so.
+                after = next(&rules, phase, Event::Unknown);
+            }
             if after == Phase::RollingBack || matches!(after, Phase::End(End::Failed | End::HaltedForward | End::Cancelled)) {
                 self.note_bad(f, &rules, phase, event)?;
             }
@@ -116,7 +120,7 @@ impl Drive<'_> {
             Phase::Analyzing(at) => self.watched(f, &format!("watch.{at}"), self.watch_for(at), so),
             Phase::Paused(at) => self.pause(f, shown, at, so),
             Phase::Promoting => self.move_users(f, shown, "promote", 100, so),
-            Phase::Baking => self.watched(f, "bake", self.bake(), so),
+            Phase::Baking => self.bake(f, shown, so),
             Phase::CleaningUp => self.take_down(f, shown, &self.leg).map(|()| Event::Done),
             Phase::End(_) => Ok(Event::Done),
         };

@@ -4,15 +4,16 @@
 
 use super::drive::{Drive, So};
 use super::end::Ending;
-use super::leg::{status_of, what};
+use super::leg::{Leg, status_of, what};
 use super::page::{Shown, check_run, sheet};
 use crate::actions::rollback;
 use crate::config::repo::Rollback;
-use crate::domain::{Actor, HoldKind, NewHold, Refusal};
+use crate::domain::{Actor, HoldKind, NewHold, Refusal, Sha, Standing};
 use crate::flow::{Flow, StepFailure, Stop};
 use crate::plan::{Call, CheckOutcome, CheckRunMade};
 use crate::rollout::machine::End;
 use crate::workflow::report::{Outcome, State};
+use serde_json::Value;
 
 impl Drive<'_> {
     pub(super) fn end(&self, f: &mut Flow, shown: &mut Shown, end: End, so: So) -> Result<Outcome, Stop> {
@@ -53,7 +54,27 @@ impl Drive<'_> {
         Ending { state, refusal, verdicts: self.verdicts }.report(f, self.this.input, shown)
     }
 
+    /// Who goes back by hand leaves a version that shall not come again by itself: neither with the next merge or tag that
+    /// contains it, nor as what the next rollback goes back to.
+    fn hold_what_was_left(&self, f: &mut Flow) -> Result<(), Stop> {
+        let (input, to) = (self.this.input, &self.leg.subject.sha);
+        let Some(left) = self.record.live().filter(|live| live.sha != *to) else { return Ok(()) };
+        let compare = Call::Compare { repo: input.repo.clone(), base: left.sha.clone(), head: to.clone() };
+        let standing: Result<Standing, StepFailure> = f.try_step("hold.order", &compare)?;
+        // A newer version that was good before: what is left is in it, and was not what was bad.
+        if matches!(standing, Ok(Standing::Ahead)) {
+            return Ok(());
+        }
+        f.step::<Value>("mark_bad", &Call::MarkBad { place: input.place(), sha: left.sha.clone() })?;
+        let why = input.reason.as_deref().unwrap_or("no reason was given");
+        self.place_hold(f, HoldKind::Hold, &format!("{} was rolled back by hand: {why}", rollback::name(left)), &left.sha)
+    }
+
     fn hold(&self, f: &mut Flow, kind: HoldKind, reason: &str) -> Result<(), Stop> {
+        self.place_hold(f, kind, reason, &self.leg.subject.sha)
+    }
+
+    fn place_hold(&self, f: &mut Flow, kind: HoldKind, reason: &str, sha: &Sha) -> Result<(), Stop> {
         let now = f.now();
         let since = f.record("hold.at", || now)?;
         let input = self.this.input;
@@ -65,7 +86,7 @@ impl Drive<'_> {
                 kind,
                 owner: Actor::schedule(),
                 reason: crate::render::line(reason, 200),
-                sha: (kind == HoldKind::Hold).then(|| self.leg.subject.sha.clone()),
+                sha: (kind == HoldKind::Hold).then(|| sha.clone()),
                 run: Some(self.this.run_id().clone()),
                 since,
                 until: None,
@@ -75,9 +96,12 @@ impl Drive<'_> {
 
     fn succeeded(&self, f: &mut Flow, shown: &mut Shown, so: So) -> Result<Outcome, Stop> {
         let (this, input) = (self.this, self.this.input);
+        if input.rollback {
+            self.hold_what_was_left(f)?;
+        }
         let text = format!("{} is live", what(&self.leg.subject));
         self.leg.status(f, input, "status.success", "success", &text, so.url.clone())?;
-        self.retire_previous(f)?;
+        self.retire_previous(f, &self.leg)?;
         let mut page = sheet(input, None, self.verdicts, &shown.progress);
         page.done = true;
         page.url = so.url.as_deref();
@@ -91,13 +115,14 @@ impl Drive<'_> {
         Ok(outcome)
     }
 
-    /// GitHub marks the deployment before this one inactive by itself, except in production.
-    fn retire_previous(&self, f: &mut Flow) -> Result<(), Stop> {
-        let before = self.record.live().and_then(|live| live.deployment);
-        match before.filter(|id| self.this.environment.is_production() && Some(*id) != self.leg.deployment) {
+    /// GitHub marks the deployment before this one inactive by itself, except in production. One that failed has said so
+    /// already, and nothing else.
+    pub(super) fn retire_previous(&self, f: &mut Flow, leg: &Leg) -> Result<(), Stop> {
+        let before = self.record.history.iter().find(|entry| entry.good).and_then(|entry| entry.deployment);
+        match before.filter(|id| self.this.environment.is_production() && Some(*id) != leg.deployment) {
             Some(id) => {
-                let text = format!("{} took its place", what(&self.leg.subject));
-                status_of(f, "status.previous", self.this.input, id, "inactive", &text, None)
+                let text = format!("{} took its place", what(&leg.subject));
+                status_of(f, &leg.step("status.previous"), self.this.input, id, "inactive", &text, None)
             }
             None => Ok(()),
         }

@@ -85,7 +85,11 @@ fn ask(
         if report.hopeless || over {
             return Ok(Err(report));
         }
-        f.sleep_until(&leg.step(&format!("{name}.wait.{round}")), next)?;
+        match f.sleep_until(&leg.step(&format!("{name}.wait.{round}")), next) {
+            // The way back is gone to its end.
+            Err(Stop::Failed(failure)) if failure.refusal.code == "cancelled" && !leg.prefix.is_empty() => {}
+            other => other?,
+        }
     }
     Err(Stop::Suspended)
 }

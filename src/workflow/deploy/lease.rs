@@ -6,28 +6,53 @@
 
 use super::end::Ending;
 use super::page::Shown;
-use super::{Deployment, drive, lock_key, what};
-use crate::domain::{EnvironmentRecord, Hold, HoldKind, InQueue, Lease, LedgerEntry, Recheck, Refusal, Sha, Standing};
+use super::{Deployment, drive, lock_key, named, what};
+use crate::domain::{EnvironmentRecord, Hold, HoldKind, InQueue, Lease, LedgerEntry, Millis, Recheck, Refusal, Sha, Standing};
 use crate::flow::{Flow, Stop};
 use crate::gates::Verdict;
 use crate::plan::{Call, Task};
 use crate::workflow::gating;
 use crate::workflow::place;
-use crate::workflow::report::{Outcome, State, refusal_of};
+use crate::workflow::report::{Outcome, State};
+use std::time::Duration;
+
+/// Who gets the lock within this time has not waited for it.
+const AT_ONCE: Duration = Duration::from_secs(5);
 
 impl Deployment<'_> {
-    pub(super) fn with_lease(&self, f: &mut Flow, shown: &mut Shown, verdicts: &[Verdict]) -> Result<Outcome, Stop> {
+    /// Nothing when a gate does not pass any more after the wait for this turn: others go ahead meanwhile.
+    pub(super) fn with_lease(
+        &self,
+        f: &mut Flow,
+        shown: &mut Shown,
+        verdicts: &[Verdict],
+        turn: u32,
+    ) -> Result<Option<Outcome>, Stop> {
         let input = self.input;
         let key = lock_key(&input.place());
-        let waits = f.step("lease.busy", &Call::IsLocked { key: key.clone() })?;
-        if waits {
-            self.show_queued(f, shown, verdicts)?;
+        let busy = f.step(&named("lease.busy", turn), &Call::IsLocked { key: key.clone() })?;
+        if busy {
+            self.show_queued(f, shown, verdicts, turn)?;
         }
-        let token = f.lock("lease", &key)?;
-        let lease = Lease { key, token };
+        let now = f.now();
+        let asked: Millis = f.record(&named("lease.asked", turn), || now)?;
+        let token = f.lock(&named("lease", turn), &key)?;
+        let now = f.now();
+        let got: Millis = f.record(&named("lease.got", turn), || now)?;
+        let waited = busy || got > asked.plus(AT_ONCE);
+        // A way back has no gates.
+        if waited && !self.plan.gates.is_empty() && !self.case(&named("lease.", turn), |case| gating::holds(f, case))? {
+            f.unlock(&key);
+            return Ok(None);
+        }
+        self.leased(f, shown, verdicts, Lease { key, token }).map(Some)
+    }
+
+    fn leased(&self, f: &mut Flow, shown: &mut Shown, verdicts: &[Verdict], lease: Lease) -> Result<Outcome, Stop> {
+        let input = self.input;
         let read = Call::ReadEnvironment { place: input.place(), earlier: Vec::new() };
         let record: EnvironmentRecord = f.step("lease.record", &read)?;
-        let over = match self.out_of_turn(f, &record, waits)? {
+        let over = match self.out_of_turn(f, &record)? {
             Ok(over) => over,
             Err(ending) => return Ending { verdicts, ..ending }.report(f, input, shown),
         };
@@ -40,12 +65,7 @@ impl Deployment<'_> {
     }
 
     /// Why this deployment may not go ahead now that it is its turn; else the holds that end because it does.
-    fn out_of_turn(
-        &self,
-        f: &mut Flow,
-        record: &EnvironmentRecord,
-        waited: bool,
-    ) -> Result<Result<Vec<u64>, Ending<'static>>, Stop> {
+    fn out_of_turn(&self, f: &mut Flow, record: &EnvironmentRecord) -> Result<Result<Vec<u64>, Ending<'static>>, Stop> {
         if let Some(ending) = self.gives_way(f, record)? {
             return Ok(Err(ending));
         }
@@ -56,7 +76,7 @@ impl Deployment<'_> {
         if let Some(ending) = self.older_than_live(f, record)? {
             return Ok(Err(ending));
         }
-        Ok(self.look_again(f, waited)?.map_or(Ok(over), Err))
+        Ok(self.verify_pin(f)?.map_or(Ok(over), Err))
     }
 
     /// A newer automatic deployment that waits behind this one and contains it takes its place.
@@ -143,36 +163,31 @@ impl Deployment<'_> {
         f.step("lease.holds", &Call::EndHolds { holds, by: input.actor.clone(), why })
     }
 
-    /// The tag again, and every gate again where it had to wait for its turn.
-    fn look_again(&self, f: &mut Flow, waited: bool) -> Result<Option<Ending<'static>>, Stop> {
-        if self.tag().is_none() && !waited {
-            return Ok(None);
-        }
-        let parsed = self.parsed()?;
-        let case = self.case(parsed.as_ref());
-        let look: Recheck = f.step("lease.look", &case.recheck(false))?;
-        if let Some(ending) = self.moved(&look) {
-            return Ok(Some(ending));
-        }
-        let verdicts = if waited { gating::once(f, &case, &look, "lease.")? } else { Vec::new() };
-        if verdicts.iter().all(|verdict| verdict.status.advances()) {
-            return Ok(None);
-        }
-        Ok(Some(Ending::refused(refusal_of(&verdicts))))
-    }
-
-    fn moved(&self, look: &Recheck) -> Option<Ending<'static>> {
-        let (tag, sha) = (self.tag()?, &self.input.subject.sha);
-        let Some(now) = &look.tag else {
-            return Some(Ending::new(State::Cancelled, crate::actions::publish::gone(tag)));
+    fn verify_pin(&self, f: &mut Flow) -> Result<Option<Ending<'static>>, Stop> {
+        let (input, subject) = (self.input, &self.input.subject);
+        let Some(tag) = subject.tag.as_ref().filter(|_| !input.rollback) else { return Ok(None) };
+        let call = Call::Recheck {
+            repo: input.repo.clone(),
+            tag: subject.tag.clone(),
+            sha: subject.sha.clone(),
+            base: None,
+            authors: Vec::new(),
+            folder: None,
         };
-        if now.commit == *sha {
-            return None;
-        }
-        let (was, is) = (sha.short(), now.commit.short());
-        let text = format!("The tag {tag} stood at {was} when this was asked for and now stands at {is}.");
-        let fix = "Never move a tag that may have been used: put it back, or deploy a new version.";
-        Some(Ending::refused(Refusal::user("tag_moved", text, fix)))
+        let look: Recheck = f.step("lease.pin", &call)?;
+        Ok(match look.tag {
+            Some(now) if now.commit == subject.sha => None,
+            Some(now) => Some(Ending::refused(Refusal::user(
+                "tag_moved",
+                format!(
+                    "The tag {tag} stood at {} when this was asked for and now stands at {}.",
+                    subject.sha.short(),
+                    now.commit.short()
+                ),
+                "Never move a tag that may have been used: put it back, or deploy a new version.",
+            ))),
+            None => Some(Ending::new(State::Cancelled, crate::actions::publish::gone(tag))),
+        })
     }
 }
 

@@ -34,7 +34,6 @@ use crate::config::repo::{Environment, RepoConfig, Strategy, Target};
 use crate::domain::{Actor, EnvName, EnvPlace, Millis, Refusal, RepoRef, RunId, Sha, Tag};
 use crate::flow::{Flow, StepFailure, Stop, Workflow};
 use crate::gates::Verdict;
-use crate::notes::tags::ParsedTag;
 use crate::plan::{Call, Ground, Plan, Task};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -144,11 +143,17 @@ impl Deployment<'_> {
         if !self.starts_when_made() {
             self.deployment(f, shown, &self.leg(shown), Task::Deploy)?;
         }
-        let verdicts = match self.pass_gates(f, shown)? {
-            Ok(verdicts) => verdicts,
-            Err(outcome) => return Ok(*outcome),
-        };
-        self.with_lease(f, shown, &verdicts)
+        // Whoever had to wait for a turn may find that a gate does not pass any more.
+        for turn in 0_u32.. {
+            let verdicts = match self.pass_gates(f, shown, turn)? {
+                Ok(verdicts) => verdicts,
+                Err(outcome) => return Ok(*outcome),
+            };
+            if let Some(outcome) = self.with_lease(f, shown, &verdicts, turn)? {
+                return Ok(outcome);
+            }
+        }
+        Err(Stop::Suspended)
     }
 
     fn starts_when_made(&self) -> bool {
@@ -160,10 +165,10 @@ impl Deployment<'_> {
         Leg { prefix: "", subject: self.input.subject.clone(), deployment: shown.deployment, slot: None }
     }
 
-    fn pass_gates(&self, f: &mut Flow, shown: &mut Shown) -> Result<Result<Vec<Verdict>, Box<Outcome>>, Stop> {
-        let (input, parsed) = (self.input, self.parsed()?);
-        let case = self.case(parsed.as_ref());
-        let gated = gating::pass(f, &case, |f, verdicts| self.show_waiting(f, shown, verdicts))?;
+    fn pass_gates(&self, f: &mut Flow, shown: &mut Shown, turn: u32) -> Result<Result<Vec<Verdict>, Box<Outcome>>, Stop> {
+        let input = self.input;
+        let prefix = named("", turn);
+        let gated = self.case(&prefix, |case| gating::pass(f, case, |f, verdicts| self.show_waiting(f, shown, verdicts)))?;
         let ending = match gated {
             Gated::Passed { verdicts, .. } => return Ok(Ok(verdicts)),
             Gated::Refused { verdicts, refusal, failed, expired } => {
@@ -181,31 +186,27 @@ impl Deployment<'_> {
         Ok(Err(Box::new(ending.report(f, input, shown)?)))
     }
 
-    /// A rollback goes back to a commit, wherever its tag stands now.
-    fn tag(&self) -> Option<&Tag> {
-        if self.input.rollback { None } else { self.input.subject.tag.as_ref() }
-    }
-
-    fn parsed(&self) -> Result<Option<ParsedTag>, Stop> {
+    /// What the gates look at.
+    fn case<T>(&self, prefix: &str, work: impl FnOnce(&Case) -> Result<T, Stop>) -> Result<T, Stop> {
+        let input = self.input;
         let scheme = ground::scheme(self.config).map_err(|refusal| refused_step("plan", refusal))?;
-        Ok(self.tag().and_then(|tag| scheme.parse(tag.as_str()).ok()))
-    }
-
-    fn case<'c>(&'c self, parsed: Option<&'c ParsedTag>) -> Case<'c> {
-        Case {
-            repo: &self.input.repo,
+        let tag = if input.rollback { None } else { input.subject.tag.as_ref() };
+        let parsed = tag.and_then(|tag| scheme.parse(tag.as_str()).ok());
+        work(&Case {
+            repo: &input.repo,
             ground: self.ground,
             config: self.config,
-            pinned: &self.input.subject.sha,
-            tag: self.tag(),
-            parsed,
+            pinned: &input.subject.sha,
+            tag,
+            parsed: parsed.as_ref(),
             event_sha: None,
             gates: &self.plan.gates,
-            asked_at: self.input.asked_at,
+            asked_at: input.asked_at,
             range: None,
             releasing: false,
             going: Some(self.going()),
-        }
+            prefix,
+        })
     }
 
     fn going(&self) -> Going<'_> {
@@ -224,6 +225,11 @@ impl Deployment<'_> {
     fn run_id(&self) -> &RunId {
         &self.ground.run
     }
+}
+
+/// The name of something that a run does once in each of its turns.
+fn named(name: &str, turn: u32) -> String {
+    if turn == 0 { name.to_owned() } else { format!("turn.{turn}.{name}") }
 }
 
 pub(super) fn cancelled(reason: &str) -> Refusal {

@@ -1,6 +1,6 @@
 //! What people see of a deployment while it goes on: the check run `lockkeeper/<environment>`.
 
-use super::{Deployment, Input};
+use super::{Deployment, Input, named};
 use crate::domain::{Refusal, Tag};
 use crate::flow::{Flow, StepFailure, Stop};
 use crate::gates::Verdict;
@@ -46,14 +46,15 @@ const QUEUED: &str = "Waits for the deployment before it";
 
 impl Deployment<'_> {
     /// Says that others are before it: on GitHub's deployment, or on the check run where there is none yet.
-    pub(super) fn show_queued(&self, f: &mut Flow, shown: &mut Shown, verdicts: &[Verdict]) -> Result<(), Stop> {
+    pub(super) fn show_queued(&self, f: &mut Flow, shown: &mut Shown, verdicts: &[Verdict], turn: u32) -> Result<(), Stop> {
         let leg = self.leg(shown);
         if leg.deployment.is_some() {
-            return leg.status(f, self.input, "status.queued", "queued", QUEUED, None);
+            return leg.status(f, self.input, &named("status.queued", turn), "queued", QUEUED, None);
         }
         let mut text = sheet(self.input, None, verdicts, &shown.progress).text();
         text.title = QUEUED.to_owned();
-        let made: Result<CheckRunMade, StepFailure> = f.try_step("check.queued", &check_run(self.input, shown, None, text))?;
+        let made: Result<CheckRunMade, StepFailure> =
+            f.try_step(&named("check.queued", turn), &check_run(self.input, shown, None, text))?;
         shown.check_run = made.ok().map(|made| made.id).or(shown.check_run);
         Ok(())
     }

@@ -100,8 +100,18 @@ impl Drive<'_> {
         self.steps().get(at).map_or(Duration::ZERO, |step| step.bake)
     }
 
-    pub(super) fn bake(&self) -> Duration {
-        if let Strategy::BlueGreen { bake } = &self.this.strategy { *bake } else { Duration::ZERO }
+    /// Everybody is moved, and the old copy is kept for a while: for longer when somebody pauses it.
+    pub(super) fn bake(&self, f: &mut Flow, shown: &mut Shown, so: &mut So) -> Result<Event, Stop> {
+        let span = if let Strategy::BlueGreen { bake } = &self.this.strategy { *bake } else { Duration::ZERO };
+        let event = self.watched(f, "bake", span, so)?;
+        if event != Event::Pause {
+            return Ok(event);
+        }
+        let at = self.steps().len();
+        Ok(match self.pause(f, shown, at, so)? {
+            Event::Resume | Event::Promote => Event::Done,
+            other => other,
+        })
     }
 
     /// The version is live: our own record first, then the old copy may go, then GitHub is told.
@@ -139,6 +149,7 @@ impl Drive<'_> {
         }
         self.land(f, &leg, "back.land", url.clone(), true)?;
         leg.status(f, input, "status.success", "success", &format!("{} is live again", what(&leg.subject)), url)?;
+        self.retire_previous(f, &leg)?;
         so.back = Some(entry.clone());
         Ok(Event::Done)
     }

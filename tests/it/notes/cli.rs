@@ -186,6 +186,16 @@ fn bad_input_is_refused_with_a_code() {
 }
 
 #[test]
+fn options_that_are_not_followed_are_named() {
+    let desk = Desk::new();
+    let config = "[changelog]\nbody = \"x\"\npostprocessors = [{ pattern = 'x', replace_command = 'touch PWNED' }]\n";
+    let path = desk.file("cliff.toml", config);
+    let ran = desk.run(&["notes", "--commits", "-", "--config", &path], &commits(&["fix: one"]));
+    assert_eq!((ran.code, ran.out.trim()), (Some(0), "x"));
+    assert!(ran.err.starts_with("lockkeeper: options that") && ran.err.contains("replace_command"), "{}", ran.err);
+}
+
+#[test]
 fn a_repositorys_own_configuration_runs_nothing() {
     let desk = repository();
     let path = desk.folder.path().to_str().unwrap();
