@@ -99,10 +99,22 @@ pub enum Call {
     },
     /// Writes that a version is live. Fails with `lease_lost` when another run holds the environment by now.
     Land(LandCall),
+    /// Writes that nothing which we have deployed is live any more. Fails as `Land` does.
+    Unland {
+        place: EnvPlace,
+        lease: Lease,
+        at: Millis,
+    },
     /// What the balancer does now; answers `Observed`.
     ObserveTraffic(TrafficCall),
     /// The slot gets this share of users in percent, the other one the rest; answers `Observed`.
     Shift {
+        traffic: TrafficCall,
+        slot: Slot,
+        percent: u8,
+    },
+    /// The same share as before: looks, and puts right what has moved; answers `Kept`.
+    Keep {
         traffic: TrafficCall,
         slot: Slot,
         percent: u8,
