@@ -107,10 +107,22 @@ pub enum Call {
         /// The `Ticket` that it was taken on with.
         ticket: serde_json::Value,
     },
+    /// Writes that nothing which we have deployed is live any more. Fails as `Land` does.
+    Unland {
+        place: EnvPlace,
+        lease: Lease,
+        at: Millis,
+    },
     /// What the balancer does now; answers `Observed`.
     ObserveTraffic(TrafficCall),
     /// The slot gets this share of users in percent, the other one the rest; answers `Observed`.
     Shift {
+        traffic: TrafficCall,
+        slot: Slot,
+        percent: u8,
+    },
+    /// The same share as before: looks, and puts right what has moved; answers `Kept`.
+    Keep {
         traffic: TrafficCall,
         slot: Slot,
         percent: u8,

@@ -69,6 +69,8 @@ pub enum Event {
     Inconclusive,
     /// Nobody could say in time whether it was done.
     Unknown,
+    /// This move of users was refused or stopped before it touched anybody.
+    NotMoved,
     /// The old copy is unhealthy while the new one is not.
     StableUnhealthy,
     /// A person: stop and restore. Beats everything.
@@ -94,10 +96,6 @@ impl Phase {
             Self::CleaningUp | Self::RollingBack | Self::End(_) => false,
         }
     }
-
-    pub fn is_past_return(self) -> bool {
-        matches!(self, Self::Promoting | Self::Baking | Self::Finalizing)
-    }
 }
 
 /// The phase after this one. What a phase has no use for leaves it as it is.
@@ -106,12 +104,14 @@ pub fn next(rules: &Rules, phase: Phase, event: Event) -> Phase {
         (Phase::End(_), _) => phase,
         (Phase::Finalizing, Event::Done | Event::Failed | Event::Unknown | Event::Inconclusive) => Phase::End(End::Succeeded),
         (Phase::CleaningUp, Event::Done | Event::Failed | Event::Unknown | Event::Inconclusive) => Phase::End(End::Failed),
+        (Phase::Shifting(0), Event::NotMoved) => Phase::CleaningUp,
+        (Phase::Promoting, Event::NotMoved) if rules.steps == 0 => Phase::CleaningUp,
         (Phase::RollingBack, Event::Done) => Phase::End(End::RolledBack),
         (Phase::RollingBack, Event::Failed | Event::Unknown | Event::Inconclusive) => Phase::End(End::RollbackFailed),
         // The new copy is bad and the old one is worse: users stay where somebody answers.
         (Phase::RollingBack, Event::StableUnhealthy) => Phase::End(End::HaltedForward),
         (Phase::Finalizing | Phase::CleaningUp | Phase::RollingBack, _) => phase,
-        (_, Event::Abort) => undo(rules, phase, true),
+        (_, Event::Abort | Event::NotMoved) => undo(rules, phase, true),
         (_, Event::Unknown) => Phase::End(End::Indeterminate),
         (Phase::Promoting | Phase::Shifting(_) | Phase::Analyzing(_), Event::StableUnhealthy) => Phase::End(End::HaltedForward),
         (_, Event::Failed) => undo(rules, phase, false),
@@ -151,12 +151,13 @@ fn undo(rules: &Rules, phase: Phase, asked: bool) -> Phase {
     if !phase.has_moved_users(rules) {
         return Phase::CleaningUp;
     }
-    let irrevocable = rules.in_place || phase.is_past_return();
+    // A move to everybody that did not come to its end is no end: the old copy still runs.
+    let irrevocable = rules.in_place || matches!(phase, Phase::Baking | Phase::Finalizing);
     match rules.rollback {
         Rollback::Forbidden => Phase::End(End::HaltedForward),
+        _ if !rules.previous => Phase::End(if asked { End::Cancelled } else { End::Failed }),
         // The old copy still has its users; giving it the others back undoes nothing that a person must weigh.
         _ if !irrevocable => Phase::RollingBack,
-        _ if !rules.previous => Phase::End(if asked { End::Cancelled } else { End::Failed }),
         Rollback::Manual if !asked => Phase::End(End::Failed),
         Rollback::Manual | Rollback::Automatic => Phase::RollingBack,
     }

@@ -5,7 +5,7 @@
 
 use super::row::{maybe_millis, maybe_name, millis, name};
 use super::{Rx, StoreError, Tx, locks};
-use crate::domain::{EnvName, EnvPlace, Lease, LedgerEntry, RepoId, Sha, Slot, Tag};
+use crate::domain::{EnvName, EnvPlace, Lease, LedgerEntry, Millis, RepoId, Sha, Slot, Tag};
 use rusqlite::{OptionalExtension, Row, params};
 
 /// Whether the lease is still held under this token.
@@ -26,8 +26,11 @@ pub fn land(tx: &Tx<'_>, place: &EnvPlace, lease: &Lease, entry: &LedgerEntry) -
         return Ok(false);
     }
     let (repo, environment) = (place.repo.0.cast_signed(), place.environment.as_str());
-    let sql = "SELECT 1 FROM ledger WHERE repo_id = ?1 AND environment = ?2 AND run = ?3 AND sha = ?4";
-    let values = params![repo, environment, entry.run.as_str(), entry.sha.as_str()];
+    // A run that goes back to the commit that it deployed has two entries of it: one for the way there, one for the way back.
+    let sql = "SELECT 1 FROM ledger WHERE repo_id = ?1 AND environment = ?2 AND run = ?3 AND sha = ?4 AND rollback = ?5
+               AND slot IS ?6";
+    let (run, slot) = (entry.run.as_str(), entry.slot.map(Slot::as_str));
+    let values = params![repo, environment, run, entry.sha.as_str(), entry.rollback, slot];
     if tx.conn.prepare_cached(sql)?.query_row(values, |_| Ok(())).optional()?.is_some() {
         return Ok(true);
     }
@@ -55,6 +58,21 @@ pub fn land(tx: &Tx<'_>, place: &EnvPlace, lease: &Lease, entry: &LedgerEntry) -
             entry.good,
             entry.since.0,
         ])?;
+    Ok(true)
+}
+
+/// Ends the live entry without another one: users are with something that we have not deployed. False as in [`land`].
+///
+/// # Errors
+/// Those of the store.
+pub fn unland(tx: &Tx<'_>, place: &EnvPlace, lease: &Lease, at: Millis) -> Result<bool, StoreError> {
+    if !holds(tx, lease)? {
+        return Ok(false);
+    }
+    let (repo, environment) = (place.repo.0.cast_signed(), place.environment.as_str());
+    tx.conn
+        .prepare_cached("UPDATE ledger SET until = ?3 WHERE repo_id = ?1 AND environment = ?2 AND until IS NULL")?
+        .execute(params![repo, environment, at.0])?;
     Ok(true)
 }
 

@@ -123,6 +123,24 @@ pub struct Counted {
     pub slots: PerSlot<Counters>,
 }
 
+/// How users were found who should be shared as they were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kept {
+    /// They are, or are again: a restart of the balancer or another hand had moved them.
+    Kept,
+    /// Nobody serves in this slot, which should have users.
+    Deaf(Slot),
+}
+
+impl Observed {
+    /// A slot that should have users and where nobody serves; `first` is looked at first.
+    pub fn deaf(&self, split: Split, first: Slot) -> Option<Slot> {
+        let deaf = |slot: &Slot| split.percent(*slot) > 0 && self.slots.get(*slot).healthy == 0;
+        [first, first.other()].into_iter().find(deaf)
+    }
+}
+
 /// How a slot was drained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Drained {

@@ -2,7 +2,8 @@
 
 use super::{Done, Steps, answer, stored, trouble};
 use crate::domain::{
-    Actor, EnvName, EnvPlace, EnvironmentRecord, InQueue, Millis, NewHold, Refusal, RepoId, RepoRef, RunId, Sha, Standing,
+    Actor, EnvName, EnvPlace, EnvironmentRecord, InQueue, Lease, Millis, NewHold, Refusal, RepoId, RepoRef, RunId, Sha,
+    Standing,
 };
 use crate::engine::host::{Host, StepError};
 use crate::plan::LandCall;
@@ -49,8 +50,12 @@ impl Steps {
         if landed.await.map_err(stored)? {
             return answer(&true);
         }
-        let text = "Another run has taken over this environment, so this one may not write what is live.";
-        Err(StepError::Fail(Refusal::us("lease_lost", text)))
+        Err(lease_lost())
+    }
+
+    pub(super) async fn unland(&self, place: EnvPlace, lease: Lease, at: Millis) -> Done {
+        let ended = self.store.write(move |tx| ledger::unland(tx, &place, &lease, at));
+        if ended.await.map_err(stored)? { answer(&true) } else { Err(lease_lost()) }
     }
 
     pub(super) async fn mark_bad(&self, place: EnvPlace, sha: Sha) -> Done {
@@ -66,6 +71,11 @@ impl Steps {
         let work = move |tx: &Tx<'_>| all.iter().try_for_each(|hold| holds::end(tx, *hold, &by, &why, now).map(|_| ()));
         answer(&self.store.write(work).await.map_err(stored)?)
     }
+}
+
+fn lease_lost() -> StepError {
+    let text = "Another run has taken over this environment, so this one may not write what is live.";
+    StepError::Fail(Refusal::us("lease_lost", text))
 }
 
 /// Somebody may wait for this version to be live here.

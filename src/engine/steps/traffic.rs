@@ -8,6 +8,7 @@ use crate::domain::{Refusal, Slot};
 use crate::engine::host::{StepCtx, StepError};
 use crate::plan::TrafficCall;
 use crate::targets::haproxy::Haproxy;
+use crate::targets::traffic::Kept;
 use crate::targets::{Again, Split, Traffic, Trouble};
 use std::time::Duration;
 
@@ -20,9 +21,21 @@ impl Steps {
     }
 
     pub(super) async fn shift(&self, ctx: &StepCtx, call: &TrafficCall, slot: Slot, percent: u8) -> Done {
-        let split = Split::to(slot, percent)
-            .ok_or_else(|| StepError::Fail(Refusal::us("share_invalid", "A share is at most 100 percent.")))?;
+        let split = split(slot, percent)?;
         answer(&self.balancer(call)?.shift(split).await.map_err(|why| troubled(ctx, why))?)
+    }
+
+    /// A slot where nobody serves is told at once: whoever asks has users there.
+    pub(super) async fn keep(&self, ctx: &StepCtx, call: &TrafficCall, slot: Slot, percent: u8) -> Done {
+        let (balancer, split) = (self.balancer(call)?, split(slot, percent)?);
+        let now = balancer.observe().await.map_err(|why| troubled(ctx, why))?;
+        if let Some(deaf) = now.deaf(split, slot) {
+            return answer(&Kept::Deaf(deaf));
+        }
+        if !now.split.is_some_and(|shares| shares.are(split)) {
+            balancer.shift(split).await.map_err(|why| troubled(ctx, why))?;
+        }
+        answer(&Kept::Kept)
     }
 
     pub(super) async fn drain(&self, ctx: &StepCtx, call: &TrafficCall, slot: Slot, limit: Duration) -> Done {
@@ -43,6 +56,10 @@ impl Steps {
         })?;
         Haproxy::new(settings, &call.haproxy, &call.repo.name).map_err(StepError::Fail)
     }
+}
+
+fn split(slot: Slot, percent: u8) -> Result<Split, StepError> {
+    Split::to(slot, percent).ok_or_else(|| StepError::Fail(Refusal::us("share_invalid", "A share is at most 100 percent.")))
 }
 
 pub(super) fn troubled(ctx: &StepCtx, why: Trouble) -> StepError {

@@ -12,11 +12,12 @@ fn rules() -> impl Strategy<Value = Rules> {
     })
 }
 
-const EVENTS: [Event; 10] = [
+const EVENTS: [Event; 11] = [
     Event::Done,
     Event::Failed,
     Event::Inconclusive,
     Event::Unknown,
+    Event::NotMoved,
     Event::StableUnhealthy,
     Event::Abort,
     Event::Pause,
@@ -97,15 +98,25 @@ fn ends_stay(next: Next, rules: &Rules, events: &[Event]) -> bool {
     walk(next, rules, events).iter().all(|(from, _, to)| !matches!(from, Phase::End(_)) || from == to)
 }
 
+/// Who was not moved is not rolled back: nothing is held, nobody is told that the version was live.
+fn nobody_moved_nothing_undone(next: Next, rules: &Rules, events: &[Event]) -> bool {
+    let walked = walk(next, rules, events);
+    let moved = |until: usize| walked.iter().take(until).any(|(from, event, _)| moves_users(*from) && *event == Event::Done);
+    let undone = |i: usize| matches!(walked[i].2, Phase::RollingBack | Phase::End(End::HaltedForward));
+    let refused = |i: usize| moves_users(walked[i].0) && walked[i].1 == Event::NotMoved;
+    (0..walked.len()).all(|i| !refused(i) || moved(i) || !undone(i))
+}
+
 type Check = fn(Next, &Rules, &[Event]) -> bool;
 
-const CHECKS: [(&str, Check); 6] = [
+const CHECKS: [(&str, Check); 7] = [
     ("verified first", verified_first),
     ("abort ends", abort_ends),
     ("inconclusive stays", inconclusive_stays),
     ("one rollback", one_rollback),
     ("barrier", barrier_holds),
     ("ends stay", ends_stay),
+    ("nobody moved, nothing undone", nobody_moved_nothing_undone),
 ];
 
 proptest! {
@@ -150,16 +161,21 @@ fn each_invariant_can_be_broken() {
         (Phase::End(_), Event::Resume) => Phase::Preparing,
         _ => next(rules, phase, event),
     };
+    let hasty: Next = |rules, phase, event| match (phase, event) {
+        (Phase::Shifting(0), Event::NotMoved) => Phase::RollingBack,
+        _ => next(rules, phase, event),
+    };
     let rules = Rules { in_place: false, steps: 2, bake: true, rollback: Rollback::Automatic, previous: true };
     let barred = Rules { rollback: Rollback::Forbidden, ..rules.clone() };
     let (d, f) = (Event::Done, Event::Failed);
-    let broken: [(Check, Next, &Rules, &[Event]); 6] = [
+    let broken: [(Check, Next, &Rules, &[Event]); 7] = [
         (verified_first, unverified, &rules, &[d]),
         (abort_ends, deaf, &rules, &[d, d, d, Event::Pause]),
         (inconclusive_stays, hopeful, &rules, &[d, d, d, Event::Inconclusive]),
         (one_rollback, stubborn, &rules, &[d, d, f, f, d, d, f]),
         (barrier_holds, careless, &barred, &[d, d, d, d, d, d, d, f]),
         (ends_stay, restless, &rules, &[f, d, Event::Resume]),
+        (nobody_moved_nothing_undone, hasty, &rules, &[d, d, Event::NotMoved]),
     ];
     for (check, mutant, rules, events) in broken {
         assert!(check(next, rules, events), "the real table passes");
@@ -197,6 +213,8 @@ fn the_table_in_words() {
         ("gradual, no numbers and nobody there", show(&slots, &[d, d, d, Event::Inconclusive, Event::Expired, d])),
         ("gradual, bad while baking, a person decides", show(&slots, &[d, d, d, d, d, f])),
         ("gradual, old copy dies", show(&slots, &[d, d, d, Event::StableUnhealthy])),
+        ("gradual, stopped before anybody was moved", show(&slots, &[d, d, Event::NotMoved, d])),
+        ("gradual, the last move fails half-way", show(&slots, &[d, d, d, d, f, d])),
     ];
     let text: String = text.iter().map(|(name, steps)| format!("# {name}\n{steps}\n\n")).collect();
     insta::assert_snapshot!(text);

@@ -120,44 +120,52 @@ fn by_reporter(
     errand: &Errand,
     target: &DeploymentTarget,
 ) -> Result<Progress, Stop> {
-    let repo = &this.input.repo;
-    let Some(deployment) = leg.deployment else {
-        return Err(refused_step("bring_up", Refusal::us("deployment_lost", "There is no deployment to follow.")));
-    };
-    let mut members: BTreeMap<String, bool> = BTreeMap::new();
+    let mut members = Members::new();
     follow(f, leg, errand, "report", (target.timeout, POLL), |f, round| {
-        let read = Call::ReadStatuses { repo: repo.clone(), deployment };
-        let statuses: Vec<DeploymentStatusInfo> = f.step(&errand.step(leg, &format!("reports.{round}")), &read)?;
-        for status in &statuses {
-            let login = &status.creator_login;
-            if !members.contains_key(login) {
-                let counts = counts(f, this, leg, target, login, members.len())?;
-                members.insert(login.clone(), counts);
-            }
-        }
-        let ours = this.ground.app_id;
-        let by_named =
-            |s: &DeploymentStatusInfo| s.app_id != Some(ours) && members.get(&s.creator_login).copied().unwrap_or(false);
-        Ok(targets::deployment::progress(&statuses, by_named))
+        let names = (&*errand.step(leg, &format!("reports.{round}")), &*leg.step("member"));
+        reported(f, this, leg, target, names, &mut members)
     })
 }
 
-/// Whether this account's reports count.
-fn counts(
+/// Accounts that have reported, and whether their reports count.
+pub(super) type Members = BTreeMap<String, bool>;
+
+/// Where the reports so far leave the deployment. `names` are that of the step that reads them, and what those of questions
+/// about accounts begin with.
+pub(super) fn reported(
     f: &mut Flow,
     this: &Deployment,
     leg: &Leg,
     target: &DeploymentTarget,
-    login: &str,
-    nth: usize,
-) -> Result<bool, Stop> {
+    names: (&str, &str),
+    members: &mut Members,
+) -> Result<Progress, Stop> {
+    let Some(deployment) = leg.deployment else {
+        return Err(refused_step("bring_up", Refusal::us("deployment_lost", "There is no deployment to follow.")));
+    };
+    let read = Call::ReadStatuses { repo: this.input.repo.clone(), deployment };
+    let statuses: Vec<DeploymentStatusInfo> = f.step(names.0, &read)?;
+    for status in &statuses {
+        let login = &status.creator_login;
+        if !members.contains_key(login) {
+            let counts = counts(f, this, target, login, &format!("{}.{}", names.1, members.len()))?;
+            members.insert(login.clone(), counts);
+        }
+    }
+    let ours = this.ground.app_id;
+    let by_named = |s: &DeploymentStatusInfo| s.app_id != Some(ours) && members.get(&s.creator_login).copied().unwrap_or(false);
+    Ok(targets::deployment::progress(&statuses, by_named))
+}
+
+/// Whether this account's reports count.
+fn counts(f: &mut Flow, this: &Deployment, target: &DeploymentTarget, login: &str, stem: &str) -> Result<bool, Stop> {
     match targets::deployment::standing(target, login) {
         Standing::Named => Ok(true),
         Standing::Stranger => Ok(false),
         Standing::IfMember(teams) => {
             for (i, team) in teams.into_iter().enumerate() {
                 let call = Call::IsTeamMember { repo: this.input.repo.clone(), team, login: login.to_owned() };
-                if f.step(&leg.step(&format!("member.{nth}.{i}")), &call)? {
+                if f.step(&format!("{stem}.{i}"), &call)? {
                     return Ok(true);
                 }
             }

@@ -94,10 +94,10 @@ impl Drive<'_> {
             Strategy::Gradual { .. } | Strategy::BlueGreen { .. } => (0, false),
         };
         let previous = match self.slots {
-            Some(slots) => slots.old.is_some() && self.record.live().is_some(),
-            None => rollback::target(&self.record.history, &self.leg.subject.sha, None).is_ok(),
+            Some(slots) => slots.old.is_some(),
+            None => !self.this.input.rollback && rollback::target(&self.record.history, &self.leg.subject.sha, None).is_ok(),
         };
-        Rules { in_place: self.slots.is_none(), steps, bake, rollback, previous: previous && !self.this.input.rollback }
+        Rules { in_place: self.slots.is_none(), steps, bake, rollback, previous }
     }
 
     /// Does a phase's work. Trouble becomes an event, so that there is a way on from everywhere.
@@ -105,7 +105,8 @@ impl Drive<'_> {
         let goes_back = matches!(phase, Phase::RollingBack | Phase::CleaningUp | Phase::Finalizing);
         if !goes_back && let Some(reason) = f.cancelled(&format!("abort.{turn}"))? {
             so.refusal.get_or_insert(cancelled(&reason));
-            return Ok(Event::Abort);
+            // This phase has not begun to move anybody.
+            return Ok(if matches!(phase, Phase::Shifting(_) | Phase::Promoting) { Event::NotMoved } else { Event::Abort });
         }
         let done = match phase {
             Phase::Preparing => self.prepare(f, shown, so),
@@ -117,11 +118,11 @@ impl Drive<'_> {
                 None => self.roll_back(f, shown, so),
             },
             Phase::Shifting(at) => self.move_users(f, shown, &format!("shift.{at}"), self.weight(at), so),
-            Phase::Analyzing(at) => self.watched(f, &format!("watch.{at}"), self.watch_for(at), so),
+            Phase::Analyzing(at) => self.watched(f, &format!("watch.{at}"), self.watch_for(at), self.weight(at), so),
             Phase::Paused(at) => self.pause(f, shown, at, so),
             Phase::Promoting => self.move_users(f, shown, "promote", 100, so),
             Phase::Baking => self.bake(f, shown, so),
-            Phase::CleaningUp => self.take_down(f, shown, &self.leg).map(|()| Event::Done),
+            Phase::CleaningUp => self.clean_up(f, shown),
             Phase::End(_) => Ok(Event::Done),
         };
         match done {
@@ -157,14 +158,25 @@ impl Drive<'_> {
         Ok(())
     }
 
+    /// Users are with something again that we have not deployed.
+    pub(super) fn unland(&self, f: &mut Flow) -> Result<(), Stop> {
+        let now = f.now();
+        let at = f.record("back.land.at", || now)?;
+        let ended: bool =
+            f.step("back.land", &Call::Unland { place: self.this.input.place(), lease: self.lease.clone(), at })?;
+        debug_assert!(ended, "the executor refuses instead of answering false");
+        Ok(())
+    }
+
     /// Users may have met it, and it is not good: that is on record before anything else is done.
     fn note_bad(&self, f: &mut Flow, rules: &Rules, phase: Phase, event: Event) -> Result<(), Stop> {
         if !phase.has_moved_users(rules) {
             return Ok(());
         }
         self.land(f, &self.leg, "land.bad", None, false)?;
-        // Who stops a deployment says nothing about the version.
-        if event == Event::Abort {
+        // Who stops a deployment says nothing about the version, nor does an old copy that dies.
+        let stopped = matches!(event, Event::Abort | Event::NotMoved | Event::Expired | Event::StableUnhealthy);
+        if stopped {
             return Ok(());
         }
         let call = Call::MarkBad { place: self.this.input.place(), sha: self.leg.subject.sha.clone() };

@@ -39,6 +39,9 @@ impl Drive<'_> {
             }
             End::HaltedForward => {
                 let forbidden = self.this.environment.rollback == Rollback::Forbidden;
+                if !forbidden {
+                    self.settle_forward(f, shown)?;
+                }
                 let because = if forbidden { "rollback = \"forbidden\"" } else { "the old copy is not healthy" };
                 let text = format!("{} Nothing was put back in {environment}: {because}.", why.message);
                 let fix = format!("Fix forward: deploy a version that is mended. {}", why.fix);

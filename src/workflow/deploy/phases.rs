@@ -8,9 +8,10 @@ use super::{cancelled, health};
 use crate::actions::rollback;
 use crate::config::repo::{GradualStep, Strategy};
 use crate::flow::{Flow, StepFailure, Stop};
-use crate::plan::{CheckRunMade, Task};
+use crate::plan::{Call, CheckRunMade, Task};
 use crate::rollout::machine::Event;
 use crate::targets::Progress;
+use serde_json::Value;
 use std::time::Duration;
 
 impl Drive<'_> {
@@ -61,15 +62,33 @@ impl Drive<'_> {
                 Ok(Event::Done)
             }
             Err(refusal) => {
-                let event = if refusal.code == "cancelled" { Event::Abort } else { Event::Failed };
+                let stopped = refusal.code == "cancelled";
                 so.refusal.get_or_insert(refusal);
-                Ok(event)
+                Ok(match () {
+                    () if stopped => Event::Abort,
+                    () if self.nobody_is_there(f, name)? => Event::NotMoved,
+                    () => Event::Failed,
+                })
             }
         }
     }
 
-    pub(super) fn watched(&self, f: &mut Flow, name: &str, span: Duration, so: &mut So) -> Result<Event, Stop> {
-        let watched = self.watch(f, name, span)?;
+    /// Nobody was moved: that users are where they were is made sure of, because the balancer may have been restarted.
+    pub(super) fn clean_up(&self, f: &mut Flow, shown: &mut Shown) -> Result<Event, Stop> {
+        if let Some((slot, traffic)) = self.slots.and_then(|slots| slots.old).zip(self.balancer()) {
+            let call = Call::Shift { traffic, slot, percent: 100 };
+            let kept: Result<Value, StepFailure> = f.try_step("cleanup", &call)?;
+            if let Err(failure) = kept {
+                let why = failure.refusal.message;
+                shown.progress.push(format!("It is not sure that all users are in the slot {slot}: {why}"));
+            }
+        }
+        self.take_down(f, shown, &self.leg)?;
+        Ok(Event::Done)
+    }
+
+    pub(super) fn watched(&self, f: &mut Flow, name: &str, span: Duration, percent: u8, so: &mut So) -> Result<Event, Stop> {
+        let watched = self.watch(f, name, span, percent)?;
         if let Some(refusal) = watched.refusal {
             so.refusal.get_or_insert(refusal);
         }
@@ -79,7 +98,7 @@ impl Drive<'_> {
     pub(super) fn pause(&self, f: &mut Flow, shown: &mut Shown, at: usize, so: &mut So) -> Result<Event, Stop> {
         let percent = self.weight(at);
         self.show_progress(f, shown, &format!("check.paused.{at}"), &format!("Paused at {percent} % of users"))?;
-        let paused = self.paused(f, &format!("paused.{at}"))?;
+        let paused = self.paused(f, &format!("paused.{at}"), percent)?;
         match paused.event {
             // Whoever goes on has seen what was wrong.
             Event::Resume | Event::Promote => so.refusal = None,
@@ -103,7 +122,7 @@ impl Drive<'_> {
     /// Everybody is moved, and the old copy is kept for a while: for longer when somebody pauses it.
     pub(super) fn bake(&self, f: &mut Flow, shown: &mut Shown, so: &mut So) -> Result<Event, Stop> {
         let span = if let Strategy::BlueGreen { bake } = &self.this.strategy { *bake } else { Duration::ZERO };
-        let event = self.watched(f, "bake", span, so)?;
+        let event = self.watched(f, "bake", span, 100, so)?;
         if event != Event::Pause {
             return Ok(event);
         }

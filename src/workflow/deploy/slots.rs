@@ -8,8 +8,8 @@ use super::drive::Drive;
 use super::leg::{Leg, what};
 use super::page::Shown;
 use crate::config::repo::{Strategy, Target, Traffic};
-use crate::domain::{Refusal, Slot};
-use crate::flow::{Flow, Stop};
+use crate::domain::{Millis, Refusal, Slot};
+use crate::flow::{Flow, StepFailure, Stop};
 use crate::plan::{Call, TrafficCall};
 use crate::rollout::machine::Event;
 use crate::targets::Progress;
@@ -19,6 +19,10 @@ use std::time::Duration;
 
 /// How long users of the old copy may take to leave.
 const DRAIN: Duration = Duration::from_secs(10 * 60);
+/// One look at whether they have.
+const DRAIN_LOOK: Duration = Duration::from_secs(2);
+/// Between two of them.
+const DRAIN_PAUSE: Duration = Duration::from_secs(10);
 
 /// Where the two versions are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,13 +73,15 @@ impl Drive<'_> {
         let Some(slot) = leg.slot else { return Ok(Ok(())) };
         if let Some(traffic) = self.balancer() {
             let moved: Result<Observed, _> = f.try_step(name, &Call::Shift { traffic, slot, percent })?;
-            shown.progress.push(format!("{percent} % of users are with {} in the slot {slot}", what(&leg.subject)));
+            if moved.is_ok() {
+                shown.progress.push(format!("{percent} % of users are with {} in the slot {slot}", self.who(leg)));
+            }
             return Ok(moved.map(|_| ()).map_err(|failure| failure.refusal));
         }
         let errand = Errand { name: format!("{name}."), action: Action::Shift, weight: Some(percent) };
         Ok(match carry_out(f, self.this, leg, &errand, shown)? {
             Progress::Done { .. } => {
-                shown.progress.push(format!("{percent} % of users are with {} in the slot {slot}", what(&leg.subject)));
+                shown.progress.push(format!("{percent} % of users are with {} in the slot {slot}", self.who(leg)));
                 Ok(())
             }
             Progress::Failed { reason } => Err(not_moved(&reason)),
@@ -109,29 +115,84 @@ impl Drive<'_> {
     /// Lets the users of a slot leave by themselves. What is left when the time is up goes on; it is told, not cut.
     pub(super) fn drain(&self, f: &mut Flow, shown: &mut Shown, name: &str, slot: Slot) -> Result<(), Stop> {
         let Some(traffic) = self.balancer() else { return Ok(()) };
-        let drained: Result<Drained, _> = f.try_step(name, &Call::Drain { traffic, slot, limit: DRAIN })?;
-        shown.progress.push(match drained {
-            Ok(Drained { left: 0 }) => format!("Drained: the slot {slot}"),
-            Ok(Drained { left }) => format!("The slot {slot} still serves {left} connections; they are not cut"),
-            Err(failure) => format!("The slot {slot} was not drained: {}", failure.refusal.message),
+        let now = f.now();
+        let end: Millis = f.record(&format!("{name}.end"), || now.plus(DRAIN))?;
+        for round in 0_u32.. {
+            let call = Call::Drain { traffic: traffic.clone(), slot, limit: DRAIN_LOOK };
+            let drained: Result<Drained, _> = f.try_step(&format!("{name}.{round}"), &call)?;
+            let now = f.now();
+            let next: Millis = f.record(&format!("{name}.next.{round}"), || now.plus(DRAIN_PAUSE))?;
+            shown.progress.push(match drained {
+                Ok(Drained { left: 0 }) => format!("Drained: the slot {slot}"),
+                Ok(Drained { left }) if next >= end => {
+                    format!("The slot {slot} still serves {left} connections; they are not cut")
+                }
+                // Nobody who waits for others keeps a place among the calls that are made.
+                Ok(Drained { .. }) => match f.sleep_until(&format!("{name}.wait.{round}"), next) {
+                    // It is too late to stop.
+                    Ok(()) | Err(Stop::Failed(_)) => continue,
+                    Err(Stop::Suspended) => return Err(Stop::Suspended),
+                },
+                Err(failure) => format!("The slot {slot} was not drained: {}", failure.refusal.message),
+            });
+            return Ok(());
+        }
+        Err(Stop::Suspended)
+    }
+
+    /// Whether the balancer says that the new copy has no users at all. Who cannot say does not say so.
+    pub(super) fn nobody_is_there(&self, f: &mut Flow, name: &str) -> Result<bool, Stop> {
+        let Some((slots, call)) = self.slots.zip(self.balancer()) else { return Ok(false) };
+        let seen: Result<Observed, StepFailure> = f.try_step(&format!("{name}.seen"), &Call::ObserveTraffic(call))?;
+        Ok(seen.is_ok_and(|seen| seen.split.is_none_or(|shares| *shares.0.get(slots.new) == 0)))
+    }
+
+    /// What a leg brings users to, for people.
+    fn who(&self, leg: &Leg) -> String {
+        let unknown = !leg.prefix.is_empty() && self.record.live().is_none();
+        if unknown { "what ran there before".to_owned() } else { what(&leg.subject) }
+    }
+
+    /// The old copy does not serve: a copy of it that comes back for a moment gets no users, and the next deployment finds
+    /// all users in one place.
+    pub(super) fn settle_forward(&self, f: &mut Flow, shown: &mut Shown) -> Result<(), Stop> {
+        let Some((slots, traffic)) = self.slots.zip(self.balancer()) else { return Ok(()) };
+        let call = Call::Shift { traffic, slot: slots.new, percent: 100 };
+        let moved: Result<Observed, StepFailure> = f.try_step("forward", &call)?;
+        shown.progress.push(match moved {
+            Ok(_) => format!("All users are in the slot {}: the other one does not serve", slots.new),
+            Err(failure) => format!("Users were left as they are: {}", failure.refusal.message),
         });
         Ok(())
     }
 
     /// Users go back to the old copy, which has run all the time.
     pub(super) fn back_to_old(&self, f: &mut Flow, shown: &mut Shown, slots: Slots) -> Result<Event, Stop> {
-        let (Some(old), Some(live)) = (slots.old, self.record.live()) else { return Ok(Event::Failed) };
-        let leg =
-            Leg { prefix: "back.", subject: super::drive::subject_of(live), deployment: live.deployment, slot: Some(old) };
+        let Some(old) = slots.old else { return Ok(Event::Failed) };
+        let live = self.record.live();
+        let subject = live.map_or_else(|| self.leg.subject.clone(), super::drive::subject_of);
+        let deployment = live.and_then(|live| live.deployment);
+        let leg = Leg { prefix: "back.", subject, deployment, slot: Some(old) };
         match self.shift(f, shown, &leg, "back.shift", 100)? {
             Ok(()) => {}
             Err(refusal) if refusal.code == "slot_unhealthy" => return Ok(Event::StableUnhealthy),
             Err(_) => return Ok(Event::Failed),
         }
         self.drain(f, shown, "back.drain", slots.new)?;
-        self.land(f, &leg, "back.land", live.url.clone(), true)?;
+        match live {
+            Some(live) => self.land(f, &leg, "back.land", live.url.clone(), true)?,
+            None => self.unland(f)?,
+        }
         Ok(Event::Done)
     }
+}
+
+pub(super) fn unhealthy(slot: Slot, whose: &str) -> Refusal {
+    Refusal::user(
+        "slot_unhealthy",
+        format!("The balancer sees no healthy server in the slot {slot} any more, where {whose} runs."),
+        "See why the balancer's health checks of this slot fail.",
+    )
 }
 
 fn shared(environment: &str) -> Refusal {

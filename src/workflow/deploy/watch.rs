@@ -1,21 +1,30 @@
-//! Watches a version for a while: measures, listens to people, and says what came of it.
+//! Watches a version for a while: looks after users, listens to people, and says what came of it.
 //!
-//! Invariants: a failed metric decides at once; time alone never makes a pass where something is measured; a person's abort
-//! ends it whatever the numbers say.
+//! Invariants: a failed metric decides at once, and time alone makes no pass where something is measured; a person's abort ends it whatever else is seen; while it goes on users are shared as the step says, also when
+//! the balancer is restarted; a copy where nobody serves, or that its own deployer calls a failure, is no success.
 
+use super::bring_up::{Members, reported};
 use super::drive::Drive;
 use super::measure::Metrics;
+use super::slots::unhealthy;
 use crate::actions::control::Verb;
+use crate::config::repo::Target;
 use crate::domain::{Millis, Refusal};
-use crate::flow::{Flow, Stop, Waited};
+use crate::flow::{Flow, StepFailure, Stop, Waited};
+use crate::plan::Call;
 use crate::rollout::analysis::Verdict;
 use crate::rollout::machine::Event;
+use crate::targets::Progress;
+use crate::targets::traffic::Kept;
 use serde::Deserialize;
 use serde_json::Value;
 use std::time::Duration;
 
 /// How long a paused deployment waits for a person before users go back.
 const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
+/// Between two looks after users: at first, and at most.
+const FIRST: Duration = Duration::from_secs(2);
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// What came of a watch, and why.
 pub(super) struct Watched {
@@ -26,6 +35,10 @@ pub(super) struct Watched {
 impl Watched {
     pub fn of(event: Event) -> Self {
         Self { event, refusal: None }
+    }
+
+    fn because(event: Event, refusal: Refusal) -> Self {
+        Self { event, refusal: Some(refusal) }
     }
 }
 
@@ -40,81 +53,191 @@ fn last(told: &[Value]) -> Option<Verb> {
     told.iter().rev().find_map(|value| Said::deserialize(value).ok()).map(|said| said.verb)
 }
 
+/// What goes wrong goes wrong soon after users came: looks become rarer, so that a day costs 1,500 of them and not 40,000.
+fn pace(watched: Duration) -> Duration {
+    (watched / 20).clamp(FIRST, LONGEST)
+}
+
 impl Drive<'_> {
-    /// Watches for `span` at least, and until every metric has passed. `name` is unique in the run.
-    pub(super) fn watch(&self, f: &mut Flow, name: &str, span: Duration) -> Result<Watched, Stop> {
+    /// Watches for `span` at least, with `percent` of users at the new version, and until every metric has passed. `name` is
+    /// unique in the run.
+    pub(super) fn watch(&self, f: &mut Flow, name: &str, span: Duration, percent: u8) -> Result<Watched, Stop> {
         let now = f.now();
-        let mut at: Millis = f.record(&format!("{name}.at"), || now)?;
-        let end = at.plus(span);
+        let begun: Millis = f.record(&format!("{name}.at"), || now)?;
+        let end = begun.plus(span);
         let seed = format!("{}.{name}", self.this.ground.run);
-        let mut metrics = match Metrics::begin(&self.this.environment.analysis, at, &seed) {
+        let mut metrics = match Metrics::begin(&self.this.environment.analysis, begun, &seed) {
             Ok(metrics) => metrics,
-            Err(refusal) => return Ok(Watched { event: Event::Failed, refusal: Some(refusal) }),
+            Err(refusal) => return Ok(Watched::because(Event::Failed, refusal)),
         };
         metrics.count_first(f, self, name)?;
         let mut pause = false;
         for round in 0_u32.. {
-            let due = match (metrics.verdict(), metrics.next_at()) {
-                (Verdict::Failed { code, reason }, _) => return Ok(self.judged(Event::Failed, &code, &reason)),
-                (Verdict::Inconclusive { code, reason }, Some(_)) => {
-                    return Ok(self.judged(Event::Inconclusive, &code, &reason));
-                }
-                (Verdict::Passed, _) | (_, None) if at >= end => {
-                    return Ok(Watched::of(if pause { Event::Pause } else { Event::Done }));
-                }
-                (Verdict::Passed, Some(next)) => next.min(end),
-                (_, Some(next)) => next,
-                (_, None) => end,
+            let now = f.now();
+            let from: Millis = f.record(&format!("{name}.from.{round}"), || now)?;
+            let due = match self.due(&metrics, from, end) {
+                Ok(Some(due)) => due,
+                Ok(None) => return Ok(Watched::of(if pause { Event::Pause } else { Event::Done })),
+                Err(watched) => return Ok(watched),
             };
+            let due = if self.is_looked_after() { due.min(from.plus(pace(begun.until(from)))) } else { due };
             match f.signal_or_timeout(&format!("{name}.wait.{round}"), "control", Some(due))? {
-                Waited::Cancelled(reason) => {
-                    return Ok(Watched { event: Event::Abort, refusal: Some(super::cancelled(&reason)) });
-                }
-                Waited::TimedOut => {
-                    at = at.max(due);
-                    metrics.measure(f, self, &format!("{name}.{round}"), at)?;
-                }
+                Waited::Cancelled(reason) => return Ok(stopped(&reason)),
                 Waited::Signalled(told) => match last(&told) {
-                    Some(Verb::Pause) => pause = true,
-                    Some(Verb::Resume) => pause = false,
                     Some(Verb::Promote) => return Ok(Watched::of(Event::Promote)),
+                    Some(verb @ (Verb::Pause | Verb::Resume)) => pause = verb == Verb::Pause,
                     Some(Verb::Abort) | None => {}
                 },
+                Waited::TimedOut => {
+                    if let Some(seen) = self.look(f, &format!("{name}.{round}"), percent)? {
+                        return Ok(seen);
+                    }
+                    metrics.measure(f, self, &format!("{name}.{round}"), due.max(from))?;
+                }
             }
         }
         Err(Stop::Suspended)
+    }
+
+    /// When there is something to do next; nothing when all is done and good.
+    fn due(&self, metrics: &Metrics, from: Millis, end: Millis) -> Result<Option<Millis>, Watched> {
+        match (metrics.verdict(), metrics.next_at()) {
+            (Verdict::Failed { code, reason }, _) => Err(self.judged(Event::Failed, &code, &reason)),
+            (Verdict::Inconclusive { code, reason }, Some(_)) => Err(self.judged(Event::Inconclusive, &code, &reason)),
+            (Verdict::Passed, _) | (_, None) if from >= end => Ok(None),
+            (Verdict::Passed, Some(next)) => Ok(Some(next.min(end))),
+            (_, Some(next)) => Ok(Some(next)),
+            (_, None) => Ok(Some(end)),
+        }
     }
 
     fn judged(&self, event: Event, code: &str, reason: &str) -> Watched {
         let what = if event == Event::Failed { "did not stand the analysis" } else { "could not be judged" };
         let name = super::what(&self.leg.subject);
         let fix = "Look at these numbers, mend the version or the metric, and deploy again.";
-        Watched { event, refusal: Some(Refusal::user(code, format!("{name} {what}: {reason}."), fix)) }
+        Watched::because(event, Refusal::user(code, format!("{name} {what}: {reason}."), fix))
     }
 
     /// Waits for a person. Nobody there for a day: users go back.
-    pub(super) fn paused(&self, f: &mut Flow, name: &str) -> Result<Watched, Stop> {
+    pub(super) fn paused(&self, f: &mut Flow, name: &str, percent: u8) -> Result<Watched, Stop> {
+        let heard = self.listen(f, name, PATIENCE, percent, |verb| match verb {
+            Verb::Resume => Some(Event::Resume),
+            Verb::Promote => Some(Event::Promote),
+            Verb::Pause | Verb::Abort => None,
+        })?;
+        Ok(heard.unwrap_or_else(|| Watched::because(Event::Expired, nobody())))
+    }
+
+    /// Rounds of waiting and looking; nothing when the time is over and all is well.
+    fn listen(
+        &self,
+        f: &mut Flow,
+        name: &str,
+        span: Duration,
+        percent: u8,
+        mut hear: impl FnMut(Verb) -> Option<Event>,
+    ) -> Result<Option<Watched>, Stop> {
         let now = f.now();
         let begun: Millis = f.record(&format!("{name}.at"), || now)?;
-        let end = begun.plus(PATIENCE);
+        let end = begun.plus(span);
         for round in 0_u32.. {
-            match f.signal_or_timeout(&format!("{name}.wait.{round}"), "control", Some(end))? {
-                Waited::Cancelled(reason) => {
-                    return Ok(Watched { event: Event::Abort, refusal: Some(super::cancelled(&reason)) });
+            let now = f.now();
+            let from: Millis = f.record(&format!("{name}.from.{round}"), || now)?;
+            let until = if self.is_looked_after() { end.min(from.plus(pace(begun.until(from)))) } else { end };
+            match f.signal_or_timeout(&format!("{name}.wait.{round}"), "control", Some(until))? {
+                Waited::Cancelled(reason) => return Ok(Some(stopped(&reason))),
+                Waited::Signalled(told) => {
+                    if let Some(event) = last(&told).and_then(&mut hear) {
+                        return Ok(Some(Watched::of(event)));
+                    }
                 }
-                Waited::TimedOut => return Ok(Watched { event: Event::Expired, refusal: Some(nobody()) }),
-                Waited::Signalled(told) => match last(&told) {
-                    Some(Verb::Resume) => return Ok(Watched::of(Event::Resume)),
-                    Some(Verb::Promote) => return Ok(Watched::of(Event::Promote)),
-                    Some(Verb::Pause | Verb::Abort) | None => {}
-                },
+                Waited::TimedOut => {
+                    let seen = self.look(f, &format!("{name}.{round}"), percent)?;
+                    if seen.is_some() || until >= end {
+                        return Ok(seen);
+                    }
+                }
             }
         }
         Err(Stop::Suspended)
     }
+
+    /// There is something that could be seen between the beginning and the end.
+    fn is_looked_after(&self) -> bool {
+        self.balancer().is_some() || matches!(self.this.target, Target::Deployment(_))
+    }
+
+    /// Why it cannot go on, if something is wrong.
+    fn look(&self, f: &mut Flow, name: &str, percent: u8) -> Result<Option<Watched>, Stop> {
+        if let Some((slots, traffic)) = self.slots.zip(self.balancer()) {
+            let call = Call::Keep { traffic, slot: slots.new, percent };
+            let kept: Result<Kept, StepFailure> = f.try_step(&format!("{name}.keep"), &call)?;
+            match kept {
+                Ok(Kept::Kept) => {}
+                Ok(Kept::Deaf(slot)) if slot == slots.new => {
+                    return Ok(Some(Watched::because(Event::Failed, unhealthy(slot, "the new version"))));
+                }
+                Ok(Kept::Deaf(slot)) => {
+                    return Ok(Some(Watched::because(Event::StableUnhealthy, unhealthy(slot, "the version before"))));
+                }
+                Err(failure) => {
+                    let event = if failure.dead { Event::Unknown } else { Event::Failed };
+                    return Ok(Some(Watched::because(event, failure.refusal)));
+                }
+            }
+        }
+        self.taken_back(f, name)
+    }
+
+    /// Who has reported success may find out better. Reports are read only when somebody has told of a new one.
+    fn taken_back(&self, f: &mut Flow, name: &str) -> Result<Option<Watched>, Stop> {
+        let Target::Deployment(target) = self.this.target else { return Ok(None) };
+        let now = f.now();
+        match f.signal_or_timeout(&format!("{name}.told"), "report", Some(now))? {
+            Waited::Cancelled(reason) => return Ok(Some(stopped(&reason))),
+            Waited::TimedOut => return Ok(None),
+            Waited::Signalled(_) => {}
+        }
+        let names = (&*format!("{name}.reports"), &*format!("{name}.member"));
+        let progress = reported(f, self.this, &self.leg, target, names, &mut Members::new())?;
+        Ok(match progress {
+            Progress::Failed { reason } => Some(Watched::because(Event::Failed, disowned(&reason))),
+            Progress::Done { .. } | Progress::Working | Progress::Stopped { .. } => None,
+        })
+    }
+}
+
+fn stopped(reason: &str) -> Watched {
+    Watched::because(Event::Abort, super::cancelled(reason))
+}
+
+fn disowned(reason: &str) -> Refusal {
+    Refusal::user(
+        "success_taken_back",
+        format!("The version was brought up, and then {reason}."),
+        "Look at what the deployer says, mend it, and deploy again.",
+    )
 }
 
 fn nobody() -> Refusal {
     let text = format!("The deployment was paused and nobody decided within {} hours.", PATIENCE.as_secs() / 3600);
     Refusal::user("pause_expired", text, "Deploy again, and `lockkeeper resume` or `promote` it in time.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_become_rarer_and_a_day_costs_not_too_many() {
+        let (mut at, mut looks) = (Duration::ZERO, 0);
+        while at < PATIENCE {
+            assert!((FIRST..=LONGEST).contains(&pace(at)));
+            at += pace(at);
+            looks += 1;
+        }
+        assert!((1_000..2_000).contains(&looks), "{looks}");
+        assert_eq!(pace(Duration::from_secs(30)), FIRST);
+        assert_eq!(pace(Duration::from_secs(300)), Duration::from_secs(15));
+    }
 }
