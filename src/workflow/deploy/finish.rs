@@ -81,13 +81,14 @@ impl Drive<'_> {
         let now = f.now();
         let since = f.record("hold.at", || now)?;
         let input = self.this.input;
+        let by_hand = input.rollback && kind == HoldKind::Hold;
         f.step(
             "hold",
             &Call::PlaceHold(NewHold {
                 repo: input.repo.id,
                 environment: input.environment.clone(),
                 kind,
-                owner: Actor::schedule(),
+                owner: if by_hand { input.actor.clone() } else { Actor::schedule() },
                 reason: crate::render::line(reason, 200),
                 sha: (kind == HoldKind::Hold).then(|| sha.clone()),
                 run: Some(self.this.run_id().clone()),

@@ -41,7 +41,7 @@ impl Deployment<'_> {
         let got: Millis = f.record(&named("lease.got", turn), || now)?;
         let waited = busy || got > asked.plus(AT_ONCE);
         // A way back has no gates.
-        if waited && !self.plan.gates.is_empty() && !self.case(&named("lease.", turn), |case| gating::holds(f, case))? {
+        if waited && !self.plan.gates.is_empty() && !self.case(&named("lease.gates.", turn), |case| gating::holds(f, case))? {
             f.unlock(&key);
             return Ok(None);
         }
