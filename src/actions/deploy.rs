@@ -7,6 +7,7 @@ use crate::config::repo::{
 };
 use crate::domain::{Actor, EnvName, Refusal, RepoName, RepoRef, Sha, Tag};
 use crate::plan::{Pin, Plan, PlannedStep, Work};
+use crate::rollout::analysis::Metric;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -69,6 +70,7 @@ pub fn plan(
     let target = config.targets.get(&environment.target).ok_or_else(|| no_target(environment))?;
     wired(environment, target)?;
     can_move(environment, target)?;
+    can_judge(environment)?;
     let pin = Pin {
         sha: subject.sha.clone(),
         tag: subject.tag.clone(),
@@ -157,6 +159,11 @@ pub fn strategy(environment: &Environment, asked: Option<&str>, rollback: bool) 
         Some(_) => return Err(not_possible(environment)),
     };
     Ok(chosen)
+}
+
+/// An expectation that can never be judged is refused before anything moves.
+fn can_judge(environment: &Environment) -> Result<(), Refusal> {
+    environment.analysis.iter().try_for_each(|policy| Metric::of(policy).map(drop))
 }
 
 /// Who must be told of every share cannot be somebody who is told once, and counters need somebody who counts.

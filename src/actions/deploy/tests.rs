@@ -18,3 +18,22 @@ fn the_keys_of_an_environment_become_gates_beside_those_that_it_lists() {
     assert_eq!(asked(keys), ["tag", "checks", "soak", "window", "approvals", "lock"]);
     assert_eq!(asked(&format!("{keys}\ngates = [{{ kind = \"order\" }}]")), ["soak", "window", "approvals", "lock"]);
 }
+
+#[test]
+fn a_metric_that_can_never_be_judged_is_refused_before_anything_moves() {
+    let judged = |expect: &str, more: &str| {
+        let text = format!(
+            "[environments.production]\nanalysis = [{{ kind = \"prometheus\", query = \"up\", expect = \"{expect}\"{more} }}]\n\
+             [targets.t]\nkind = \"workflow\"\nworkflow = \"d.yml\"\n"
+        );
+        let config = crate::config::repo::parse(&text, &|_| Ok(())).unwrap();
+        can_judge(&config.environments[0]).map_err(|refusal| refusal.code)
+    };
+    let bad = || Err("bad_expectation".to_owned());
+    assert_eq!(judged("value < 0.01", ""), Ok(()));
+    assert_eq!(judged("value < 2.0 * baseline", ", baseline = true"), Ok(()));
+    assert_eq!(judged("value < 2.0 * baseline", ""), bad(), "there is no baseline");
+    assert_eq!(judged("value < 2 * baseline", ", baseline = true"), bad(), "CEL does not mix kinds of numbers");
+    assert_eq!(judged("status == 200", ""), bad(), "a name of another kind of check");
+    assert_eq!(judged("value", ""), bad(), "not true or false");
+}

@@ -1,6 +1,6 @@
 //! What one observation says: good, bad, or neither and why.
 
-use crate::config::repo::{MetricPolicy, NoData};
+use crate::config::repo::{AnalysisPolicy, AnalysisSource, MetricPolicy, NoData};
 use crate::domain::{Number, Refusal, Sample};
 use crate::expect::{self, Expression, Variables};
 use serde::{Deserialize, Serialize};
@@ -49,6 +49,17 @@ pub enum Shape {
 }
 
 impl Metric {
+    /// The metric of an analysis, as its source answers.
+    ///
+    /// # Errors
+    /// See [`Self::read`].
+    pub fn of(policy: &AnalysisPolicy) -> Result<Self, Refusal> {
+        match &policy.source {
+            AnalysisSource::Prometheus(source) => Self::read(&policy.metric, Shape::One, source.baseline.is_some()),
+            AnalysisSource::Haproxy(source) => Self::read(&policy.metric, Shape::Several, source.baseline),
+        }
+    }
+
     /// Reads the policy and tries its expression on made-up numbers, so that what can never be judged is refused before
     /// anything moves.
     ///

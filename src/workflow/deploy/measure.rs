@@ -8,7 +8,7 @@ use crate::config::repo::{AnalysisPolicy, AnalysisSource, Baseline, fill_query};
 use crate::domain::{Millis, Refusal, Sample, Slot};
 use crate::flow::{Flow, StepFailure, Stop};
 use crate::plan::{Call, MeasureCall};
-use crate::rollout::analysis::{Counters, Metric, Observation, Shape, State, Verdict, between, combine};
+use crate::rollout::analysis::{Counters, Metric, Observation, State, Verdict, between, combine};
 use crate::targets::traffic::{Counted, Counters as Seen};
 
 pub(super) struct Metrics<'a> {
@@ -26,11 +26,7 @@ struct One<'a> {
 impl<'a> Metrics<'a> {
     pub fn begin(policies: &'a [AnalysisPolicy], now: Millis, seed: &str) -> Result<Self, Refusal> {
         let begin = |policy: &'a AnalysisPolicy| {
-            let (shape, compares) = match &policy.source {
-                AnalysisSource::Prometheus(source) => (Shape::One, source.baseline.is_some()),
-                AnalysisSource::Haproxy(source) => (Shape::Several, source.baseline),
-            };
-            let metric = Metric::read(&policy.metric, shape, compares)?;
+            let metric = Metric::of(policy)?;
             let state = State::begin(&policy.metric, now, hash(seed, &policy.name));
             Ok(One { policy, metric, state, before: None })
         };
