@@ -84,7 +84,7 @@ impl Backend {
     }
 
     /// The slot that serves the next user, from now on until [`Self::ended`].
-    pub fn next(&self) -> Option<(Slot, SocketAddr)> {
+    pub fn choose(&self) -> Option<(Slot, SocketAddr)> {
         let mut members = self.lock();
         let mut sum = 0;
         for slot in Slot::ALL {
@@ -120,10 +120,6 @@ impl Backend {
     /// What a look at a copy's health said.
     pub fn seen(&self, slot: Slot, up: bool) {
         of(&mut self.lock(), slot).up = up;
-    }
-
-    pub fn is_up(&self, slot: Slot) -> bool {
-        self.lock().get(slot).up
     }
 
     /// New users of a slot, in percent; nothing where nobody is served.

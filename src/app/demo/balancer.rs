@@ -70,7 +70,7 @@ where
 /// One request of a user.
 async fn carry(mut user: TcpStream, backend: Arc<Backend>) -> io::Result<()> {
     let asked = head(&mut user).await?;
-    let Some((slot, address)) = backend.next() else { return user.write_all(UNAVAILABLE).await };
+    let Some((slot, address)) = backend.choose() else { return user.write_all(UNAVAILABLE).await };
     let begun = Instant::now();
     let answer = timeout(LIMIT, exchange(address, &asked)).await.unwrap_or(Err(Outcome::Broken));
     let outcome = answer.as_ref().map_or_else(|why| *why, |(status, _)| Outcome::Answered(*status));

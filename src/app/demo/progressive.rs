@@ -12,10 +12,12 @@ use crate::app::stage::{Stage, broken};
 use crate::config::repo::CONFIG_PATH;
 use crate::config::settings::{BalancerAddress, BalancerSettings, Repositories, Resources};
 use crate::domain::{Refusal, Sha, Slot};
+use crate::engine::host::Event;
 use crate::sandbox::{CheckRun, CommitSeed, Deployment, DeploymentReport, RepoHandle, RepoSeed, SandboxError};
 use crate::surfaces::cli::demo::Strategy;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::broadcast::Receiver;
 use tokio::task::JoinSet;
 use tokio::time::{interval, sleep, timeout};
 
@@ -56,6 +58,8 @@ pub async fn show(strategy: Strategy, bad: bool, keep: bool) -> Result<bool, Ref
         print(&format!("\nEverything but the users keeps running until Ctrl-C:\n  curl http://{}/\n", play.balancer.front));
         let _ = tokio::signal::ctrl_c().await;
     }
+    // It holds on to the repository, whose files go with their last owner.
+    deployer.shutdown().await;
     play.stage.strike().await;
     performed.map_err(broken)
 }
@@ -122,8 +126,9 @@ impl Play {
         let users = Users::start(self.balancer.front);
         sleep(TICK).await;
         timeline.users(users.tally(), &self.scene());
+        let events = self.stage.server.host.watch();
         self.push(&timeline, NEW, new)?;
-        if timeout(PATIENCE, self.follow(&mut timeline, &users)).await.is_err() {
+        if timeout(PATIENCE, self.follow(&mut timeline, events, &users)).await.is_err() {
             print(&late());
             return Ok(false);
         }
@@ -142,8 +147,7 @@ impl Play {
     }
 
     /// Tells what happens until the new version is live or back.
-    async fn follow(&self, timeline: &mut Timeline, users: &Users) {
-        let mut events = self.stage.server.host.watch();
+    async fn follow(&self, timeline: &mut Timeline, mut events: Receiver<Event>, users: &Users) {
         let mut ticks = interval(TICK);
         let mut look = interval(LOOK);
         let mut reported = false;
@@ -157,6 +161,9 @@ impl Play {
                     timeline.narrator.say("deployer", &text);
                 },
             }
+        }
+        while let Ok(event) = events.try_recv() {
+            timeline.event(&event, &self.scene()).await;
         }
     }
 

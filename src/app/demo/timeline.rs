@@ -13,8 +13,8 @@ const WIDTH: u64 = 20;
 
 pub struct Timeline {
     pub narrator: Narrator,
-    /// Runs that are not the deployment's: the plain demo tells of them.
-    others: HashSet<String>,
+    /// Runs that are told of: deployments, and not releases, of which the plain demo tells.
+    ours: HashSet<String>,
     /// What users had got at the last line.
     told: Tally,
     /// When users were back with the old version.
@@ -33,15 +33,17 @@ pub struct Scene<'a> {
 
 impl Timeline {
     pub fn new(narrator: Narrator) -> Self {
-        Self { narrator, others: HashSet::new(), told: Tally::default(), back: None }
+        Self { narrator, ours: HashSet::new(), told: Tally::default(), back: None }
     }
 
     /// Tells of an event of the deployment.
     pub async fn event(&mut self, event: &Event, scene: &Scene<'_>) {
         let run = event.run.as_str();
+        if matches!(&event.what, What::Started { workflow, .. } if workflow == deploy::WORKFLOW.name) {
+            self.ours.insert(run.to_owned());
+        }
         match &event.what {
-            What::Started { workflow, .. } if workflow != deploy::WORKFLOW.name => drop(self.others.insert(run.to_owned())),
-            _ if self.others.contains(run) => {}
+            _ if !self.ours.contains(run) => {}
             What::Step { name, state, .. } if state == "done" => {
                 self.narrator.event(event).await;
                 self.moved(name, scene);

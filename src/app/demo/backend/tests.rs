@@ -7,7 +7,7 @@ fn backend() -> Backend {
 }
 
 fn served(backend: &Backend, count: usize) -> PerSlot<usize> {
-    let slots: Vec<Slot> = (0..count).filter_map(|_| backend.next()).map(|(slot, _)| slot).collect();
+    let slots: Vec<Slot> = (0..count).filter_map(|_| backend.choose()).map(|(slot, _)| slot).collect();
     PerSlot::of(|slot| slots.iter().filter(|one| **one == slot).count())
 }
 
@@ -28,7 +28,7 @@ fn nobody_is_sent_to_a_slot_that_is_down_or_in_drain() {
     backend.answer("set server web/blue state drain");
     assert_eq!(served(&backend, 10), PerSlot { blue: 0, green: 10 });
     backend.seen(Slot::Green, false);
-    assert_eq!(backend.next(), None);
+    assert_eq!(backend.choose(), None);
     assert_eq!(backend.percent(Slot::Green), None);
     backend.answer("set server web/blue state ready");
     assert_eq!(served(&backend, 10), PerSlot { blue: 10, green: 0 });
@@ -37,7 +37,7 @@ fn nobody_is_sent_to_a_slot_that_is_down_or_in_drain() {
 #[test]
 fn answers_are_counted_by_what_they_were() {
     let backend = backend();
-    assert!(backend.next().is_some() && backend.next().is_some());
+    assert!(backend.choose().is_some() && backend.choose().is_some());
     assert!(backend.answer("show stat web 6 -1").contains("\nweb,blue,1,0,1,0,0,0,0,0,0,0,0,0,0,2,,\n"));
     let took = Duration::from_millis(3);
     backend.ended(Slot::Blue, Outcome::Answered(503), took);
