@@ -1,5 +1,12 @@
 //! `lockkeeper demo`: a small shop on a stand-in for GitHub, and the real server that releases it.
 
+mod backend;
+mod balancer;
+mod copies;
+mod progressive;
+mod timeline;
+mod users;
+
 use super::narrator::{Narrator, print};
 use super::stage::{Stage, broken, helpers};
 use crate::config::repo::CONFIG_PATH;
@@ -25,10 +32,14 @@ kind = "deployment"
 reporters = ["shop-deployer[bot]"]
 "#;
 
-/// Runs the demo; exit code 0 when the tag was released and deployed.
+/// Runs the demo; exit code 0 when all went as told: released and deployed, or with a bad version caught and taken back.
 pub fn demo(args: &Args) -> ExitCode {
     super::with_runtime(async {
-        match show(args.keep).await {
+        let shown = match args.strategy {
+            None => show(args.keep).await,
+            Some(strategy) => progressive::show(strategy, args.bad, args.keep).await,
+        };
+        match shown {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::FAILURE,
             Err(refusal) => super::say(&[refusal]),

@@ -22,6 +22,11 @@ pub struct Stage {
 impl Stage {
     /// Starts both; `rehearsal` keeps health checks from reaching anything.
     pub async fn set(rehearsal: bool) -> Result<Self, Refusal> {
+        Self::lent(rehearsal, Resources::default()).await
+    }
+
+    /// Starts both, with what the operator lends to repositories.
+    pub async fn lent(rehearsal: bool, resources: Resources) -> Result<Self, Refusal> {
         let github = Sandbox::start(SandboxConfig::default()).map_err(broken)?;
         let folder = tempfile::tempdir().map_err(|why| {
             Refusal::operator(
@@ -46,7 +51,7 @@ impl Stage {
             },
             webhook_secrets: vec![Secret::new(&secret)],
             allow_addresses: Vec::new(),
-            resources: Resources::default(),
+            resources,
         };
         let server = Server::start(settings, Tuning { rehearsal, ..Tuning::default() }).await?;
         github.set_webhook(&format!("http://{}/webhook", server.address), &secret);

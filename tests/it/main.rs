@@ -9,6 +9,7 @@ mod chaos;
 mod command;
 mod components;
 mod deliveries;
+mod demo;
 mod deploy;
 mod deploy_trouble;
 mod disk;
