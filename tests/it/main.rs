@@ -17,6 +17,7 @@ mod door;
 mod enterprise;
 mod haproxy;
 mod health;
+mod kills;
 mod merge;
 mod notes;
 mod notes_config;
