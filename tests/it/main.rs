@@ -19,6 +19,7 @@ mod enterprise;
 mod haproxy;
 mod health;
 mod hook;
+mod kills;
 mod merge;
 mod notes;
 mod notes_config;

@@ -10,7 +10,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -56,6 +56,10 @@ impl Process {
     }
     pub fn data_dir(&self) -> std::path::PathBuf {
         self.folder.path().join("data")
+    }
+    /// The operator's `lockkeeper.toml`.
+    pub fn settings(&self, text: &str) {
+        std::fs::write(self.folder.path().join("lockkeeper.toml"), text).unwrap();
     }
 
     fn child(&self) -> MutexGuard<'_, Option<Child>> {
@@ -138,10 +142,15 @@ impl Process {
         }
     }
 
-    /// What the program's command line says as JSON.
-    pub fn ask(&self, arguments: &[&str]) -> serde_json::Value {
+    /// What the program's command line does, well or not.
+    pub fn tell(&self, arguments: &[&str]) -> Output {
         let mut asked = command(self.folder.path(), None);
-        let answer = asked.args(arguments).args(["--format", "json", "--data-dir"]).arg(self.data_dir()).output().unwrap();
+        asked.args(arguments).args(["--format", "json", "--data-dir"]).arg(self.data_dir()).output().unwrap()
+    }
+
+    /// What it says as JSON.
+    pub fn ask(&self, arguments: &[&str]) -> serde_json::Value {
+        let answer = self.tell(arguments);
         let problem = String::from_utf8_lossy(&answer.stderr);
         assert!(answer.status.success(), "{arguments:?}: {problem}\n{}", self.log());
         serde_json::from_slice(&answer.stdout).unwrap()

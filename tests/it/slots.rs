@@ -1,84 +1,13 @@
 //! Two copies behind a real HAProxy: users are moved by the strategies `blue_green` and `gradual`, and not one request fails.
 
-use crate::haproxy::stage::{Stage, Users};
-use crate::world::{Setup, World};
-use lockkeeper::config::settings::{BalancerAddress, BalancerSettings, Repositories};
-use lockkeeper::domain::{Sha, Slot};
-use lockkeeper::sandbox::{Deployment, DeploymentReport};
-use lockkeeper::targets::{Split, Traffic};
+pub mod place;
+mod throng;
+mod trouble;
+
+use lockkeeper::domain::Slot;
+use lockkeeper::sandbox::DeploymentReport;
+use place::{LIVE, Place};
 use std::time::Duration;
-
-const LIVE: &str = "lockkeeper/live";
-const BOTH: [&str; 2] = ["blue1", "green1"];
-
-fn config(strategy: &str, more: &str) -> String {
-    format!(
-        "[environments.live]\non = [\"merge\"]\ntarget = \"cluster\"\nstrategy = {strategy}\n\
-         traffic = {{ kind = \"haproxy\", balancer = \"edge\", backend = \"web\", slots = {{ blue = [\"blue1\"], green = \
-         [\"green1\"] }} }}\n{more}\n\n[targets.cluster]\nkind = \"deployment\"\nreporters = [\"deployer[bot]\"]\n"
-    )
-}
-
-struct Place {
-    stage: Stage,
-    world: World,
-    users: Users,
-}
-
-impl Place {
-    /// All users are in the slot blue, with something that Lockkeeper has not deployed.
-    async fn new(strategy: &str, more: &str) -> Self {
-        let stage = Stage::new(&BOTH, "").await;
-        stage.traffic(&BOTH[..1], &BOTH[1..]).shift(Split::all(Slot::Blue)).await.unwrap();
-        let mut setup = Setup::new().config(&config(strategy, more));
-        let edge = BalancerSettings {
-            address: BalancerAddress::Unix(stage.folder.path().join("admin")),
-            timeout: Duration::from_secs(5),
-            backends: Vec::new(),
-            repositories: Repositories(vec!["*/*".into()]),
-        };
-        setup.resources.balancers.insert("edge".into(), edge);
-        let world = setup.start().await;
-        let users = stage.users();
-        Self { stage, world, users }
-    }
-
-    /// A commit is pushed, and its copy is up in the slot that it was told.
-    async fn brought_up(&self, message: &str) -> (Sha, Deployment) {
-        let sha = self.world.commit(message);
-        let going = self.world.until("its deployment", |shop| {
-            shop.deployments().into_iter().find(|d| d.sha == sha && d.state() == "in_progress")
-        });
-        let made = going.await;
-        self.world.shop.report_deployment(made.id, DeploymentReport::new("deployer[bot]", "success")).unwrap();
-        (sha, made)
-    }
-
-    async fn share(&self, slot: Slot) -> f64 {
-        // Requests that were on their way may still count for the step before.
-        self.users.shares(40).await;
-        *self.users.shares(300).await.get(slot)
-    }
-
-    async fn titled(&self, sha: &Sha, title: &str) {
-        let there = |_: &_| self.world.our_checks(sha, LIVE).iter().any(|c| c.title.as_deref() == Some(title)).then_some(());
-        self.world.until(title, there).await;
-    }
-
-    /// The run that goes on.
-    async fn run(&self) -> String {
-        let all = self.world.runs("deploy").await;
-        let active = all.iter().find(|run| run.outcome.is_none()).expect("no deployment goes on");
-        active.id.to_string()
-    }
-
-    async fn finish(self) {
-        let (total, failures) = self.users.stop().await;
-        assert!(total > 200 && failures.is_empty(), "{} of {total} failed: {failures:?}", failures.len());
-        self.world.finish().await;
-        drop(self.stage);
-    }
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn blue_green_moves_everybody_at_once_and_back_when_it_is_stopped() {

@@ -152,7 +152,14 @@ impl Stage {
     }
 
     pub fn users(&self) -> Users {
-        Users::start(self.folder.path().join("front"))
+        self.crowd(4, Duration::from_millis(3))
+    }
+    /// So many at once, each with this pause between two requests.
+    pub fn crowd(&self, count: usize, pause: Duration) -> Users {
+        Users::start(self.folder.path().join("front"), count, pause)
+    }
+    pub fn nobody(&self) -> Users {
+        self.crowd(0, Duration::ZERO)
     }
 }
 
@@ -216,7 +223,7 @@ impl Seen {
 }
 
 impl Users {
-    fn start(front: PathBuf) -> Self {
+    fn start(front: PathBuf, count: usize, pause: Duration) -> Self {
         let (seen, stop) = (Arc::<Mutex<Seen>>::default(), Arc::<AtomicBool>::default());
         let task = || {
             let (front, seen, stop) = (front.clone(), Arc::clone(&seen), Arc::clone(&stop));
@@ -224,11 +231,11 @@ impl Users {
                 while !stop.load(Ordering::SeqCst) {
                     let answer = ask(&front).await;
                     seen.lock().unwrap().note(answer);
-                    tokio::time::sleep(Duration::from_millis(3)).await;
+                    tokio::time::sleep(pause).await;
                 }
             })
         };
-        let tasks = (0..4).map(|_| task()).collect();
+        let tasks = (0..count).map(|_| task()).collect();
         Self { front, seen, stop, tasks }
     }
 
@@ -245,6 +252,12 @@ impl Users {
                 return PerSlot { blue: percent(blue), green: percent(green) };
             }
         }
+    }
+
+    /// How many were answered, and how many of them badly or not at all.
+    pub fn so_far(&self) -> (u64, usize) {
+        let seen = self.seen.lock().unwrap();
+        (seen.total, seen.failures.len())
     }
 
     pub fn one(&self) -> JoinHandle<Result<String, String>> {
