@@ -63,8 +63,8 @@ impl Timeline {
                 self.back.get_or_insert_with(Instant::now);
                 format!("all users back to {old}, in the slot {}", slot.other())
             }
-            "drain" => format!("the slot {} is drained: nobody was cut off", slot.other()),
-            "back.drain" => format!("the slot {slot} is drained: nobody was cut off"),
+            "drain.0" => format!("the slot {} is drained: nobody was cut off", slot.other()),
+            "back.drain.0" => format!("the slot {slot} is drained: nobody was cut off"),
             "land" => format!("{new} is on record as live"),
             "back.land" => format!("{old} is on record as live again"),
             name if name.strip_prefix("shift.").is_some_and(|at| at.parse::<u32>().is_ok()) => {
