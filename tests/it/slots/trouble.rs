@@ -137,7 +137,8 @@ async fn an_old_copy_that_dies_halts_forward() {
     place.promoted("fix: three", TENTH).await;
     assert_eq!(place.share(Slot::Green).await, 100.0);
     // The way back leads to what was proven, not to where it halted.
-    let (code, planned, _) = place.world.command_told(&["rollback", "live", "--repo", "acme/shop", "--dry-run"]).await;
+    let (code, planned, _) =
+        place.world.command_told(&["rollback", "live", "--repo", "acme/shop", "--reason", "x", "--dry-run"]).await;
     assert!(code == 0 && planned.contains(first.short()), "{planned}");
     place.finish().await;
 }
@@ -151,7 +152,7 @@ async fn a_reporter_takes_its_success_back() {
     let (state, check) = place.ended(&sha).await;
     assert_eq!(state, "rolled_back");
     let summary = check.summary.unwrap_or_default();
-    assert!(summary.contains("Code: `success_taken_back`") && summary.contains("deployer[bot] reported failure"), "{summary}");
+    assert!(summary.contains("Code: `success_taken_back`") && summary.contains("reported failure"), "{summary}");
     assert_eq!(place.share(Slot::Blue).await, 100.0);
     place.finish().await;
 }
@@ -179,7 +180,7 @@ async fn an_environment_vanishes_from_the_configuration_in_the_middle() {
         }
         place.world.quiet().await;
         let (code, _, problem) = place.world.command_told(&["deploy", "live", "--repo", "acme/shop"]).await;
-        assert!(code == 1 && problem.contains("unknown_environment") && problem.contains("public"), "{code} {problem}");
+        assert!(code == 2 && problem.contains("unknown_environment") && problem.contains("public"), "{code} {problem}");
         let status = place.status().await;
         assert!(status["holds"].as_array().unwrap().is_empty() && status["active"].as_array().unwrap().is_empty(), "{status}");
         place.finish().await;
@@ -240,7 +241,7 @@ struct Stop {
     ends: &'static str,
 }
 
-const UNWELL: &str = "[[environments.live.health]]\nkind = \"http\"\nurl = \"http://127.0.0.1:9/\"\nexpect = \"status == 200\"\n\
+const UNWELL: &str = "[[environments.live.health]]\nkind = \"http\"\nurl = \"http://127.0.0.1:18999/\"\nexpect = \"status == 200\"\n\
                       within = \"60s\"\ninterval = \"1s\"\n";
 
 const STOPS: [Stop; 7] = [
