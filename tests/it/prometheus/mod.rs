@@ -94,6 +94,8 @@ async fn hostile_values(prometheus: &Prometheus) {
 
 async fn without_an_answer(server: Server, prometheus: &Prometheus) {
     server.pause();
+    // A thread that is at work stops a moment after the signal.
+    tokio::time::sleep(Duration::from_millis(200)).await;
     let measured = within(prometheus, "up", Duration::from_millis(300)).await;
     assert_eq!(code(&measured), "prometheus_slow", "{measured:?}");
     assert!((300..2_000).contains(&measured.latency_ms), "{measured:?}");
