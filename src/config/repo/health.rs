@@ -14,7 +14,7 @@ pub enum HealthCheck {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HttpCheck {
-    /// May hold placeholders ([`super::format::PLACEHOLDERS`]).
+    /// May hold the placeholders of the file `format.rs`.
     pub url: String,
     /// CEL over `status`, `body` (JSON or text), `headers`, `latency_ms`, `version`, `sha`, `environment`.
     pub expect: String,
