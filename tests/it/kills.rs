@@ -43,24 +43,24 @@ async fn each(strategy: &str, kills: impl Fn(&Played) -> Vec<Kill>) {
     assert!(missed * 4 <= count, "{missed} of {count} kills had no occasion");
     let users = scene.finish().await;
     assert!(users > 1_000, "{users}");
+    println!("{strategy}: {} of {count} killed, {users} requests of users, 0 failed", count - missed);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_kill_at_any_question_to_haproxy_changes_nothing() {
     each(GRADUAL, |undisturbed| {
-        let at = |n| [Kill::Question(n, Moment::BeforeEffect), Kill::Question(n, Moment::AfterEffect)];
-        // What only looks needs no second moment.
-        (1..=undisturbed.questions)
-            .flat_map(|n| if n % 3 == 0 { at(n).to_vec() } else { at(n)[n as usize % 2..][..1].to_vec() })
-            .collect()
+        let at = [Moment::BeforeEffect, Moment::AfterEffect];
+        (1..=undisturbed.questions).flat_map(|n| at.map(|moment| Kill::Question(n, moment))).collect()
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_kill_at_any_request_of_a_blue_green_deployment_changes_nothing() {
-    each(BLUE_GREEN, |undisturbed| (1..=undisturbed.requests).map(|n| Kill::Request(n, MOMENTS[n as usize % 3])).collect())
-        .await;
+    each(BLUE_GREEN, |undisturbed| {
+        (1..=undisturbed.requests).flat_map(|n| MOMENTS.map(|moment| Kill::Request(n, moment))).collect()
+    })
+    .await;
 }
 
 /// Numbers that look random and are the same each time.
@@ -75,23 +75,22 @@ impl Dice {
     }
 }
 
+/// So many deployments of each strategy in the long version.
 const HOW_MANY: u32 = 67;
 
-/// Random moments, fates and strategies; `count` deployments of each strategy. Prints its figures.
-async fn long(name: &str, strategy: Option<&str>, more: &str, seed: u64) {
+/// Random moments and fates. Prints its figures.
+async fn random(name: &str, strategy: Option<&str>, count: u32, seed: u64) {
     let begun = Instant::now();
     let mut dice = Dice(seed);
-    let mut scene = Scene::set(strategy, more).await;
-    let mut usual: BTreeMap<String, String> = BTreeMap::new();
-    let fates = [Fate::Good, Fate::ReporterFails, Fate::Sick];
-    let wanted = if strategy.is_some() { 3 } else { 2 };
+    let mut scene = Scene::set(strategy, "rollback = \"automatic\"").await;
     let first = scene.play(Fate::Good, Kill::Never).await;
-    let span = u64::from(first.requests) * 100;
-    for fate in &fates[..wanted] {
-        usual.insert(format!("{fate:?}"), scene.play(*fate, Kill::Never).await.seen);
+    let span = u64::try_from(first.took.as_millis()).unwrap();
+    let mut usual = BTreeMap::new();
+    for fate in usual_fates(strategy) {
+        usual.insert(fate.name(), scene.play(fate, Kill::Never).await.seen);
     }
     let (mut killed, mut ends) = (0, BTreeMap::new());
-    for n in 0..HOW_MANY {
+    for n in 0..count {
         let fate = match n % 8 {
             0 | 1 | 4 | 6 => Fate::Good,
             2 => Fate::ReporterFails,
@@ -100,33 +99,42 @@ async fn long(name: &str, strategy: Option<&str>, more: &str, seed: u64) {
         };
         let played = scene.play(fate, Kill::After(Duration::from_millis(dice.roll(span)))).await;
         killed += u32::from(!played.missed);
-        if let Some(usual) = usual.get(&format!("{fate:?}")) {
+        if let Some(usual) = usual.get(fate.name()) {
             assert_eq!(played.seen, *usual, "{fate:?}");
         }
-        let kind = format!("{fate:?}").split('(').next().unwrap_or_default().to_owned();
-        *ends.entry((kind, if played.succeeded { "succeeded" } else { "did not" })).or_insert(0) += 1;
+        *ends.entry((fate.name(), if played.succeeded { "succeeded" } else { "did not" })).or_insert(0) += 1;
     }
+    assert!(killed * 2 >= count, "{killed} of {count} were killed");
     let users = scene.finish().await;
-    println!(
-        "{name}: {HOW_MANY} deployments, {killed} killed, {users} requests of users, 0 failed, {:.0?}; {ends:?}",
-        begun.elapsed()
-    );
+    let took = begun.elapsed();
+    println!("{name}: {count} deployments, {killed} killed, {users} requests of users, 0 failed, {took:.0?}; {ends:?}");
+}
+
+/// Those whose end does not depend on when something happens.
+fn usual_fates(strategy: Option<&str>) -> Vec<Fate> {
+    let sick = strategy.map(|_| Fate::Sick);
+    [Fate::Good, Fate::ReporterFails].into_iter().chain(sick).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_kill_at_a_random_moment_changes_nothing_whatever_the_deployment_comes_to() {
+    random("gradual", Some(STEPS), 8, 0x5eed_0000).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 #[ignore = "minutes: see benches/README.md"]
 async fn long_blue_green() {
-    long("blue_green", Some(BAKES), "rollback = \"automatic\"", 0x5eed_0001).await;
+    random("blue_green", Some(BAKES), HOW_MANY, 0x5eed_0001).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 #[ignore = "minutes: see benches/README.md"]
 async fn long_gradual() {
-    long("gradual", Some(STEPS), "rollback = \"automatic\"", 0x5eed_0002).await;
+    random("gradual", Some(STEPS), HOW_MANY, 0x5eed_0002).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 #[ignore = "minutes: see benches/README.md"]
 async fn long_direct() {
-    long("direct", None, "rollback = \"automatic\"", 0x5eed_0003).await;
+    random("direct", None, HOW_MANY, 0x5eed_0003).await;
 }

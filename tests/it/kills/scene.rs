@@ -8,14 +8,16 @@ use crate::slots::place::{LIVE, config};
 use lockkeeper::domain::{Sha, Slot};
 use lockkeeper::sandbox::{CheckRun, CommitSeed, DeploymentReport, RepoHandle, RepoSeed, Sandbox, SandboxConfig};
 use lockkeeper::targets::{Split, Traffic};
+use regex::Regex;
 use serde_json::Value;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 use tokio::task::block_in_place;
 
 const BOTH: [&str; 2] = ["blue1", "green1"];
 const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(10);
+static TIMES: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"in \d+ ms").unwrap());
 
 /// What the deployment is to come to.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -28,6 +30,17 @@ pub enum Fate {
     Stopped(Duration),
 }
 
+impl Fate {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::ReporterFails => "the reporter fails",
+            Self::Sick => "sick",
+            Self::Stopped(_) => "stopped",
+        }
+    }
+}
+
 /// What came of one.
 #[derive(Clone, Debug)]
 pub struct Played {
@@ -38,6 +51,8 @@ pub struct Played {
     pub questions: u32,
     /// The kill had no occasion.
     pub missed: bool,
+    /// From the commit to the end.
+    pub took: Duration,
 }
 
 pub struct Scene {
@@ -125,6 +140,7 @@ impl Scene {
             self.revive();
             tokio::time::sleep(LOOK).await;
         };
+        let took = begun.elapsed();
         let (requests, questions) = self.trap.seen();
         let missed = self.trap.disarm();
         self.revive();
@@ -133,7 +149,7 @@ impl Scene {
         let seen = self.look(&sha, succeeded, &format!("{kill:?}, {fate:?}")).await;
         let failed = self.users.so_far().1 - failed_before;
         assert_eq!(failed, 0, "{kill:?}, {fate:?}: users' requests failed\n{}", self.scene());
-        Played { seen, succeeded, requests, questions, missed }
+        Played { seen, succeeded, requests, questions, missed, took }
     }
 
     fn over(&self, sha: &Sha) -> Option<CheckRun> {
@@ -201,7 +217,7 @@ impl Scene {
 
     /// Compares our record, the balancer and GitHub with each other.
     async fn look(&mut self, sha: &Sha, succeeded: bool, what: &str) -> String {
-        let old = self.slot;
+        let (old, before) = (self.slot, self.live.clone());
         if succeeded {
             (self.live, self.slot) = (Some(sha.clone()), old.map(Slot::other));
         }
@@ -215,7 +231,7 @@ impl Scene {
         }
         let violations = self.github.violations();
         assert!(violations.is_empty(), "{what}: {violations:#?}");
-        let seen = self.seen(sha, old);
+        let seen = self.seen(sha, old, before.as_ref());
         if !here["holds"].as_array().unwrap().is_empty() {
             assert!(!succeeded, "{what}: {here}");
             block_in_place(|| self.process.ask(&["unlock", "live", "--repo", "acme/shop", "--reason", "seen"]));
@@ -223,7 +239,7 @@ impl Scene {
         seen
     }
 
-    fn seen(&self, sha: &Sha, old: Option<Slot>) -> String {
+    fn seen(&self, sha: &Sha, old: Option<Slot>, before: Option<&Sha>) -> String {
         let mut lines = Vec::new();
         for check in self.shop.check_runs().into_iter().filter(|c| c.sha == *sha && c.app_id == self.github.app_id()) {
             lines.push(format!("{} {:?} {:?} {:?}", check.name, check.conclusion, check.title, check.summary));
@@ -233,7 +249,11 @@ impl Scene {
             lines.push(format!("{} {} {:?}", made.task, made.environment, ours.collect::<Vec<_>>()));
         }
         lines.sort();
-        let mut text = lines.join("\n").replace(sha.as_str(), "SHA").replace(sha.short(), "SHA");
+        let text = TIMES.replace_all(&lines.join("\n"), "in … ms").into_owned();
+        let mut text = text.replace(sha.as_str(), "SHA").replace(sha.short(), "SHA");
+        if let Some(before) = before {
+            text = text.replace(before.as_str(), "BEFORE").replace(before.short(), "BEFORE");
+        }
         if let Some(old) = old {
             text = text.replace(old.as_str(), "OLD").replace(old.other().as_str(), "NEW");
         }

@@ -65,7 +65,7 @@ async fn haproxy_goes_away_for_good() {
     place.world.refused(&sha, LIVE, "failure", "traffic_shared").await;
     place.by_hand(Split::all(Slot::Blue)).await;
     place.users = place.stage.users();
-    place.deployed("fix: four").await;
+    place.promoted("fix: four", TENTH).await;
     assert_eq!(place.share(Slot::Green).await, 100.0);
     place.finish().await;
 }
