@@ -131,3 +131,6 @@ fn read(row: &Row<'_>) -> Result<LedgerEntry, StoreError> {
         until: maybe_millis(row, "until")?,
     })
 }
+
+#[cfg(test)]
+mod tests;

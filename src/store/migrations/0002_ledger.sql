@@ -19,9 +19,10 @@ CREATE TABLE ledger (
     -- It succeeded here and nothing has shown since that it is bad.
     good        INTEGER NOT NULL,
     since       INTEGER NOT NULL,
-    until       INTEGER,
-    UNIQUE (run, sha)
+    until       INTEGER
 ) STRICT;
+-- A run that goes back to the commit that it deployed has two rows of it: the way there and the way back.
+CREATE UNIQUE INDEX ledger_run ON ledger (run, sha, rollback, coalesce(slot, ''));
 CREATE UNIQUE INDEX ledger_live ON ledger (repo_id, environment) WHERE until IS NULL;
 CREATE INDEX ledger_environment ON ledger (repo_id, environment, id);
 

@@ -1,0 +1,107 @@
+use super::*;
+use crate::domain::{Actor, InstallationId, RepoName, RepoRef, RunId};
+use crate::store::Store;
+use crate::store::runs::{self, Run, RunState, Subject};
+
+const KEY: &str = "env:1:staging";
+
+fn place() -> EnvPlace {
+    EnvPlace { repo: RepoId(1), environment: EnvName::parse("staging").unwrap() }
+}
+
+fn entry(run: &str, sha: char, rollback: bool, slot: Option<Slot>) -> LedgerEntry {
+    LedgerEntry {
+        run: RunId::parse(run).unwrap(),
+        sha: Sha::parse(&sha.to_string().repeat(40)).unwrap(),
+        tag: None,
+        version: None,
+        component: None,
+        deployment: None,
+        url: None,
+        slot,
+        barrier: false,
+        rollback,
+        good: true,
+        since: Millis(1),
+        until: None,
+    }
+}
+
+fn run(id: &str) -> Run {
+    let repo = RepoRef { id: RepoId(1), name: RepoName::parse("acme/web").unwrap(), installation: InstallationId(7) };
+    let actor = Actor::schedule();
+    Run {
+        id: RunId::parse(id).unwrap(),
+        workflow: "deploy".into(),
+        flow_version: 1,
+        key: id.into(),
+        subject: Subject { repo, tag: None, sha: None, environment: None, delivery: None, actor },
+        parent: None,
+        state: RunState::Active,
+        cancel: None,
+        outcome: None,
+        starts: 0,
+        created_at: Millis(0),
+        updated_at: Millis(0),
+    }
+}
+
+/// A place in the queue of the environment's lock, for a run that is new.
+fn joined(tx: &Tx<'_>, id: &str) -> Result<Lease, StoreError> {
+    let run = run(id);
+    runs::insert(tx, &run, &serde_json::Value::Null)?;
+    Ok(Lease { key: KEY.to_owned(), token: locks::join(tx, KEY, &run.id, "lease", Millis(0))?.token })
+}
+
+/// A store in which the run `r1` holds the environment's lock.
+async fn leased() -> (tempfile::TempDir, Store, Lease) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let lease = store.write(|tx| joined(tx, "r1")).await.unwrap();
+    (dir, store, lease)
+}
+
+async fn lands(store: &Store, lease: &Lease, entry: &LedgerEntry) -> bool {
+    let (lease, entry) = (lease.clone(), entry.clone());
+    store.write(move |tx| land(tx, &place(), &lease, &entry)).await.unwrap()
+}
+
+async fn all(store: &Store) -> Vec<LedgerEntry> {
+    store.read(|rx| of(rx, &place(), 100)).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_commit_there_and_back_is_told_twice_and_each_once() {
+    let (_dir, store, lease) = leased().await;
+    let ways = [
+        entry("r1", 'a', false, None),
+        entry("r1", 'a', true, None),
+        entry("r1", 'b', false, Some(Slot::Blue)),
+        entry("r1", 'b', true, Some(Slot::Blue)),
+        entry("r1", 'b', true, Some(Slot::Green)),
+    ];
+    for way in ways.iter().chain(&ways) {
+        assert!(lands(&store, &lease, way).await);
+    }
+    let told = all(&store).await;
+    assert_eq!(told.len(), ways.len());
+    assert_eq!(told.iter().filter(|entry| entry.until.is_none()).count(), 1);
+    assert_eq!((told[0].rollback, told[0].slot), (true, Some(Slot::Green)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_does_not_hold_the_lock_any_more_writes_nothing() {
+    let (_dir, store, lease) = leased().await;
+    assert!(lands(&store, &lease, &entry("r1", 'a', false, None)).await);
+    let taken = store.write(|tx| {
+        locks::leave(tx, &RunId::parse("r1").unwrap(), "lease")?;
+        joined(tx, "r2")
+    });
+    let now = taken.await.unwrap();
+    assert!(!lands(&store, &lease, &entry("r1", 'b', false, None)).await);
+    let stale = lease.clone();
+    assert!(!store.write(move |tx| unland(tx, &place(), &stale, Millis(3))).await.unwrap());
+    assert_eq!(all(&store).await, [entry("r1", 'a', false, None)]);
+    assert!(store.write(move |tx| unland(tx, &place(), &now, Millis(3))).await.unwrap());
+    assert_eq!(all(&store).await[0].until, Some(Millis(3)));
+}
