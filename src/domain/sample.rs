@@ -68,11 +68,11 @@ impl<'de> Deserialize<'de> for Number {
             fn visit_f64<E: de::Error>(self, value: f64) -> Result<Number, E> {
                 Ok(Number(value))
             }
-            #[allow(clippy::cast_precision_loss)] // Nobody measures beyond 2^53.
+            #[expect(clippy::cast_precision_loss, reason = "nobody measures beyond 2^53")]
             fn visit_i64<E: de::Error>(self, value: i64) -> Result<Number, E> {
                 Ok(Number(value as f64))
             }
-            #[allow(clippy::cast_precision_loss)]
+            #[expect(clippy::cast_precision_loss, reason = "nobody measures beyond 2^53")]
             fn visit_u64<E: de::Error>(self, value: u64) -> Result<Number, E> {
                 Ok(Number(value as f64))
             }

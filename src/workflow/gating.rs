@@ -104,7 +104,7 @@ fn between_looks(round: u32) -> Duration {
 
 /// The checks that must come before another look can be worth it; none when something else is waited for too.
 fn awaited(verdicts: &[Verdict]) -> Vec<String> {
-    let open: Vec<&Verdict> = verdicts.iter().filter(|v| v.status != Status::Pass).collect();
+    let open: Vec<&Verdict> = verdicts.iter().filter(|v| !v.status.advances()).collect();
     match open.as_slice() {
         [only] if only.code == "checks_pending" => only.names.clone(),
         _ => Vec::new(),

@@ -16,7 +16,7 @@ pub struct Counters {
 
 /// What happened from one look to the next: `requests`, `errors`, `error_rate` and `latency_ms`. Without a request there is
 /// no data.
-#[allow(clippy::cast_precision_loss)] // Beyond 2^53 requests between two looks nobody needs the last one.
+#[expect(clippy::cast_precision_loss, reason = "beyond 2^53 requests between two looks nobody needs the last one")]
 pub fn between(before: &Counters, after: &Counters) -> Sample {
     let (Some(requests), Some(errors)) = (after.requests.checked_sub(before.requests), after.errors.checked_sub(before.errors))
     else {
