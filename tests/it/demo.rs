@@ -1,4 +1,4 @@
-//! The demo of progressive deployments, through the real program: what it says, how it ends, and that nothing is left.
+//! The demos, through the real program: what it says, how it ends, and that nothing is left.
 
 use std::process::Output;
 use std::time::{Duration, Instant};
@@ -25,6 +25,17 @@ fn in_order(said: &str, lines: &[&str]) {
     for line in lines {
         rest = rest.split_once(line).unwrap_or_else(|| panic!("no \"{line}\" where it should be in:\n{said}")).1;
     }
+}
+
+/// From a tag to a published release and a deployment, for somebody who has nothing: no network, no credentials.
+#[test]
+fn a_tag_goes_to_production_in_front_of_your_eyes() {
+    let (output, said) = demo(&[]);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    in_order(
+        &said,
+        &["v1.1.0", "Release v1.1.0 of acme/shop", "Features", "to production: in_progress → success", "What next"],
+    );
 }
 
 #[test]

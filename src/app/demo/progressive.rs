@@ -153,13 +153,21 @@ impl Play {
         let mut reported = false;
         ticks.tick().await;
         while !self.is_over() {
-            tokio::select! {
-                event = events.recv() => if let Ok(event) = event { timeline.event(&event, &self.scene()).await },
-                _ = ticks.tick() => timeline.users(users.tally(), &self.scene()),
-                _ = look.tick() => if !reported && let Some(text) = self.report() {
-                    reported = true;
-                    timeline.narrator.say("deployer", &text);
-                },
+            let event = tokio::select! {
+                event = events.recv() => event.ok(),
+                _ = ticks.tick() => {
+                    timeline.users(users.tally(), &self.scene());
+                    None
+                }
+                _ = look.tick() => None,
+            };
+            // What came of the report is told after it.
+            if !reported && let Some(text) = self.report() {
+                reported = true;
+                timeline.narrator.say("deployer", &text);
+            }
+            if let Some(event) = event {
+                timeline.event(&event, &self.scene()).await;
             }
         }
         while let Ok(event) = events.try_recv() {
