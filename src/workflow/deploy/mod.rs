@@ -34,7 +34,7 @@ use crate::config::repo::{Environment, RepoConfig, Strategy, Target};
 use crate::domain::{Actor, EnvName, EnvPlace, Millis, Refusal, RepoRef, RunId, Sha, Tag};
 use crate::flow::{Flow, StepFailure, Stop, Workflow};
 use crate::gates::Verdict;
-use crate::plan::{Call, Ground, Plan, Task};
+use crate::plan::{Call, Ground, Plan};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -141,7 +141,7 @@ impl Deployment<'_> {
     fn go(&self, f: &mut Flow, shown: &mut Shown) -> Result<Outcome, Stop> {
         // Whoever acts on a GitHub deployment acts when it is made: there is none before the lease then.
         if !self.starts_when_made() {
-            self.deployment(f, shown, &self.leg(shown), Task::Deploy)?;
+            self.deployment(f, shown, &self.leg(shown), self.task())?;
         }
         // Whoever had to wait for a turn may find that a gate does not pass any more.
         for turn in 0_u32.. {

@@ -158,19 +158,30 @@ impl Drive<'_> {
         let leg = self.this.deployment(f, shown, &leg, Task::Rollback)?;
         let input = self.this.input;
         leg.status(f, input, "status.in_progress", "in_progress", &format!("Going back to {}", what(&leg.subject)), None)?;
-        let url = match bring_up::bring_up(f, self.this, &leg, shown)? {
-            Progress::Done { url } => url.or_else(|| self.this.environment.url.clone()),
-            Progress::Failed { reason } | Progress::Stopped { reason } => return self.way_back_failed(f, &leg, &reason),
-            Progress::Working => return self.way_back_failed(f, &leg, "nobody could say whether it was brought up"),
+        let url = match self.bring_back(f, shown, &leg) {
+            Ok(Ok(url)) => url,
+            Ok(Err(reason)) => return self.way_back_failed(f, &leg, &reason),
+            Err(Stop::Failed(failure)) => return self.way_back_failed(f, &leg, &failure.refusal.message),
+            Err(suspended) => return Err(suspended),
         };
-        if let Err(refusal) = health::verify(f, self.this, &leg, url.as_deref(), shown)? {
-            return self.way_back_failed(f, &leg, &refusal.message);
-        }
-        self.land(f, &leg, "back.land", url.clone(), true)?;
         leg.status(f, input, "status.success", "success", &format!("{} is live again", what(&leg.subject)), url)?;
         self.retire_previous(f, &leg)?;
         so.back = Some(entry.clone());
         Ok(Event::Done)
+    }
+
+    /// Brings the version before up, and gives its address or why it is not there.
+    fn bring_back(&self, f: &mut Flow, shown: &mut Shown, leg: &Leg) -> Result<Result<Option<String>, String>, Stop> {
+        let url = match bring_up::bring_up(f, self.this, leg, shown)? {
+            Progress::Done { url } => url.or_else(|| self.this.environment.url.clone()),
+            Progress::Failed { reason } | Progress::Stopped { reason } => return Ok(Err(reason)),
+            Progress::Working => return Ok(Err("nobody could say whether it was brought up".to_owned())),
+        };
+        if let Err(refusal) = health::verify(f, self.this, leg, url.as_deref(), shown)? {
+            return Ok(Err(refusal.message));
+        }
+        self.land(f, leg, "back.land", url.clone(), true)?;
+        Ok(Ok(url))
     }
 
     fn way_back_failed(&self, f: &mut Flow, leg: &Leg, reason: &str) -> Result<Event, Stop> {
