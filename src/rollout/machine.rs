@@ -69,7 +69,7 @@ pub enum Event {
     Inconclusive,
     /// Nobody could say in time whether it was done.
     Unknown,
-    /// This move of users was refused or stopped before it touched anybody.
+    /// This piece of work was refused or stopped before it touched anybody.
     NotMoved,
     /// The old copy is unhealthy while the new one is not.
     StableUnhealthy,
@@ -104,7 +104,7 @@ pub fn next(rules: &Rules, phase: Phase, event: Event) -> Phase {
         (Phase::End(_), _) => phase,
         (Phase::Finalizing, Event::Done | Event::Failed | Event::Unknown | Event::Inconclusive) => Phase::End(End::Succeeded),
         (Phase::CleaningUp, Event::Done | Event::Failed | Event::Unknown | Event::Inconclusive) => Phase::End(End::Failed),
-        (Phase::Shifting(0), Event::NotMoved) => Phase::CleaningUp,
+        (Phase::Preparing | Phase::Shifting(0), Event::NotMoved) => Phase::CleaningUp,
         (Phase::Promoting, Event::NotMoved) if rules.steps == 0 => Phase::CleaningUp,
         (Phase::RollingBack, Event::Done) => Phase::End(End::RolledBack),
         (Phase::RollingBack, Event::Failed | Event::Unknown | Event::Inconclusive) => Phase::End(End::RollbackFailed),

@@ -103,7 +103,8 @@ fn nobody_moved_nothing_undone(next: Next, rules: &Rules, events: &[Event]) -> b
     let walked = walk(next, rules, events);
     let moved = |until: usize| walked.iter().take(until).any(|(from, event, _)| moves_users(*from) && *event == Event::Done);
     let undone = |i: usize| matches!(walked[i].2, Phase::RollingBack | Phase::End(End::HaltedForward));
-    let refused = |i: usize| moves_users(walked[i].0) && walked[i].1 == Event::NotMoved;
+    let moving = |phase: Phase| phase == Phase::Preparing || moves_users(phase);
+    let refused = |i: usize| moving(walked[i].0) && walked[i].1 == Event::NotMoved;
     (0..walked.len()).all(|i| !refused(i) || moved(i) || !undone(i))
 }
 
@@ -165,10 +166,15 @@ fn each_invariant_can_be_broken() {
         (Phase::Shifting(0), Event::NotMoved) => Phase::RollingBack,
         _ => next(rules, phase, event),
     };
+    let blunt: Next = |rules, phase, event| match (phase, event) {
+        (Phase::Preparing, Event::NotMoved) => next(rules, phase, Event::Abort),
+        _ => next(rules, phase, event),
+    };
     let rules = Rules { in_place: false, steps: 2, bake: true, rollback: Rollback::Automatic, previous: true };
+    let direct = Rules { in_place: true, steps: 0, bake: false, ..rules.clone() };
     let barred = Rules { rollback: Rollback::Forbidden, ..rules.clone() };
     let (d, f) = (Event::Done, Event::Failed);
-    let broken: [(Check, Next, &Rules, &[Event]); 7] = [
+    let broken: [(Check, Next, &Rules, &[Event]); 8] = [
         (verified_first, unverified, &rules, &[d]),
         (abort_ends, deaf, &rules, &[d, d, d, Event::Pause]),
         (inconclusive_stays, hopeful, &rules, &[d, d, d, Event::Inconclusive]),
@@ -176,6 +182,7 @@ fn each_invariant_can_be_broken() {
         (barrier_holds, careless, &barred, &[d, d, d, d, d, d, d, f]),
         (ends_stay, restless, &rules, &[f, d, Event::Resume]),
         (nobody_moved_nothing_undone, hasty, &rules, &[d, d, Event::NotMoved]),
+        (nobody_moved_nothing_undone, blunt, &direct, &[Event::NotMoved]),
     ];
     for (check, mutant, rules, events) in broken {
         assert!(check(next, rules, events), "the real table passes");
@@ -207,6 +214,7 @@ fn the_table_in_words() {
         ("direct, good", show(&direct, &[d, d, d])),
         ("direct, unhealthy", show(&direct, &[d, f, d])),
         ("direct, nothing before it", show(&Rules { previous: false, ..direct.clone() }, &[d, f])),
+        ("direct, refused before it began", show(&direct, &[Event::NotMoved, d])),
         ("gradual, good", show(&slots, &[d, d, d, d, d, d, d])),
         ("gradual, unhealthy copy", show(&slots, &[d, f, d])),
         ("gradual, bad numbers", show(&slots, &[d, d, d, f, d])),

@@ -14,6 +14,8 @@ use std::time::Duration;
 
 /// Events can be lost: how long a run waits at most between two reads.
 const POLL: Duration = Duration::from_secs(60);
+/// The step that starts a workflow which brings a version up.
+pub(super) const DISPATCH: &str = "dispatch";
 
 /// One thing that a target is asked to do for a leg. The names of its steps begin with its own.
 pub(super) struct Errand {
@@ -202,7 +204,7 @@ fn by_workflow(
         inputs,
         offered,
     };
-    let started: DispatchMade = f.step(&errand.step(leg, "dispatch"), &call)?;
+    let started: DispatchMade = f.step(&errand.step(leg, DISPATCH), &call)?;
     if let Some(url) = &started.url {
         shown.progress.push(format!("Workflow run: {url}"));
     }
@@ -288,5 +290,5 @@ pub(in crate::workflow) fn values_of(
 
 fn unfilled(why: String) -> Stop {
     let fix = format!("Mend the inputs of the target in {CONFIG_PATH}.");
-    refused_step("dispatch", Refusal::user("inputs_invalid", format!("The workflow's inputs cannot be filled in: {why}."), fix))
+    refused_step(DISPATCH, Refusal::user("inputs_invalid", format!("The workflow's inputs cannot be filled in: {why}."), fix))
 }
