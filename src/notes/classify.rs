@@ -6,7 +6,7 @@
 use super::body::{self, Allowed, Item};
 use super::header::Header;
 use super::reverts::{self, Candidate};
-use crate::domain::{Commit, Version};
+use crate::domain::{Commit, Sha, Version};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -17,6 +17,12 @@ pub struct Message<'a> {
     pub text: &'a str,
     /// It has more than one parent.
     pub merge: bool,
+}
+
+impl<'a> Message<'a> {
+    fn of(commit: &'a Commit) -> Self {
+        Self { sha: commit.sha.as_str(), text: &commit.message, merge: commit.parents.len() > 1 }
+    }
 }
 
 /// One change, in the words of its commit. A commit may hold several.
@@ -82,8 +88,7 @@ impl Classified {
 
 /// Classifies the commits of a range, oldest first.
 pub fn classify(commits: &[Commit]) -> Classified {
-    let messages: Vec<Message<'_>> =
-        commits.iter().map(|c| Message { sha: c.sha.as_str(), text: &c.message, merge: c.parents.len() > 1 }).collect();
+    let messages: Vec<Message<'_>> = commits.iter().map(Message::of).collect();
     classify_messages(&messages)
 }
 
@@ -91,13 +96,27 @@ pub fn classify(commits: &[Commit]) -> Classified {
 pub fn classify_messages(messages: &[Message<'_>]) -> Classified {
     let texts: Vec<Cow<'_, str>> = messages.iter().map(|m| tidy(m.text)).collect();
     let read: Vec<Read<'_>> = messages.iter().zip(&texts).map(|(m, text)| Read::new(m, text)).collect();
-    let candidates: Vec<Candidate<'_>> = read.iter().map(|r| r.candidate()).collect();
-    let gone = reverts::cancelled(&candidates);
+    let gone = cancelled(&read);
     let mut all = Classified::default();
     for (one, reverted) in read.into_iter().zip(gone) {
         one.collect(reverted, &mut all);
     }
     all
+}
+
+/// Whether a commit is taken back by what comes after it, and stays taken back. The commits are oldest first; what is not
+/// among them is older than all of them.
+pub fn takes_back(commits: &[Commit], sha: &Sha) -> bool {
+    let older = (!commits.iter().any(|c| c.sha == *sha)).then(|| Message { sha: sha.as_str(), text: "", merge: false });
+    let messages: Vec<Message<'_>> = older.into_iter().chain(commits.iter().map(Message::of)).collect();
+    let texts: Vec<Cow<'_, str>> = messages.iter().map(|m| tidy(m.text)).collect();
+    let read: Vec<Read<'_>> = messages.iter().zip(&texts).map(|(m, text)| Read::new(m, text)).collect();
+    read.iter().zip(cancelled(&read)).any(|(one, gone)| gone && one.sha == sha.as_str())
+}
+
+fn cancelled(read: &[Read<'_>]) -> Vec<bool> {
+    let candidates: Vec<Candidate<'_>> = read.iter().map(Read::candidate).collect();
+    reverts::cancelled(&candidates)
 }
 
 /// A message, read.

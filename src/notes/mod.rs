@@ -16,4 +16,4 @@ mod reverts;
 pub mod sandboxed;
 pub mod tags;
 
-pub use classify::{Classified, Entry, Message, Unclassified, Why, classify, classify_messages};
+pub use classify::{Classified, Entry, Message, Unclassified, Why, classify, classify_messages, takes_back};

@@ -65,13 +65,40 @@ async fn a_failure_goes_back_by_itself_and_holds_what_contains_it() {
     let more = world.commit("docs: three");
     let check = world.refused(&more, STAGING, "failure", "held_after_rollback").await;
     assert!(check.summary.is_some_and(|text| text.contains(bad.short()) && text.contains("--reason")));
-    let revert = CommitSeed::new(&format!("Revert \"feat: two\"\n\nThis reverts commit {bad}."));
-    let sha = world.commit_with(revert);
-    let mended = world
-        .until("the mended one", |shop| shop.deployments().into_iter().find(|d| d.sha == sha && d.state() == "in_progress"))
-        .await;
-    report(&world, &mended, "success").await;
-    world.check(&sha, STAGING, "success").await;
+    live(&world, &format!("Revert \"feat: two\"\n\nThis reverts commit {bad}.")).await;
+    world.finish().await;
+}
+
+/// A fix ends the hold when it is live, not when it is tried: one that fails mends nothing, and bringing the bad one back
+/// brings its hold back too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hold_ends_with_a_fix_that_works() {
+    let world = World::with(&config("")).await;
+    let good = live(&world, "fix: one").await;
+    let bad = live(&world, "feat: two").await;
+    let asks = ["rollback", "staging", "--repo", "acme/shop", "--reason", "slow"];
+    let reporter = async {
+        let back = world.until("the way back", |shop| {
+            shop.deployments().into_iter().find(|d| d.sha == good && d.task == "rollback" && d.state() == "in_progress")
+        });
+        report(&world, &back.await, "success").await;
+    };
+    let ((code, said, _), ()) = tokio::join!(world.command_told(&asks), reporter);
+    assert_eq!(code, 0, "{said}");
+    let held = async || {
+        let (_, status, _) = world.command_told(&["status", "--format", "json"]).await;
+        let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+        status["repositories"][0]["holds"].as_array().map_or(0, Vec::len)
+    };
+    let revert = format!("Revert \"feat: two\"\n\nThis reverts commit {bad}.");
+    let (fails, deployment) = pushed(&world, &revert).await;
+    report(&world, &deployment, "failure").await;
+    world.check(&fails, STAGING, "failure").await;
+    assert_eq!(held().await, 1, "what failed has mended nothing");
+    let again = world.commit(&format!("Revert \"Revert\"\n\nThis reverts commit {fails}."));
+    world.refused(&again, STAGING, "failure", "held_after_rollback").await;
+    live(&world, &format!("Revert \"Revert of the revert\"\n\nThis reverts commit {again}.")).await;
+    assert_eq!(held().await, 0);
     world.finish().await;
 }
 

@@ -4,6 +4,7 @@
 
 mod actions;
 mod back;
+mod back_workflow;
 mod budget;
 mod chaos;
 mod command;

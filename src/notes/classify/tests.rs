@@ -118,6 +118,21 @@ fn hostile_lengths_take_linear_time() {
     assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
 }
 
+#[test]
+fn a_commit_is_taken_back_until_its_revert_is() {
+    let sha = |letter: char| crate::domain::Sha::parse(&letter.to_string().repeat(40)).unwrap();
+    let commit = |letter: char, text: String| -> Commit {
+        serde_json::from_value(serde_json::json!({ "sha": sha(letter), "message": text })).unwrap()
+    };
+    let reverts = |letter: char| format!("Revert \"it\"\n\nThis reverts commit {}.", sha(letter));
+    let list = [commit('a', "feat: a".into()), commit('b', reverts('a')), commit('c', reverts('b')), commit('d', reverts('c'))];
+    let answers: Vec<bool> = (1..=4).map(|n| takes_back(&list[..n], &sha('a'))).collect();
+    assert_eq!(answers, [false, true, false, true]);
+    // The same when the commit itself is older than what was read.
+    assert_eq!((2..=4).map(|n| takes_back(&list[1..n], &sha('a'))).collect::<Vec<_>>(), [true, false, true]);
+    assert!(!takes_back(&[commit('b', format!("docs: why\n\nThis reverts commit {}.", sha('a')))], &sha('a')), "no revert");
+}
+
 proptest::proptest! {
     #[test]
     fn no_body_voids_a_valid_header(body in "\\PC{0,200}", scope in "[a-z]{1,8}", text in "[a-z][a-z ]{0,20}[a-z]") {

@@ -3,6 +3,7 @@
 //!
 //! Invariants: an abort is looked for before every phase that moves something; what is live is written before people are told.
 
+use super::bring_up::DISPATCH;
 use super::end::Ending;
 use super::leg::{Leg, what};
 use super::page::Shown;
@@ -25,6 +26,8 @@ pub(super) struct Drive<'a> {
     /// As it was at the lease.
     pub record: EnvironmentRecord,
     pub verdicts: &'a [Verdict],
+    /// The holds that end once this is live.
+    pub over: Vec<u64>,
     /// Found at the start, for strategies with two copies.
     pub slots: Option<Slots>,
 }
@@ -106,7 +109,8 @@ impl Drive<'_> {
         if !goes_back && let Some(reason) = f.cancelled(&format!("abort.{turn}"))? {
             so.refusal.get_or_insert(cancelled(&reason));
             // This phase has not begun to move anybody.
-            return Ok(if matches!(phase, Phase::Shifting(_) | Phase::Promoting) { Event::NotMoved } else { Event::Abort });
+            let moves = matches!(phase, Phase::Preparing | Phase::Shifting(_) | Phase::Promoting);
+            return Ok(if moves { Event::NotMoved } else { Event::Abort });
         }
         let done = match phase {
             Phase::Preparing => self.prepare(f, shown, so),
@@ -126,7 +130,7 @@ impl Drive<'_> {
             Phase::End(_) => Ok(Event::Done),
         };
         match done {
-            Err(Stop::Failed(failure)) => Ok(event_of(failure, so)),
+            Err(Stop::Failed(failure)) => Ok(event_of(phase, failure, so)),
             other => other,
         }
     }
@@ -195,11 +199,13 @@ pub(super) fn subject_of(entry: &LedgerEntry) -> Subject {
 }
 
 /// What a step that failed for good means for the deployment.
-fn event_of(failure: StepFailure, so: &mut So) -> Event {
+fn event_of(phase: Phase, failure: StepFailure, so: &mut So) -> Event {
     let event = match () {
         () if failure.refusal.code == "cancelled" => Event::Abort,
         // Tried for as long as anything is tried: nobody knows what it has done.
         () if failure.dead => Event::Unknown,
+        // GitHub has refused to start the workflow: nothing was brought up.
+        () if phase == Phase::Preparing && failure.step == DISPATCH => Event::NotMoved,
         () => Event::Failed,
     };
     so.refusal.get_or_insert(failure.refusal);

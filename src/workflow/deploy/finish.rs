@@ -103,6 +103,7 @@ impl Drive<'_> {
         if input.rollback {
             self.hold_what_was_left(f)?;
         }
+        this.end_holds(f, &self.over)?;
         let text = format!("{} is live", what(&self.leg.subject));
         self.leg.status(f, input, "status.success", "success", &text, so.url.clone())?;
         self.retire_previous(f, &self.leg)?;

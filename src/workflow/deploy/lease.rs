@@ -7,9 +7,12 @@
 use super::end::Ending;
 use super::page::Shown;
 use super::{Deployment, drive, lock_key, named, what};
-use crate::domain::{EnvironmentRecord, Hold, HoldKind, InQueue, Lease, LedgerEntry, Millis, Recheck, Refusal, Sha, Standing};
+use crate::domain::{
+    Commit, EnvironmentRecord, Hold, HoldKind, InQueue, Lease, LedgerEntry, Millis, Recheck, Refusal, Sha, Standing,
+};
 use crate::flow::{Flow, Stop};
 use crate::gates::Verdict;
+use crate::notes::takes_back;
 use crate::plan::{Call, Task};
 use crate::workflow::gating;
 use crate::workflow::place;
@@ -56,15 +59,14 @@ impl Deployment<'_> {
             Ok(over) => over,
             Err(ending) => return Ending { verdicts, ..ending }.report(f, input, shown),
         };
-        self.end_holds(f, over)?;
-        drive::Drive { this: self, leg: self.leg(shown), lease, record, verdicts, slots: None }.run(f, shown)
+        drive::Drive { this: self, leg: self.leg(shown), lease, record, verdicts, over, slots: None }.run(f, shown)
     }
 
     pub(super) fn task(&self) -> Task {
         if self.input.rollback { Task::Rollback } else { Task::Deploy }
     }
 
-    /// Why this deployment may not go ahead now that it is its turn; else the holds that end because it does.
+    /// Why this deployment may not go ahead now that it is its turn; else the holds that end once it is live.
     fn out_of_turn(&self, f: &mut Flow, record: &EnvironmentRecord) -> Result<Result<Vec<u64>, Ending<'static>>, Stop> {
         if let Some(ending) = self.gives_way(f, record)? {
             return Ok(Err(ending));
@@ -115,7 +117,7 @@ impl Deployment<'_> {
         f.step(step, &Call::Compare { repo: self.input.repo.clone(), base: base.clone(), head: head.clone() })
     }
 
-    /// What people or a rollback have put in the way; else the holds that end because this goes ahead.
+    /// What people or a rollback have put in the way; else the holds that end once this is live.
     fn held(&self, f: &mut Flow, record: &EnvironmentRecord) -> Result<Result<Vec<u64>, Refusal>, Stop> {
         let (input, mut over) = (self.input, Vec::new());
         for hold in &record.holds {
@@ -145,22 +147,23 @@ impl Deployment<'_> {
     /// How this commit stands to the one that was rolled back.
     fn about_the_bad(&self, f: &mut Flow, hold: &Hold) -> Result<Bad, Stop> {
         let Some(bad) = &hold.what.sha else { return Ok(Bad::Contained) };
-        let reverts = format!("This reverts commit {bad}");
-        if self.ground.facts.history.iter().any(|commit| commit.message.contains(&reverts)) {
+        let oldest_first: Vec<Commit> = self.ground.facts.history.iter().rev().cloned().collect();
+        if takes_back(&oldest_first, bad) {
             return Ok(Bad::Mended);
         }
         let standing = self.compare(f, &format!("lease.held.{}", hold.id), bad, &self.input.subject.sha)?;
         Ok(if matches!(standing, Standing::Same | Standing::Ahead) { Bad::Contained } else { Bad::Elsewhere })
     }
 
-    /// A person's explicit deployment with a reason, or a fix, ends what a rollback has put in the way.
-    fn end_holds(&self, f: &mut Flow, holds: Vec<u64>) -> Result<(), Stop> {
+    /// A person's explicit deployment with a reason, or a fix, ends what a rollback has put in the way: once it is live, since
+    /// one that fails mends nothing.
+    pub(super) fn end_holds(&self, f: &mut Flow, holds: &[u64]) -> Result<(), Stop> {
         if holds.is_empty() {
             return Ok(());
         }
         let input = self.input;
         let why = input.reason.clone().unwrap_or_else(|| format!("{} reverts it", what(&input.subject)));
-        f.step("lease.holds", &Call::EndHolds { holds, by: input.actor.clone(), why })
+        f.step("holds", &Call::EndHolds { holds: holds.to_vec(), by: input.actor.clone(), why })
     }
 
     fn verify_pin(&self, f: &mut Flow) -> Result<Option<Ending<'static>>, Stop> {
