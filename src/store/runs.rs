@@ -7,6 +7,9 @@ use rusqlite::{Row, named_params, params};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// How many runs of one repository are looked through.
+pub const RECENT: u32 = 1_000;
+
 /// What a run is about; given at its start, never changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subject {
@@ -140,6 +143,14 @@ pub fn input(rx: &Rx<'_>, id: &RunId) -> Result<Option<Value>, StoreError> {
 pub fn active(rx: &Rx<'_>) -> Result<Vec<RunId>, StoreError> {
     let mut statement = rx.conn.prepare_cached("SELECT id FROM runs WHERE state = 'active' ORDER BY created_at, id")?;
     statement.query_and_then([], |row| name(row, "id"))?.collect()
+}
+
+/// The active runs of a repository, newest first. A repository with more of them than are looked through has other trouble.
+///
+/// # Errors
+/// Those of the store.
+pub fn active_of(rx: &Rx<'_>, repo: RepoId) -> Result<Vec<Run>, StoreError> {
+    list(rx, &Filter { repo: Some(repo), state: Some(RunState::Active), limit: Some(RECENT), ..Filter::default() })
 }
 
 /// What to list; everything when nothing is said.

@@ -61,13 +61,8 @@ impl Client {
             };
             audit::add(tx, &client.record(&action, &actor, Some(&repo), &done))?;
             // Whoever waits for the lock to end looks again.
-            let filter = runs::Filter {
-                repo: Some(repo.id),
-                state: Some(RunState::Active),
-                environment: Some(environment.clone()),
-                ..runs::Filter::default()
-            };
-            for run in runs::list(tx, &filter)? {
+            let here = |run: &runs::Run| run.subject.environment.as_ref() == Some(&environment);
+            for run in runs::active_of(tx, repo.id)?.into_iter().filter(here) {
                 client.host.signal_in(tx, &run.id, "wake", &serde_json::Value::Null)?;
             }
             Ok(done)

@@ -7,7 +7,7 @@ use crate::domain::{
 };
 use crate::engine::host::{Host, StepError};
 use crate::plan::LandCall;
-use crate::store::runs::{Filter, Run, RunState};
+use crate::store::runs::Run;
 use crate::store::{Rx, StoreError, Tx, holds, ledger, locks, runs};
 use crate::workflow::{deploy, release};
 
@@ -80,9 +80,8 @@ fn lease_lost() -> StepError {
 
 /// Somebody may wait for this version to be live here.
 fn wake_waiting(host: &Host, tx: &Tx<'_>, repo: RepoId, but: &RunId) -> Result<(), StoreError> {
-    let filter = Filter { repo: Some(repo), state: Some(RunState::Active), ..Filter::default() };
     let waits = |run: &Run| [deploy::WORKFLOW.name, release::WORKFLOW.name].contains(&run.workflow.as_str());
-    for run in runs::list(tx, &filter)?.into_iter().filter(|run| run.id != *but && waits(run)) {
+    for run in runs::active_of(tx, repo)?.into_iter().filter(|run| run.id != *but && waits(run)) {
         host.signal_in(tx, &run.id, "wake", &serde_json::Value::Null)?;
     }
     Ok(())
