@@ -119,8 +119,12 @@ fn steps(environment: &Environment, target: &Target) -> Vec<PlannedStep> {
     let mut steps = vec![
         step("deployment", "create a GitHub deployment".to_owned()),
         step("lease", format!("take the lock of {}", environment.name)),
-        step("bring_up", bring_up),
     ];
+    if matches!(target, Target::Deployment(_)) {
+        // Its reporters act as soon as it is there.
+        steps.reverse();
+    }
+    steps.push(step("bring_up", bring_up));
     if !environment.health.is_empty() {
         steps.push(step("health", format!("ask {} health check(s) until they hold", environment.health.len())));
     }
@@ -166,14 +170,21 @@ fn can_judge(environment: &Environment) -> Result<(), Refusal> {
     environment.analysis.iter().try_for_each(|policy| Metric::of(policy).map(drop))
 }
 
-/// Who must be told of every share cannot be somebody who is told once, and counters need somebody who counts.
+/// Who must be told of every share cannot be somebody who is told once, and a balancer's counters are those of copies. (That
+/// there is a balancer is a rule of the file.)
 fn can_move(environment: &Environment, target: &Target) -> Result<(), Refusal> {
     let counts = environment.analysis.iter().any(|analysis| matches!(analysis.source, AnalysisSource::Haproxy(_)));
-    if counts && !matches!(environment.traffic, Traffic::Haproxy(_)) {
+    if counts && environment.strategy == Strategy::Direct {
         return Err(Refusal::user(
-            "analysis_needs_balancer",
-            format!("An analysis of {} asks for a balancer's counters, and no balancer moves its users.", environment.name),
-            format!("Add `traffic` with an HAProxy to [environments.{}], or measure with a Prometheus.", environment.name),
+            "analysis_needs_copies",
+            format!(
+                "An analysis of {} asks for the balancer's counters of a new copy, and its strategy has none.",
+                environment.name
+            ),
+            format!(
+                "Give [environments.{}] the strategy `blue_green` or `gradual`, or measure with a Prometheus.",
+                environment.name
+            ),
         ));
     }
     let told_once = matches!(target, Target::Deployment(_)) && environment.traffic == Traffic::Target;

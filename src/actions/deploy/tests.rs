@@ -37,3 +37,32 @@ fn a_metric_that_can_never_be_judged_is_refused_before_anything_moves() {
     assert_eq!(judged("status == 200", ""), bad(), "a name of another kind of check");
     assert_eq!(judged("value", ""), bad(), "not true or false");
 }
+
+#[test]
+fn counters_of_copies_need_copies() {
+    let moved = |strategy: &str| {
+        let text = format!(
+            "[environments.production]\nstrategy = {{ kind = \"{strategy}\" }}\ntraffic = {{ kind = \"haproxy\", balancer = \"edge\", backend = \
+             \"shop\", slots = {{ blue = [\"a\"], green = [\"b\"] }} }}\nanalysis = [{{ kind = \"haproxy\", expect = \"error_rate < \
+             0.05\" }}]\n[targets.t]\nkind = \"deployment\"\nreporters = [\"deployer[bot]\"]\n"
+        );
+        let config = crate::config::repo::parse(&text, &|_| Ok(())).unwrap();
+        let environment = &config.environments[0];
+        can_move(environment, &config.targets[&environment.target]).map_err(|refusal| refusal.code)
+    };
+    assert_eq!(moved("direct"), Err("analysis_needs_copies".to_owned()));
+    assert_eq!(moved("blue_green"), Ok(()));
+}
+
+#[test]
+fn whoever_acts_on_a_deployment_is_told_of_it_after_the_lock_is_taken() {
+    let planned = |target: &str| {
+        let text = format!("[environments.production]\n[targets.t]\n{target}\n");
+        let config = crate::config::repo::parse(&text, &|_| Ok(())).unwrap();
+        let environment = &config.environments[0];
+        steps(environment, &config.targets[&environment.target]).into_iter().map(|step| step.name).collect::<Vec<_>>()
+    };
+    let reporter = planned("kind = \"deployment\"\nreporters = [\"deployer[bot]\"]");
+    assert_eq!(reporter, ["lease", "deployment", "bring_up", "report"]);
+    assert_eq!(planned("kind = \"workflow\"\nworkflow = \"d.yml\""), ["deployment", "lease", "bring_up", "report"]);
+}
