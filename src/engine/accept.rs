@@ -17,9 +17,6 @@ use crate::workflow::{self, Outcome, State, deploy, merge, preview, release};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-/// How many runs of one repository are looked through.
-const RECENT: u32 = 1_000;
-
 /// One transaction's worth of accepting.
 pub struct Accept<'a> {
     pub host: &'a Host,
@@ -210,8 +207,12 @@ impl Accept<'_> {
             return Ok(Vec::new());
         }
         let Some(mut input) = runs::input(self.tx, &run.id)? else { return Ok(Vec::new()) };
-        // Deadlines count from now; everything else is what was asked for.
+        // Deadlines count from now; everything else is what was asked for. A reason opens what was in the way when it was
+        // given, not what has been put there since.
         input["asked_at"] = json!(self.now);
+        if run.workflow == deploy::WORKFLOW.name && input["rollback"] != json!(true) {
+            input["reason"] = Value::Null;
+        }
         let subject = Subject { delivery: self.delivery.cloned(), ..run.subject.clone() };
         self.submit(&run.workflow, key, subject, &input)
     }
@@ -277,14 +278,11 @@ impl Accept<'_> {
     }
 
     fn active(&self, repo: &RepoRef) -> Result<Vec<Run>, StoreError> {
-        runs::list(
-            self.tx,
-            &Filter { repo: Some(repo.id), state: Some(RunState::Active), limit: Some(RECENT), ..Filter::default() },
-        )
+        runs::active_of(self.tx, repo.id)
     }
 
     fn of_commit(&self, repo: &RepoRef, sha: &Sha) -> Result<Vec<Run>, StoreError> {
-        let mut all = runs::list(self.tx, &Filter { repo: Some(repo.id), limit: Some(RECENT), ..Filter::default() })?;
+        let mut all = runs::list(self.tx, &Filter { repo: Some(repo.id), limit: Some(runs::RECENT), ..Filter::default() })?;
         let here = |run: &Run| run.subject.sha.clone().or_else(|| outcome(run).and_then(|o| o.sha)).as_ref() == Some(sha);
         all.retain(here);
         all.retain(|run| [release::WORKFLOW.name, deploy::WORKFLOW.name].contains(&run.workflow.as_str()));

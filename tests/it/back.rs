@@ -3,7 +3,7 @@
 use crate::world::{Setup, World};
 use axum::{Router, http::StatusCode, routing::get};
 use lockkeeper::domain::Sha;
-use lockkeeper::sandbox::{CommitSeed, Deployment, DeploymentReport};
+use lockkeeper::sandbox::{CommitSeed, Deployment, DeploymentReport, RepoHandle};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -37,6 +37,19 @@ async fn report(world: &World, deployment: &Deployment, state: &str) {
     world.shop.report_deployment(deployment.id, DeploymentReport::new("deployer[bot]", state)).unwrap();
 }
 
+/// The deployment back to a version, when its reporter is asked for it.
+async fn way_back(world: &World, to: &Sha) -> Deployment {
+    let going = |d: &Deployment| d.sha == *to && d.task == "rollback" && d.state() == "in_progress";
+    world.until("the way back", |shop| shop.deployments().into_iter().find(going)).await
+}
+
+/// The deployment of this commit says that it waits for its turn.
+async fn queued(world: &World, sha: &Sha) {
+    let waits =
+        |shop: &RepoHandle| shop.newest_check(sha, STAGING)?.title.filter(|t| t == "Waits for the deployment before it");
+    world.until("its place in the queue", waits).await;
+}
+
 async fn live(world: &World, message: &str) -> Sha {
     let (sha, deployment) = pushed(world, message).await;
     report(world, &deployment, "success").await;
@@ -51,11 +64,7 @@ async fn a_failure_goes_back_by_itself_and_holds_what_contains_it() {
     let (bad, deployment) = pushed(&world, "feat: two").await;
     report(&world, &deployment, "failure").await;
     // The way back is a deployment of its own, which its reporter brings up.
-    let back = world.until("the way back", |shop| {
-        shop.deployments().into_iter().filter(|d| d.sha == good && d.task == "rollback").find(|d| d.state() == "in_progress")
-    });
-    let back = back.await;
-    report(&world, &back, "success").await;
+    report(&world, &way_back(&world, &good).await, "success").await;
     let check = world.check(&bad, STAGING, "failure").await;
     assert!(check.title.is_some_and(|title| title.contains("is live again in staging")));
     let all = world.shop.deployments();
@@ -78,10 +87,7 @@ async fn a_hold_ends_with_a_fix_that_works() {
     let bad = live(&world, "feat: two").await;
     let asks = ["rollback", "staging", "--repo", "acme/shop", "--reason", "slow"];
     let reporter = async {
-        let back = world.until("the way back", |shop| {
-            shop.deployments().into_iter().find(|d| d.sha == good && d.task == "rollback" && d.state() == "in_progress")
-        });
-        report(&world, &back.await, "success").await;
+        report(&world, &way_back(&world, &good).await, "success").await;
     };
     let ((code, said, _), ()) = tokio::join!(world.command_told(&asks), reporter);
     assert_eq!(code, 0, "{said}");
@@ -102,18 +108,42 @@ async fn a_hold_ends_with_a_fix_that_works() {
     world.finish().await;
 }
 
+/// A reason opens what was in the way when it was given: whoever has the check run again has given none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reason_is_good_for_one_deployment() {
+    let world = World::with(&config("rollback = \"automatic\"")).await;
+    let good = live(&world, "fix: one").await;
+    let (bad, deployment) = pushed(&world, "feat: two").await;
+    report(&world, &deployment, "failure").await;
+    report(&world, &way_back(&world, &good).await, "success").await;
+    world.check(&bad, STAGING, "failure").await;
+    let insists = ["deploy", "staging", "--repo", "acme/shop", "--ref", bad.as_str(), "--reason", "it was the disk"];
+    let reporter = async {
+        let again = |d: &Deployment| d.sha == bad && d.state() == "in_progress";
+        let made = world.until("two again", |shop| shop.deployments().into_iter().find(again)).await;
+        report(&world, &made, "failure").await;
+        report(&world, &way_back(&world, &good).await, "success").await;
+    };
+    let (done, ()) = tokio::join!(world.command_told(&insists), reporter);
+    assert_eq!(done.0, 1, "{done:?}");
+    world.quiet().await;
+    let before = world.shop.deployments().len();
+    let check = world.shop.newest_check(&bad, STAGING).unwrap();
+    world.shop.rerequest_check(check.id, "mallory").unwrap();
+    let later = |shop: &RepoHandle| shop.newest_check(&bad, STAGING).filter(|c| c.id > check.id && c.status == "completed");
+    let check = world.until("a second answer", later).await;
+    assert!(check.summary.is_some_and(|text| text.contains("held_after_rollback")));
+    assert_eq!(world.shop.deployments().len(), before, "nothing was begun");
+    world.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_way_back_fails_too_and_the_environment_is_locked() {
     let world = World::with(&config("rollback = \"automatic\"")).await;
     let good = live(&world, "fix: one").await;
     let (bad, deployment) = pushed(&world, "feat: two").await;
     report(&world, &deployment, "failure").await;
-    let back = world
-        .until("the way back", |shop| {
-            shop.deployments().into_iter().find(|d| d.sha == good && d.task == "rollback" && d.state() == "in_progress")
-        })
-        .await;
-    report(&world, &back, "failure").await;
+    report(&world, &way_back(&world, &good).await, "failure").await;
     let check = world.check(&bad, STAGING, "failure").await;
     assert!(check.title.is_some_and(|title| title.contains("staging is locked")));
     let all = world.shop.deployments();
@@ -145,13 +175,9 @@ async fn newer_merges_take_the_place_of_those_that_wait() {
     let world = World::with(&config("")).await;
     let (first, deployment) = pushed(&world, "fix: one").await;
     let second = world.commit("fix: two");
-    let queued = |sha: &Sha| {
-        let checks = world.our_checks(sha, STAGING);
-        checks.iter().any(|check| check.title.as_deref() == Some("Waits for the deployment before it"))
-    };
-    world.until("the second waits", |_| queued(&second).then_some(())).await;
+    queued(&world, &second).await;
     let third = world.commit("fix: three");
-    world.until("the third waits", |_| queued(&third).then_some(())).await;
+    queued(&world, &third).await;
     report(&world, &deployment, "success").await;
     world.check(&first, STAGING, "success").await;
     let check = world.check(&second, STAGING, "cancelled").await;
@@ -171,11 +197,7 @@ async fn gates_count_when_the_turn_comes() {
     let world = World::with(&config("")).await;
     let (first, deployment) = pushed(&world, "fix: one").await;
     let second = world.commit("fix: two");
-    let queued = |_: &_| {
-        let checks = world.our_checks(&second, STAGING);
-        checks.iter().any(|check| check.title.as_deref() == Some("Waits for the deployment before it")).then_some(())
-    };
-    world.until("the second waits", queued).await;
+    queued(&world, &second).await;
     let late = world.shop.start_check("github-actions", &second, "late").unwrap();
     world.shop.complete_check(late, "failure").unwrap();
     report(&world, &deployment, "success").await;
@@ -231,10 +253,7 @@ async fn locks_and_rollbacks_by_hand() {
     let (code, planned, _) = ask(&["rollback"], &["--reason", "slow", "--dry-run"]).await;
     assert!(code == 0 && planned.contains(one.short()), "{planned}");
     let reporter = async {
-        let back = world.until("the way back", |shop| {
-            shop.deployments().into_iter().find(|d| d.sha == one && d.task == "rollback" && d.state() == "in_progress")
-        });
-        report(&world, &back.await, "success").await;
+        report(&world, &way_back(&world, &one).await, "success").await;
     };
     let (done, ()) = tokio::join!(ask(&["rollback"], &["--reason", "slow"]), reporter);
     assert!(done.0 == 0 && done.1.contains("succeeded"), "{done:?}");
@@ -292,12 +311,10 @@ async fn the_way_back_is_gone_to_its_end() {
     let good = live(&world, "fix: one").await;
     let (bad, deployment) = pushed(&world, "feat: two").await;
     report(&world, &deployment, "failure").await;
-    let back = world.until("the way back", |shop| {
-        shop.deployments().into_iter().find(|d| d.sha == good && d.task == "rollback" && d.state() == "in_progress")
-    });
+    let back = way_back(&world, &good).await;
     well.store(false, Ordering::Relaxed);
     let before = asked.load(Ordering::Relaxed);
-    report(&world, &back.await, "success").await;
+    report(&world, &back, "success").await;
     world.until("it is asked for its health", |_| (asked.load(Ordering::Relaxed) > before).then_some(())).await;
     let run = world.runs("deploy").await.into_iter().find(|run| run.outcome.is_none()).unwrap().id.to_string();
     let (code, said, problem) = world.command_told(&["abort", &run, "--reason", "stop"]).await;
@@ -316,10 +333,7 @@ async fn production_shows_one_live_version() {
     let good = live(&world, "fix: one").await;
     let (bad, deployment) = pushed(&world, "feat: two").await;
     report(&world, &deployment, "failure").await;
-    let back = world.until("the way back", |shop| {
-        shop.deployments().into_iter().find(|d| d.sha == good && d.task == "rollback" && d.state() == "in_progress")
-    });
-    report(&world, &back.await, "success").await;
+    report(&world, &way_back(&world, &good).await, "success").await;
     world.check(&bad, STAGING, "failure").await;
     let all = world.shop.deployments();
     assert_eq!(told(of(&all, &good)[0]), ["in_progress", "success", "inactive"], "another deployment of it is live now");
@@ -356,24 +370,5 @@ async fn production_waits_until_staging_has_it() {
     report(&world, &production.await, "success").await;
     let check = world.check(&sha, "lockkeeper/production", "success").await;
     assert!(check.summary.is_some_and(|text| text.contains("has run in staging")));
-    world.finish().await;
-}
-
-/// What was true when the gates passed may not be true any more when it is a deployment's turn.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn gates_are_asked_again_of_whoever_had_to_wait() {
-    let world = World::with(&config("")).await;
-    let (first, deployment) = pushed(&world, "fix: one").await;
-    let second = world.commit("fix: two");
-    let queued = |sha: &Sha| {
-        let checks = world.our_checks(sha, STAGING);
-        checks.iter().any(|check| check.title.as_deref() == Some("Waits for the deployment before it"))
-    };
-    world.until("the second waits", |_| queued(&second).then_some(())).await;
-    world.shop.check("github-actions", &second, "build", "failure").unwrap();
-    report(&world, &deployment, "success").await;
-    world.check(&first, STAGING, "success").await;
-    world.refused(&second, STAGING, "failure", "check_failed").await;
-    assert_eq!(world.shop.deployments().len(), 1);
     world.finish().await;
 }
