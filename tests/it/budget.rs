@@ -1,29 +1,59 @@
 //! How many calls to GitHub a piece of work takes, beside the token. These numbers only go down.
 
-use crate::world::{RELEASE, World};
-use lockkeeper::sandbox::CommitSeed;
+use crate::world::{RELEASE, Setup, World};
+use lockkeeper::domain::Sha;
+use lockkeeper::sandbox::{CommitSeed, DeploymentReport};
 use std::time::Duration;
 
-/// Calls per route since the log was cleared, tokens aside.
-fn calls(world: &World) -> (u64, String) {
+const STAGING: &str = "lockkeeper/staging";
+
+/// By a reporter: no target costs less, so what is counted is ours.
+const DEPLOYS: &str = "[environments.staging]\non = [\"merge\"]\ntarget = \"cluster\"\n\n[targets.cluster]\nkind = \
+                       \"deployment\"\nreporters = [\"deployer[bot]\"]\n";
+
+/// Calls per route that the work takes until nothing goes on any more, tokens aside.
+async fn costs(world: &World, work: impl AsyncFnOnce()) -> String {
+    world.quiet().await;
+    world.github.clear_log();
+    work().await;
+    world.quiet().await;
     let counts = world.github.counts();
     let counted = counts.iter().filter(|(route, _)| !route.ends_with("/access_tokens"));
-    let lines: Vec<String> = counted.clone().map(|(route, count)| format!("{count} {route}")).collect();
-    (counted.map(|(_, count)| count).sum(), lines.join("\n"))
+    counted.map(|(route, count)| format!("{count} {route}")).collect::<Vec<_>>().join("\n")
+}
+
+/// A tag on a commit whose checks come one after another.
+async fn release_after(checks: &[&str]) -> String {
+    let world = World::start().await;
+    let sha = world.shop.commit("main", CommitSeed::new("feat: sell more")).unwrap();
+    let checks: Vec<_> = checks.iter().map(|name| world.shop.start_check("github-actions", &sha, name).unwrap()).collect();
+    let work = async || {
+        world.shop.tag("v1.1.0", &sha).unwrap();
+        world.waiting(&sha, RELEASE).await;
+        // `create` follows `push`; it must not make the run look again.
+        assert!(world.github.settle(Duration::from_secs(10)));
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        for check in checks {
+            world.shop.complete_check(check, "success").unwrap();
+            assert!(world.github.settle(Duration::from_secs(10)));
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+        world.released("v1.1.0", &sha).await;
+    };
+    let routes = costs(&world, work).await;
+    world.finish().await;
+    routes
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tag_whose_checks_are_done_takes_five_calls() {
     let world = World::start().await;
     let sha = world.head();
-    world.quiet().await;
-    world.github.clear_log();
-    world.shop.tag("v1.1.0", &sha).unwrap();
-    world.released("v1.1.0", &sha).await;
-    world.quiet().await;
-    let (sum, routes) = calls(&world);
-    assert!(sum <= 6, "{routes}");
-    insta::assert_snapshot!(routes, @r"
+    let work = async || {
+        world.shop.tag("v1.1.0", &sha).unwrap();
+        world.released("v1.1.0", &sha).await;
+    };
+    insta::assert_snapshot!(costs(&world, work).await, @r"
     1 PATCH /repos/{owner}/{repo}/releases/{id}
     1 POST /graphql Recheck
     1 POST /graphql ReleaseFacts
@@ -33,24 +63,12 @@ async fn a_tag_whose_checks_are_done_takes_five_calls() {
     world.finish().await;
 }
 
+/// Each look is a call: checks that finish one after another cost one, when the last of them has come.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_tag_that_waits_for_a_check_takes_six_calls() {
-    let world = World::start().await;
-    let sha = world.shop.commit("main", CommitSeed::new("feat: sell more")).unwrap();
-    let build = world.shop.start_check("github-actions", &sha, "build").unwrap();
-    world.quiet().await;
-    world.github.clear_log();
-    world.shop.tag("v1.1.0", &sha).unwrap();
-    world.waiting(&sha, RELEASE).await;
-    // `create` follows `push`; it must not make the run look again.
-    assert!(world.github.settle(Duration::from_secs(10)));
-    tokio::time::sleep(Duration::from_millis(400)).await;
-    world.shop.complete_check(build, "success").unwrap();
-    world.released("v1.1.0", &sha).await;
-    world.quiet().await;
-    let (sum, routes) = calls(&world);
-    assert!(sum <= 6, "{routes}");
-    insta::assert_snapshot!(routes, @r"
+async fn a_tag_that_waits_for_checks_takes_six_calls_however_many_there_are() {
+    let one = release_after(&["build"]).await;
+    assert_eq!(one, release_after(&["build", "lint", "test"]).await);
+    insta::assert_snapshot!(one, @r"
     1 PATCH /repos/{owner}/{repo}/check-runs/{id}
     1 PATCH /repos/{owner}/{repo}/releases/{id}
     1 POST /graphql Recheck
@@ -58,41 +76,65 @@ async fn a_tag_that_waits_for_a_check_takes_six_calls() {
     1 POST /repos/{owner}/{repo}/check-runs
     1 POST /repos/{owner}/{repo}/releases
     ");
-    world.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_merge_that_changes_nothing_takes_one_call() {
     let world = World::start().await;
-    world.quiet().await;
-    world.github.clear_log();
-    world.shop.commit("main", CommitSeed::new("docs: say more")).unwrap();
-    world.until("the push arrives", |_| world.github.deliveries().into_iter().rev().find(|d| d.event == "push")).await;
-    world.quiet().await;
-    let (sum, routes) = calls(&world);
-    assert_eq!(sum, 1, "{routes}");
+    let work = async || {
+        world.shop.commit("main", CommitSeed::new("docs: say more")).unwrap();
+        world.until("the push arrives", |_| world.github.deliveries().into_iter().rev().find(|d| d.event == "push")).await;
+    };
+    let routes = costs(&world, work).await;
+    assert_eq!(routes.lines().count(), 1, "{routes}");
+    assert!(routes.starts_with("1 "), "{routes}");
     world.finish().await;
 }
 
-/// Each look is a call: checks that finish one after another cost one, when the last of them has come.
+/// Deploys with the next merge; the reporter takes no time.
+async fn merged(world: &World, message: &str) -> Sha {
+    let sha = world.commit(message);
+    brought_up(world, &sha, "deploy").await;
+    world.check(&sha, STAGING, "success").await;
+    sha
+}
+
+async fn brought_up(world: &World, sha: &Sha, task: &str) {
+    let going = |d: &lockkeeper::sandbox::Deployment| d.sha == *sha && d.task == task && d.state() == "in_progress";
+    let made = world.until("its deployment", |shop| shop.deployments().into_iter().find(going)).await;
+    world.shop.report_deployment(made.id, DeploymentReport::new("deployer[bot]", "success")).unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn three_checks_that_finish_apart_take_six_calls() {
-    let world = World::start().await;
-    let sha = world.shop.commit("main", CommitSeed::new("feat: sell more")).unwrap();
-    let checks: Vec<_> =
-        ["build", "lint", "test"].iter().map(|name| world.shop.start_check("github-actions", &sha, name).unwrap()).collect();
-    world.quiet().await;
-    world.github.clear_log();
-    world.shop.tag("v1.1.0", &sha).unwrap();
-    world.waiting(&sha, RELEASE).await;
-    for check in checks {
-        world.shop.complete_check(check, "success").unwrap();
-        assert!(world.github.settle(Duration::from_secs(10)));
-        tokio::time::sleep(Duration::from_millis(300)).await;
-    }
-    world.released("v1.1.0", &sha).await;
-    world.quiet().await;
-    let (sum, routes) = calls(&world);
-    assert!(sum <= 6, "{routes}");
+async fn a_merge_that_is_deployed_takes_nine_calls_and_its_way_back_as_many() {
+    let world = Setup::new().config(DEPLOYS).start().await;
+    let one = merged(&world, "fix: one").await;
+    let work = async || {
+        merged(&world, "fix: two").await;
+    };
+    insta::assert_snapshot!(costs(&world, work).await, @r"
+    1 GET /repos/{owner}/{repo}/compare/{+basehead}
+    1 GET /repos/{owner}/{repo}/deployments/{id}/statuses
+    1 POST /graphql FilesAt
+    1 POST /graphql Recheck
+    1 POST /graphql ReleaseFacts
+    1 POST /repos/{owner}/{repo}/check-runs
+    1 POST /repos/{owner}/{repo}/deployments
+    2 POST /repos/{owner}/{repo}/deployments/{id}/statuses
+    ");
+    let work = async || {
+        let ask = ["rollback", "staging", "--repo", "acme/shop", "--reason", "slow"];
+        let ((code, said, _), ()) = tokio::join!(world.command_told(&ask), brought_up(&world, &one, "rollback"));
+        assert_eq!(code, 0, "{said}");
+    };
+    insta::assert_snapshot!(costs(&world, work).await, @r"
+    1 GET /repos/{owner}/{repo}/compare/{+basehead}
+    1 GET /repos/{owner}/{repo}/deployments/{id}/statuses
+    1 POST /graphql Recheck
+    2 POST /graphql ReleaseFacts
+    1 POST /repos/{owner}/{repo}/check-runs
+    1 POST /repos/{owner}/{repo}/deployments
+    2 POST /repos/{owner}/{repo}/deployments/{id}/statuses
+    ");
     world.finish().await;
 }
