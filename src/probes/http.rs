@@ -21,9 +21,7 @@ pub struct HttpProbe<'a> {
     pub expect: &'a str,
     /// For the whole attempt, redirects included; at most a minute.
     pub timeout: Duration,
-    pub version: Option<&'a str>,
-    pub sha: Option<&'a str>,
-    pub environment: Option<&'a str>,
+    pub subject: Subject<'a>,
 }
 
 impl Prober {
@@ -90,9 +88,8 @@ async fn judge(
     let status = response.status().as_u16();
     let shown = shown(url.as_str());
     let says_json = response.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).is_some_and(|t| t.contains("json"));
-    let subject = Subject { version: probe.version, sha: probe.sha, environment: probe.environment };
     let mut variables =
-        subject.variables(latency_ms).with("status", &json!(status)).with("headers", &headers(response.headers()));
+        probe.subject.variables(latency_ms).with("status", &json!(status)).with("headers", &headers(response.headers()));
     if expression.uses().contains(&"body") {
         let body = read_body(url, response).await?.ok_or_else(|| {
             let reason = format!("{shown} answered {status} with more than {} KB.", LARGEST_BODY >> 10);

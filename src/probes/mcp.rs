@@ -35,9 +35,7 @@ pub struct McpProbe<'a> {
     pub expect: &'a str,
     /// For the whole attempt; at most a minute.
     pub timeout: Duration,
-    pub version: Option<&'a str>,
-    pub sha: Option<&'a str>,
-    pub environment: Option<&'a str>,
+    pub subject: Subject<'a>,
 }
 
 impl Prober {
@@ -67,8 +65,8 @@ impl Prober {
         drop(session.cancel().await);
         let info = info.ok_or_else(|| broken(&url))?;
         let protocol = info.protocol_version.to_string();
-        let subject = Subject { version: probe.version, sha: probe.sha, environment: probe.environment };
-        let mut variables = subject.variables(latency_ms).with("protocol", &json!(cut(&protocol))).with("tools", &json!(tools));
+        let mut variables =
+            probe.subject.variables(latency_ms).with("protocol", &json!(cut(&protocol))).with("tools", &json!(tools));
         if let Some(server) = server(&info) {
             variables = variables.with("server", &server);
         }

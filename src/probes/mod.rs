@@ -21,5 +21,5 @@ pub use guard::AllowList;
 pub use http::HttpProbe;
 pub use mcp::McpProbe;
 pub use prober::Prober;
-pub use report::ProbeReport;
+pub use report::{ProbeReport, Subject};
 pub use tcp::TcpProbe;

@@ -61,7 +61,7 @@ pub(super) async fn timed(
 
 /// What every expectation may look at, beside the answer.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Subject<'a> {
+pub struct Subject<'a> {
     pub version: Option<&'a str>,
     pub sha: Option<&'a str>,
     pub environment: Option<&'a str>,

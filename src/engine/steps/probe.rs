@@ -3,7 +3,7 @@
 use super::{Done, Steps, answer};
 use crate::config::repo::{HealthCheck, HttpCheck, McpCheck, TcpCheck};
 use crate::plan::{ProbeAnswer, ProbeCall};
-use crate::probes::{HttpProbe, McpProbe, ProbeReport, TcpProbe};
+use crate::probes::{HttpProbe, McpProbe, ProbeReport, Subject, TcpProbe};
 
 impl Steps {
     pub(super) async fn probe(&self, call: ProbeCall) -> Done {
@@ -17,16 +17,20 @@ impl Steps {
     }
 
     async fn ask(&self, call: &ProbeCall) -> ProbeReport {
-        let (version, sha, environment) = (call.version.as_deref(), Some(call.sha.as_str()), Some(call.environment.as_str()));
+        let subject = Subject {
+            version: call.version.as_deref(),
+            sha: Some(call.sha.as_str()),
+            environment: Some(call.environment.as_str()),
+        };
         match &call.check {
             HealthCheck::Http(HttpCheck { url, expect, timeout, .. }) => {
-                self.prober.http(&HttpProbe { url, expect, timeout: *timeout, version, sha, environment }).await
+                self.prober.http(&HttpProbe { url, expect, timeout: *timeout, subject }).await
             }
             HealthCheck::Tcp(TcpCheck { address, timeout, .. }) => {
                 self.prober.tcp(&TcpProbe { address, timeout: *timeout }).await
             }
             HealthCheck::Mcp(McpCheck { url, expect, timeout, .. }) => {
-                self.prober.mcp(&McpProbe { url, expect, timeout: *timeout, version, sha, environment }).await
+                self.prober.mcp(&McpProbe { url, expect, timeout: *timeout, subject }).await
             }
         }
     }

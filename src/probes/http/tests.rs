@@ -54,7 +54,8 @@ pub(in crate::probes) fn named(allow: &str, lookup: impl Fn(&str) -> Vec<&'stati
 
 fn probe<'a>(url: &'a str, expect: &'a str) -> HttpProbe<'a> {
     let sha = Some("0123456789012345678901234567890123456789");
-    HttpProbe { url, expect, timeout: Duration::from_secs(5), version: Some("1.2.3"), sha, environment: Some("staging") }
+    let subject = Subject { version: Some("1.2.3"), sha, environment: Some("staging") };
+    HttpProbe { url, expect, timeout: Duration::from_secs(5), subject }
 }
 
 async fn ask(url: &str, expect: &str) -> ProbeReport {

@@ -85,7 +85,8 @@ async fn start(kind: Kind, config: StreamableHttpServerConfig) -> u16 {
 async fn ask(prober: &Prober, url: &str, expect: &str) -> ProbeReport {
     let sha = Some("0123456789012345678901234567890123456789");
     let timeout = Duration::from_secs(3);
-    prober.mcp(&McpProbe { url, expect, timeout, version: Some("1.2.3"), sha, environment: Some("staging") }).await
+    let subject = Subject { version: Some("1.2.3"), sha, environment: Some("staging") };
+    prober.mcp(&McpProbe { url, expect, timeout, subject }).await
 }
 
 const WHOLE: &str = "tools.exists(t, t == 'deploy') && tools == ['deploy', 'status', 'rollback'] && server.version == version
