@@ -12,12 +12,12 @@ use serde_json::Value;
 pub struct Record {
     pub at: Millis,
     pub actor: Actor,
-    /// `webhook`, `cli`, `reconciler`, …
+    /// `webhook`, `cli`, `reconciler`, …; `run` where a run tells how it ended.
     pub door: String,
     pub action: String,
     pub run: Option<RunId>,
     pub repo: Option<RepoId>,
-    /// `accepted`, `refused:<code>`, …
+    /// `accepted`, `refused:<code>`, …; of a run its state and why: `succeeded`, `failed:<code>`, …
     pub decision: String,
     pub detail: Value,
 }

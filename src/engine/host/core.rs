@@ -2,6 +2,7 @@
 //! written and, after the commit, started. Messages to other runs that follow from it (a lock that is free, a child that has
 //! ended) are delivered in the same transaction.
 
+use super::ended;
 use super::queue::{CallJob, Queue};
 use super::rows;
 use super::timers::Timers;
@@ -235,6 +236,7 @@ impl Core {
             let why = if let Outcome::Failed(refusal) = outcome { refusal.to_string() } else { "a step was given up".into() };
             bury(tx, &run.subject, &format!("Run {} was given up: {why}", run.id), now)?;
         }
+        ended::record(tx, run, now)?;
         let (core, id) = (Arc::clone(self), run.id.clone());
         tx.after_commit(move || core.wake(&id));
         self.tell(tx, &run.id, now, What::Ended { state: run.state });

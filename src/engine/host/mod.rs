@@ -11,6 +11,7 @@
 //! Known race: an attempt that a drain cut off may still have its effect at GitHub; the next attempt finds it.
 
 mod core;
+mod ended;
 mod queue;
 mod rows;
 mod timers;
