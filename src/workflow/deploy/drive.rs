@@ -41,6 +41,8 @@ pub(super) struct So {
     pub refusal: Option<Refusal>,
     /// What is live again.
     pub back: Option<LedgerEntry>,
+    /// Users may have met the new version, and nothing was put back.
+    pub stays: bool,
 }
 
 /// More phases than any strategy has.
@@ -69,6 +71,7 @@ impl Drive<'_> {
             if after == Phase::RollingBack || matches!(after, Phase::End(End::Failed | End::HaltedForward | End::Cancelled)) {
                 self.note_bad(f, &rules, phase, event)?;
             }
+            so.stays = phase.has_moved_users(&rules);
             phase = after;
         }
         Err(Stop::Suspended)
@@ -84,7 +87,7 @@ impl Drive<'_> {
         self.leg.status(f, this.input, "status.in_progress", "in_progress", &text, None)
     }
 
-    fn rules(&self) -> Rules {
+    pub(super) fn rules(&self) -> Rules {
         let rollback = self.this.environment.rollback;
         // Nobody is there who could be moved step by step.
         let first = self.slots.is_some_and(|slots| slots.old.is_none());

@@ -21,8 +21,8 @@ impl Drive<'_> {
         let why = so.refusal.clone().unwrap_or_else(|| Refusal::us("undecided", "Nobody can say how the deployment ended."));
         let (state, refusal) = match end {
             End::Succeeded => return self.succeeded(f, shown, so),
-            End::Failed => (State::Failed, why),
-            End::Cancelled => (State::Cancelled, why),
+            End::Failed => (State::Failed, if so.stays { self.nothing_was_put_back(why) } else { why }),
+            End::Cancelled => (State::Cancelled, if so.stays { self.nothing_was_put_back(why) } else { why }),
             End::RolledBack => {
                 self.hold(f, HoldKind::Hold, &format!("{name} was rolled back: {}", why.message))?;
                 let back = so.back.as_ref().or_else(|| self.slots.and(self.record.live()));
@@ -55,6 +55,20 @@ impl Drive<'_> {
             }
         };
         Ending { state, refusal, verdicts: self.verdicts }.report(f, self.this.input, shown)
+    }
+
+    /// Nobody but a person can decide what happens now, so it says that users are where they are, and how to go back.
+    fn nothing_was_put_back(&self, why: Refusal) -> Refusal {
+        let environment = self.this.input.environment.as_str();
+        let (because, fix) = if self.rules().previous {
+            let back =
+                format!("Go back with `lockkeeper rollback {environment} --reason …`, or deploy a version that is mended.");
+            ("rollback = \"manual\"", back)
+        } else {
+            ("there is no version to go back to", "Deploy a version that is mended.".to_owned())
+        };
+        let message = format!("{} Nothing was put back in {environment}: {because}.", why.message);
+        Refusal { message, fix: format!("{fix} {}", why.fix), ..why }
     }
 
     /// Who goes back by hand leaves a version that shall not come again by itself: neither with the next merge or tag that
