@@ -16,6 +16,7 @@ mod deploy_trouble;
 mod disk;
 mod doctor;
 mod door;
+mod ends;
 mod enterprise;
 mod haproxy;
 mod health;
