@@ -37,6 +37,7 @@ mod http;
 mod ids;
 mod journal;
 mod model;
+mod oidc;
 mod repo;
 mod rest;
 mod start;

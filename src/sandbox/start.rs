@@ -45,6 +45,7 @@ impl Sandbox {
             base: String::new(),
             hook_id: ids.next(Kind::Hook),
             public_key: key.public_key().as_ref().to_vec(),
+            job_keys: super::oidc::keys(&private_key_pem)?,
             ids,
             accounts: BTreeMap::new(),
             teams: BTreeMap::new(),

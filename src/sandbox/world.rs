@@ -57,6 +57,8 @@ pub(super) struct World {
     pub webhook: Option<Webhook>,
     /// The App's public key as PKCS#1 DER.
     pub public_key: Vec<u8>,
+    /// What the issuer of jobs' tokens publishes.
+    pub job_keys: serde_json::Value,
     pub ids: Ids,
     pub accounts: BTreeMap<String, Account>,
     /// `(organisation, team) → members`, all in lower case.

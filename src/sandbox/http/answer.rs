@@ -6,6 +6,7 @@ use super::routes::{self, Needs, Route};
 use super::{body, decode};
 use crate::domain::Millis;
 use crate::sandbox::graphql;
+use crate::sandbox::oidc;
 use crate::sandbox::world::{Bucket, World};
 use bytes::Bytes;
 use http::HeaderMap;
@@ -90,6 +91,9 @@ fn answer(world: &mut World, info: &RequestInfo, headers: &HeaderMap, complaints
             403,
             "Request forbidden by administrative rules. Please make sure your request has a User-Agent header",
         ));
+    }
+    if info.method == "GET" && oidc::is_keys(&info.path) {
+        return Ok(Reply::ok(world.job_keys.clone()));
     }
     let version = header(headers, "x-github-api-version").unwrap_or(VERSIONS[0]);
     if !VERSIONS.contains(&version) {
