@@ -4,6 +4,7 @@
 use crate::config::settings::Serve;
 use crate::domain::{Millis, Refusal};
 use crate::engine::accept::Accept;
+use crate::engine::callbacks::Reports;
 use crate::engine::client::Client;
 use crate::engine::host::{Host, Options};
 use crate::engine::intent::Intent;
@@ -14,10 +15,13 @@ use crate::probes::prometheus::Prometheus;
 use crate::probes::{AllowList, Caller, Prober};
 use crate::store::inbox::{self, Delivery, DeliveryStatus};
 use crate::store::{Store, StoreError};
+use crate::surfaces::callback::callback_router;
 use crate::surfaces::control::{Desk, Door};
 use crate::surfaces::http::{Ask, Health, Limits, Metrics, Readiness, Snapshot, health_router, serve, traced};
 use crate::surfaces::webhook::{Own, Receiver, Secrets, Worker, router};
+use crate::targets::callback::{Callbacks, issuer};
 use crate::targets::command::Masker;
+use crate::targets::sign::OwnHooks;
 use crate::workflow;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -89,7 +93,8 @@ impl Server {
             metrics: Arc::clone(&metrics),
         };
         let health = health(&store, &github, &host, metrics);
-        let doors = traced(router(receiver).merge(health_router(health)));
+        let reports = reports(&settings, &host, &store)?;
+        let doors = traced(router(receiver).merge(callback_router(reports)).merge(health_router(health)));
         let client = Client { host: host.clone(), store: store.clone(), github: github.clone(), door: "control" };
         let door = Door::open(&settings.local.data_dir).await?.acting(client);
         let desk = Desk::new(store.clone(), Arc::clone(&bell));
@@ -150,6 +155,13 @@ fn secrets(settings: &Serve) -> Result<Secrets, Refusal> {
     })
 }
 
+fn reports(settings: &Serve, host: &Host, store: &Store) -> Result<Reports, Refusal> {
+    let caller = Caller::new(AllowList::from(settings.allow_addresses.clone()))?;
+    let callbacks = Callbacks::new(&issuer(&settings.app.github_api_url), settings.app.public_url.clone(), caller);
+    let (resources, own_hooks) = (settings.resources.clone(), OwnHooks::of(&settings.app.private_key));
+    Ok(Reports::new(host.clone(), store.clone(), resources, own_hooks, callbacks))
+}
+
 async fn start_host(settings: &Serve, tuning: &Tuning, store: &Store, github: &GitHub) -> Result<Host, Refusal> {
     let program = match &tuning.program {
         Some(program) => program.clone(),
@@ -172,6 +184,8 @@ async fn start_host(settings: &Serve, tuning: &Tuning, store: &Store, github: &G
         clock: Arc::clone(&tuning.host.clock),
         host: Arc::clone(&own),
         resources: settings.resources.clone(),
+        public_url: settings.app.public_url.clone(),
+        own_hooks: OwnHooks::of(&settings.app.private_key),
         prometheus: Prometheus::new(&settings.resources.prometheus)?,
         caller: Caller::new(AllowList::from(settings.allow_addresses.clone()))?,
         // What no command may say.

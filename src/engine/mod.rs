@@ -1,8 +1,10 @@
 //! Runs, their steps, and the one door to them.
 
 pub mod accept;
+pub mod callbacks;
 pub mod client;
 pub mod host;
 pub mod intent;
+mod limit;
 pub mod reconcile;
 pub mod steps;

@@ -90,6 +90,26 @@ pub fn get(rx: &Rx<'_>, run: &RunId, step: &str) -> Result<Option<Step>, StoreEr
     statement.query_and_then([run.as_str(), step], read)?.next().transpose()
 }
 
+/// The last call whose name ends like this.
+///
+/// # Errors
+/// Those of the store.
+pub fn last_call(rx: &Rx<'_>, run: &RunId, suffix: &str) -> Result<Option<Step>, StoreError> {
+    let sql =
+        "SELECT * FROM steps WHERE run = ?1 AND kind = 'call' AND substr(name, -length(?2)) = ?2 ORDER BY seq DESC LIMIT 1";
+    let mut statement = rx.conn.prepare_cached(sql)?;
+    statement.query_and_then([run.as_str(), suffix], read)?.next().transpose()
+}
+
+/// Whether a step or wait is open whose name begins like this.
+///
+/// # Errors
+/// Those of the store.
+pub fn is_open(rx: &Rx<'_>, run: &RunId, prefix: &str) -> Result<bool, StoreError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM steps WHERE run = ?1 AND state = 'pending' AND substr(name, 1, length(?2)) = ?2)";
+    Ok(rx.conn.prepare_cached(sql)?.query_row([run.as_str(), prefix], |row| row.get(0))?)
+}
+
 /// Notes a failed attempt: one more, with its error, and when the next is due.
 ///
 /// # Errors

@@ -1,5 +1,6 @@
-//! The doors: webhook, command line. Each is thin: it reads a request, asks the engine and shows the answer.
+//! The doors: webhook, callbacks of deployers, command line. Each is thin: it reads a request, asks the engine and shows the answer.
 
+pub mod callback;
 pub mod cli;
 pub mod control;
 pub mod http;

@@ -35,6 +35,8 @@ pub struct Hook {
     secret: Secret,
     trust: Trust,
     timeout: Duration,
+    /// Our public address, if there is one: where it may report without being asked.
+    public_url: Option<String>,
 }
 
 impl Hook {
@@ -47,12 +49,20 @@ impl Hook {
             secret: settings.secret.clone(),
             trust: Trust::Operator,
             timeout: settings.timeout,
+            public_url: None,
         }
     }
 
     /// A repository's own; `secret` is the one derived for it.
     pub fn own(url: &str, secret: Secret, caller: Caller) -> Self {
-        Self { caller, url: url.to_owned(), status_url: None, secret, trust: Trust::Guarded, timeout: PATIENCE }
+        let (url, trust) = (url.to_owned(), Trust::Guarded);
+        Self { caller, url, status_url: None, secret, trust, timeout: PATIENCE, public_url: None }
+    }
+
+    /// Tells whoever is asked where to report.
+    #[must_use]
+    pub fn reporting_to(self, public_url: Option<&str>) -> Self {
+        Self { public_url: public_url.map(str::to_owned), ..self }
     }
 
     fn url(&self, errand: &Errand) -> Result<String, Trouble> {
@@ -96,8 +106,9 @@ impl Hook {
 }
 
 /// The errand as it is sent.
-fn body(errand: &Errand) -> Bytes {
+fn body(errand: &Errand, public_url: Option<&str>) -> Bytes {
     json!({
+        "callback": public_url.map(|base| format!("{base}/callback/{}", errand.run)),
         "run": errand.run,
         "step": errand.step,
         "action": errand.action,
@@ -122,7 +133,8 @@ impl Target for Hook {
 
     /// Does not look first: the key makes it safe to ask again.
     async fn carry_out(&self, errand: &Errand) -> Result<Ticket, Trouble> {
-        let report = self.send(Method::POST, &self.url(errand)?, self.trust, errand, body(errand)).await?;
+        let report =
+            self.send(Method::POST, &self.url(errand)?, self.trust, errand, body(errand, self.public_url.as_deref())).await?;
         let progress = report.progress(errand)?;
         Ok(Ticket { progress, status_url: report.status_url.filter(|url| !url.is_empty()) })
     }

@@ -1,4 +1,11 @@
 //! Signatures between Lockkeeper and deployers: HMAC-SHA256 in `X-Lockkeeper-Signature-256: sha256=<64 hexadecimal digits>`.
+//!
+//! A hook of the operator's has the secret that the operator wrote down. A repository's own deployer has one that follows from
+//! the App's private key ([`OwnHooks`]): nothing needs to be stored or set up, and it stays the same when the repository is
+//! renamed. The private key and not the webhook secret, because GitHub knows that one too, and because it may be a word that
+//! people can remember: whoever has a secret that follows from it could try words until one fits, and then forge webhooks.
+//!
+//! Invariant: what a repository learns tells nothing about the key, nor about the secret of another repository.
 
 use crate::config::Secret;
 use crate::domain::RepoId;
@@ -25,10 +32,21 @@ pub fn is_signed(secret: &Secret, header: &[u8], bytes: &[u8]) -> bool {
     plain && !secret.expose().is_empty() && keyed.is_ok_and(|mac| mac.chain_update(bytes).verify_slice(&claimed).is_ok())
 }
 
-/// The secret of a repository whose configuration names its own deployer: it follows from a secret of the server, so that it
-/// need not be stored, and tells nothing about it or about another repository's.
-pub fn derived(master: &Secret, repo: RepoId) -> Secret {
-    Secret::new(hex(&digest(master, format!("lockkeeper deploy hook of repository {repo}").as_bytes())))
+/// What the secrets of repositories' own deployers follow from.
+#[derive(Clone, Debug)]
+pub struct OwnHooks(Secret);
+
+impl OwnHooks {
+    /// Line breaks and the words around a key are not part of it, so that it may come from a file or from a variable.
+    pub fn of(private_key: &Secret) -> Self {
+        let lines = private_key.expose().lines().map(str::trim).filter(|line| !line.starts_with("-----"));
+        let plain = Secret::new(lines.flat_map(str::split_whitespace).collect::<String>());
+        Self(Secret::new(hex(&digest(&plain, b"lockkeeper: secrets of repositories' own deploy hooks"))))
+    }
+
+    pub fn secret(&self, repo: RepoId) -> Secret {
+        Secret::new(hex(&digest(&self.0, format!("lockkeeper: deploy hook of repository {repo}").as_bytes())))
+    }
 }
 
 fn digest(secret: &Secret, bytes: &[u8]) -> Vec<u8> {
@@ -69,11 +87,15 @@ mod tests {
     }
 
     #[test]
-    fn each_repository_has_its_own_secret() {
-        let master = Secret::from("master");
-        assert_eq!(derived(&master, RepoId(1)), derived(&master, RepoId(1)));
-        assert_ne!(derived(&master, RepoId(1)), derived(&master, RepoId(2)));
-        assert_ne!(derived(&master, RepoId(1)), derived(&Secret::from("other"), RepoId(1)));
-        assert_eq!(derived(&master, RepoId(1)).expose().len(), 64);
+    fn each_repository_has_its_own_secret_however_the_key_is_written() {
+        let pem = "-----BEGIN PRIVATE KEY-----\nabcd\nefgh\n-----END PRIVATE KEY-----\n";
+        let secret = |pem: &str, repo| OwnHooks::of(&Secret::from(pem)).secret(RepoId(repo));
+        assert_eq!(secret(pem, 1), secret(pem, 1));
+        assert_eq!(secret(pem, 1), secret(&pem.replace('\n', "\r\n"), 1));
+        assert_eq!(secret(pem, 1), secret(pem.trim(), 1));
+        assert_ne!(secret(pem, 1), secret(pem, 2));
+        assert_ne!(secret(pem, 1), secret(&pem.replace("efgh", "efgi"), 1));
+        assert_eq!(secret(pem, 1).expose().len(), 64);
+        assert!(!format!("{:?}", OwnHooks::of(&Secret::from(pem))).contains("abcd"));
     }
 }

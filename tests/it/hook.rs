@@ -146,7 +146,7 @@ async fn a_deployer_is_asked_once_and_followed_to_its_end() {
     }
     let sent: Value = serde_json::from_slice(&asked[0].body).unwrap();
     let expected = json!({
-        "run": "run-1", "step": "shift.2", "action": "shift", "environment": "production", "slot": "green", "weight": 10,
+        "callback": null, "run": "run-1", "step": "shift.2", "action": "shift", "environment": "production", "slot": "green", "weight": 10,
         "repository": "acme/shop", "sha": sha(), "tag": "v1.2.3", "version": "1.2.3",
     });
     assert_eq!(sent, expected);

@@ -29,6 +29,7 @@ pub struct Setup {
     files: Vec<(String, String)>,
     allow: Vec<String>,
     enterprise: bool,
+    public_url: Option<String>,
     pub resources: Resources,
     pub tuning: Tuning,
     clock: Arc<AtomicI64>,
@@ -47,7 +48,8 @@ impl Setup {
         };
         let program = Some(env!("CARGO_BIN_EXE_lockkeeper").into());
         let tuning = Tuning { host, reconcile: LONG, program, grace: Duration::from_secs(5), ..Tuning::default() };
-        Self { files: Vec::new(), allow: Vec::new(), enterprise: false, resources: Resources::default(), tuning, clock }
+        let (files, allow, resources) = (Vec::new(), Vec::new(), Resources::default());
+        Self { files, allow, enterprise: false, public_url: None, resources, tuning, clock }
     }
     /// `.github/lockkeeper.toml` on the default branch.
     pub fn config(self, text: &str) -> Self {
@@ -65,6 +67,11 @@ impl Setup {
     /// GitHub Enterprise Server: REST below `/api/v3`, GraphQL at `/api/graphql`.
     pub fn enterprise(mut self) -> Self {
         self.enterprise = true;
+        self
+    }
+    /// Where the world is told to reach the server.
+    pub fn public_url(mut self, url: &str) -> Self {
+        self.public_url = Some(url.to_owned());
         self
     }
     pub fn tune(mut self, change: impl FnOnce(&mut Tuning)) -> Self {
@@ -125,7 +132,7 @@ impl World {
                 app_id: self.github.app_id().to_string(),
                 private_key: Secret::new(self.github.private_key_pem()),
                 github_api_url: format!("{}{}", self.github.base_url(), if self.setup.enterprise { "/api/v3/" } else { "" }),
-                public_url: None,
+                public_url: self.setup.public_url.clone(),
             },
             webhook_secrets: vec![Secret::new(SECRET)],
             allow_addresses: self.setup.allow.iter().map(|text| AddressRange::parse(text).unwrap()).collect(),

@@ -4,14 +4,17 @@
 //! decides. What a command says goes to the server's log, with the run's id and without secrets.
 
 use super::traffic::troubled;
-use super::{Done, Steps, answer};
+use super::{Done, Steps, answer, stored};
 use crate::config::repo::{HttpAddress, Target as Kind};
-use crate::domain::Refusal;
+use crate::domain::{Refusal, RunId};
 use crate::engine::host::{StepCtx, StepError};
 use crate::plan::ErrandCall;
+use crate::store::signals;
+use crate::targets::callback::Heard;
 use crate::targets::command::{Command, Line};
 use crate::targets::hook::Hook;
-use crate::targets::{Action, Errand, Target, Ticket};
+use crate::targets::{Action, Errand, Progress, Target, Ticket};
+use crate::workflow::deploy::callback_signal;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 /// Lines of a command that may wait to be written down.
@@ -19,7 +22,7 @@ const LINES: usize = 256;
 
 impl Steps {
     pub(super) async fn carry_out(&self, ctx: &StepCtx, call: &ErrandCall) -> Done {
-        let errand = errand(ctx, call)?;
+        let errand = errand_of(&ctx.run, call).ok_or_else(no_errand)?;
         let ticket = match &call.target {
             Kind::Command(_) => {
                 let (lines, heard) = channel(LINES);
@@ -29,9 +32,28 @@ impl Steps {
                 );
                 ticket?
             }
-            _ => self.hook(call)?.carry_out(&errand).await.map_err(|why| troubled(ctx, why))?,
+            _ => match self.reported(ctx, &call.step).await? {
+                Some(progress) => Ticket { progress, status_url: None },
+                None => self.hook(call)?.carry_out(&errand).await.map_err(|why| troubled(ctx, why))?,
+            },
         };
         answer(&ticket)
+    }
+
+    /// How an errand has ended that was asked for before, by a report that came without being asked for. Whoever reports is
+    /// asked no more, also if it does not answer.
+    async fn reported(&self, ctx: &StepCtx, step: &str) -> Result<Option<Progress>, StepError> {
+        if ctx.first {
+            return Ok(None);
+        }
+        let (run, name) = (ctx.run.clone(), callback_signal(step));
+        let all = self.store.read(move |rx| signals::of(rx, &run)).await.map_err(stored)?;
+        let heard = all.into_iter().find(|signal| signal.name == name);
+        match heard.and_then(|signal| serde_json::from_value(signal.value).ok()) {
+            None => Ok(None),
+            Some(Heard::Ended(progress)) => Ok(Some(progress)),
+            Some(Heard::Unbelievable(refusal)) => Err(StepError::Fail(refusal)),
+        }
     }
 
     pub(super) async fn follow_errand(&self, ctx: &StepCtx, call: &ErrandCall, ticket: serde_json::Value) -> Done {
@@ -41,7 +63,11 @@ impl Steps {
         if matches!(call.target, Kind::Command(_)) {
             return answer(&ticket.progress);
         }
-        answer(&self.hook(call)?.follow(&errand(ctx, call)?, &ticket).await.map_err(|why| troubled(ctx, why))?)
+        if let Some(progress) = self.reported(ctx, &call.step).await? {
+            return answer(&progress);
+        }
+        let errand = errand_of(&ctx.run, call).ok_or_else(no_errand)?;
+        answer(&self.hook(call)?.follow(&errand, &ticket).await.map_err(|why| troubled(ctx, why))?)
     }
 
     fn hook(&self, call: &ErrandCall) -> Result<Hook, StepError> {
@@ -49,9 +75,12 @@ impl Steps {
             Kind::Http(target) => match &target.at {
                 HttpAddress::Hook(name) => {
                     let settings = self.resources.hook(name, &call.repo.name).map_err(StepError::Fail)?;
-                    Ok(Hook::lent(settings, self.caller.clone()))
+                    Ok(Hook::lent(settings, self.caller.clone()).reporting_to(self.public_url.as_deref()))
                 }
-                HttpAddress::Url(_) => Err(no_errand()),
+                HttpAddress::Url(url) => {
+                    let secret = self.own_hooks.secret(call.repo.id);
+                    Ok(Hook::own(url, secret, self.caller.clone()).reporting_to(self.public_url.as_deref()))
+                }
             },
             _ => Err(no_errand()),
         }
@@ -64,15 +93,16 @@ impl Steps {
     }
 }
 
-fn errand(ctx: &StepCtx, call: &ErrandCall) -> Result<Errand, StepError> {
+/// Nothing: it asks for something that no target can be asked.
+pub(in crate::engine) fn errand_of(run: &RunId, call: &ErrandCall) -> Option<Errand> {
     let action = match call.action.as_str() {
         "bring_up" => Action::BringUp,
         "shift" => Action::Shift,
         "take_down" => Action::TakeDown,
-        _ => return Err(no_errand()),
+        _ => return None,
     };
-    Ok(Errand {
-        run: ctx.run.clone(),
+    Some(Errand {
+        run: run.clone(),
         step: call.step.clone(),
         action,
         environment: call.environment.clone(),

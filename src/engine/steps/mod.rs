@@ -15,6 +15,8 @@ mod reads;
 mod releases;
 mod traffic;
 
+pub(super) use errands::errand_of;
+
 use crate::config::settings::Resources;
 use crate::domain::{Millis, Refusal, RepoRef};
 use crate::engine::host::{Clock, Executor, Host, StepCtx, StepError};
@@ -24,6 +26,7 @@ use crate::probes::prometheus::Prometheus;
 use crate::probes::{Caller, Prober};
 use crate::store::{Store, StoreError};
 use crate::targets::command::Masker;
+use crate::targets::sign::OwnHooks;
 use crate::workflow::look;
 use futures::future::BoxFuture;
 use serde::Serialize;
@@ -57,6 +60,9 @@ pub struct Steps {
     /// What the operator lends to repositories.
     pub resources: Resources,
     pub caller: Caller,
+    /// Where deployers report, if we can be reached.
+    pub public_url: Option<String>,
+    pub own_hooks: OwnHooks,
     pub prometheus: Prometheus,
     /// Ours, to be hidden in what commands say.
     pub secrets: Masker,

@@ -18,10 +18,30 @@ use crate::domain::{Refusal, RepoId};
 use crate::probes::Caller;
 use http::{HeaderMap, header::AUTHORIZATION};
 use oidc::{Doubt, Keys, Wanted};
+use serde::{Deserialize, Serialize};
 
 /// Largest report, in bytes; a larger one need not be kept.
 pub const LARGEST_REPORT: usize = 64 << 10;
 const LONGEST_TOKEN: usize = 16 << 10;
+
+/// What a report that counts is to the errand that waits for it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Heard {
+    /// Never `Working`: that is no news.
+    Ended(Progress),
+    /// It says another commit, or that it is done without one.
+    Unbelievable(Refusal),
+}
+
+/// The step that a report says it is about, as long as nobody knows whose it is.
+pub fn claimed_step(body: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Claim {
+        step: String,
+    }
+    serde_json::from_slice::<Claim>(body).ok().map(|claim| claim.step)
+}
 
 /// The errand that waits for a report.
 #[derive(Clone, Copy, Debug)]

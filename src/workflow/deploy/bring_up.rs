@@ -8,7 +8,10 @@ use crate::config::repo::{CONFIG_PATH, DeploymentTarget, Environment, Target, Wo
 use crate::domain::{DeploymentStatusInfo, Millis, Refusal, WorkflowRunInfo};
 use crate::flow::{Flow, Stop, Waited};
 use crate::plan::{Call, DispatchMade, ErrandCall, Ground};
+use crate::targets::callback::Heard;
 use crate::targets::{self, Progress, Ticket, Values, deployment::Standing};
+use serde::Deserialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -16,6 +19,10 @@ use std::time::Duration;
 const POLL: Duration = Duration::from_secs(60);
 /// The step that starts a workflow which brings a version up.
 pub(super) const DISPATCH: &str = "dispatch";
+/// What the names of steps end with that ask a deploy hook or a command.
+pub const ERRAND: &str = "errand";
+/// What the names of waits for an errand's end begin with, after the errand's own.
+const WAIT: &str = "bring_up.wait.";
 
 /// One thing that a target is asked to do for a leg. The names of its steps begin with its own.
 pub(super) struct Errand {
@@ -84,14 +91,25 @@ pub(super) fn failed(reason: &str) -> Refusal {
     )
 }
 
-/// Rounds of look and wait, until `look` has an answer or the time is up.
+/// The signal that ends the errand which is carried out under this step; its value is a [`Heard`].
+pub fn callback_signal(step: &str) -> String {
+    format!("callback.{step}")
+}
+
+/// What the names of steps begin with of which one is open while somebody waits for that errand.
+pub fn waits_for(step: &str) -> [String; 2] {
+    let stem = step.strip_suffix(ERRAND).unwrap_or(step);
+    [format!("{stem}{WAIT}"), step.to_owned()]
+}
+
+/// Rounds of look and wait, until `look` has an answer or the time is up; it gets what was told meanwhile.
 fn follow(
     f: &mut Flow,
     leg: &Leg,
     errand: &Errand,
     signal: &str,
     (span, poll): (Duration, Duration),
-    mut look: impl FnMut(&mut Flow, u32) -> Result<Progress, Stop>,
+    mut look: impl FnMut(&mut Flow, u32, &[Value]) -> Result<Progress, Stop>,
 ) -> Result<Progress, Stop> {
     let now = f.now();
     let deadline = f.record(&errand.step(leg, "bring_up.deadline"), || now.plus(span))?;
@@ -99,12 +117,13 @@ fn follow(
         let now = f.now();
         let at: Millis = f.record(&errand.step(leg, &format!("bring_up.at.{round}")), || now)?;
         let until = deadline.min(at.plus(poll));
-        match f.signal_or_timeout(&errand.step(leg, &format!("bring_up.wait.{round}")), signal, Some(until))? {
+        let told = match f.signal_or_timeout(&errand.step(leg, &format!("{WAIT}{round}")), signal, Some(until))? {
             // The way back is gone to its end.
             Waited::Cancelled(reason) if leg.prefix.is_empty() => return Ok(Progress::Stopped { reason }),
-            Waited::Cancelled(_) | Waited::Signalled(_) | Waited::TimedOut => {}
-        }
-        let progress = look(f, round)?;
+            Waited::Signalled(told) => told,
+            Waited::Cancelled(_) | Waited::TimedOut => Vec::new(),
+        };
+        let progress = look(f, round, &told)?;
         if progress != Progress::Working {
             return Ok(progress);
         }
@@ -123,7 +142,7 @@ fn by_reporter(
     target: &DeploymentTarget,
 ) -> Result<Progress, Stop> {
     let mut members = Members::new();
-    follow(f, leg, errand, "report", (target.timeout, POLL), |f, round| {
+    follow(f, leg, errand, "report", (target.timeout, POLL), |f, round, _| {
         let names = (&*errand.step(leg, &format!("reports.{round}")), &*leg.step("member"));
         reported(f, this, leg, target, names, &mut members)
     })
@@ -208,7 +227,7 @@ fn by_workflow(
     if let Some(url) = &started.url {
         shown.progress.push(format!("Workflow run: {url}"));
     }
-    follow(f, leg, errand, "workflow_run", (target.timeout, POLL), |f, round| {
+    follow(f, leg, errand, "workflow_run", (target.timeout, POLL), |f, round, _| {
         let read = Call::ReadWorkflowRun { repo: this.input.repo.clone(), workflow_run: started.workflow_run };
         let run: WorkflowRunInfo = f.step(&errand.step(leg, &format!("workflow.{round}")), &read)?;
         if !started.told_sha && run.head_sha != subject.sha {
@@ -230,7 +249,7 @@ fn by_errand(
     timeout: Duration,
     poll: Duration,
 ) -> Result<Progress, Stop> {
-    let step = errand.step(leg, "errand");
+    let step = errand.step(leg, ERRAND);
     let call = ErrandCall {
         target: this.target.clone(),
         repo: this.input.repo.clone(),
@@ -243,14 +262,20 @@ fn by_errand(
         tag: leg.subject.tag.clone(),
         version: leg.subject.version.clone(),
     };
-    let taken: serde_json::Value = f.step(&step, &Call::CarryOut(call.clone()))?;
+    let taken: Value = f.step(&step, &Call::CarryOut(call.clone()))?;
     let ticket: Ticket = serde_json::from_value(taken.clone()).map_err(|why| unread_ticket(&step, &why))?;
     if ticket.progress != Progress::Working {
         return Ok(ticket.progress);
     }
-    follow(f, leg, errand, "report", (timeout, poll), |f, round| {
+    follow(f, leg, errand, &callback_signal(&step), (timeout, poll), |f, round, told| {
+        if let Some(heard) = told.iter().find_map(|value| Heard::deserialize(value).ok()) {
+            return match heard {
+                Heard::Ended(progress) => Ok(progress),
+                Heard::Unbelievable(refusal) => Err(refused_step(&step, refusal)),
+            };
+        }
         let ask = Call::FollowErrand { errand: call.clone(), ticket: taken.clone() };
-        f.step(&errand.step(leg, &format!("errand.{round}")), &ask)
+        f.step(&format!("{step}.{round}"), &ask)
     })
 }
 

@@ -19,6 +19,7 @@ mod slots;
 mod watch;
 
 pub(super) use bring_up::values_of;
+pub use bring_up::{ERRAND, callback_signal, waits_for};
 pub(super) use health::filled;
 pub(super) use leg::what;
 
