@@ -24,6 +24,7 @@ use crate::targets::command::Masker;
 use crate::targets::sign::OwnHooks;
 use crate::workflow;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -184,6 +185,7 @@ async fn start_host(settings: &Serve, tuning: &Tuning, store: &Store, github: &G
         clock: Arc::clone(&tuning.host.clock),
         host: Arc::clone(&own),
         resources: settings.resources.clone(),
+        locks: command_locks(&settings.local.data_dir)?,
         public_url: settings.app.public_url.clone(),
         own_hooks: OwnHooks::of(&settings.app.private_key),
         prometheus: Prometheus::new(&settings.resources.prometheus)?,
@@ -196,6 +198,15 @@ async fn start_host(settings: &Serve, tuning: &Tuning, store: &Store, github: &G
     // It was empty: this is the only place that fills it.
     let _ = own.set(host.clone());
     Ok(host)
+}
+
+fn command_locks(data_dir: &Path) -> Result<PathBuf, Refusal> {
+    let folder = data_dir.join("commands");
+    std::fs::create_dir_all(&folder).map_err(|why| {
+        let message = format!("The folder {} cannot be made: {why}.", folder.display());
+        Refusal::operator("commands_folder", message, "Let Lockkeeper write to its data folder.")
+    })?;
+    Ok(folder)
 }
 
 /// Where people see repositories, by the address of the API.

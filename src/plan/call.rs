@@ -299,6 +299,9 @@ pub struct ErrandCall {
     pub sha: Sha,
     pub tag: Option<Tag>,
     pub version: Option<String>,
+    /// It ends when the run is asked to stop. What brings users back goes on to its end.
+    #[serde(default)]
+    pub stoppable: bool,
 }
 
 /// A balancer that moves the users of a repository's environment.

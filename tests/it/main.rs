@@ -38,6 +38,7 @@ mod release;
 mod sandbox;
 mod slots;
 mod smoke;
+mod stopping;
 mod tags;
 mod trouble;
 mod webhook_door;

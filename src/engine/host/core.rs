@@ -15,7 +15,7 @@ use serde_json::Value;
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::{broadcast, oneshot, watch};
 
 /// Messages that may follow from one; more is a workflow that starts runs without end.
 const CASCADE: usize = 10_000;
@@ -26,6 +26,8 @@ pub(super) struct Core {
     pub queue: Arc<Queue>,
     pub timers: Timers,
     pub events: broadcast::Sender<Event>,
+    /// Changes whenever some run is asked to stop.
+    pub stops: watch::Sender<u64>,
     waiters: Mutex<HashMap<RunId, Vec<oneshot::Sender<()>>>>,
 }
 
@@ -39,6 +41,7 @@ impl Core {
             queue: Arc::new(Queue::new(options.concurrency, options.per_repository)),
             timers: Timers::default(),
             events: broadcast::channel(1024).0,
+            stops: watch::channel(0).0,
             waiters: Mutex::default(),
             options,
         }
@@ -99,6 +102,10 @@ impl Core {
         let advance = self.evaluate(&run, &mut state, message, now);
         for (name, kind, state) in rows::save(tx, &run, &state, &advance, now)? {
             self.tell(tx, id, now, What::Step { name, kind: kind.to_owned(), state: state.to_owned() });
+        }
+        if cancel.is_none() && state.cancel.is_some() {
+            let core = Arc::clone(self);
+            tx.after_commit(move || core.stops.send_modify(|count| *count += 1));
         }
         if state.cancel != cancel || state.outcome.is_some() {
             run.cancel = state.cancel.as_ref().map(rows::write).transpose()?;

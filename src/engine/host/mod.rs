@@ -24,7 +24,7 @@ mod tests;
 pub use types::{Clock, Event, Executor, NewRun, Options, StepCtx, StepError, Submitted, What};
 
 use crate::domain::{DeliveryId, Millis, Refusal, RunId};
-use crate::flow::{Message, Workflow};
+use crate::flow::{Cancel, Message, Workflow};
 use crate::store::runs::{Filter, Run, RunState};
 use crate::store::steps::{OpenCall, Step};
 use crate::store::{Store, StoreError, Tx, inbox, runs, steps, timers as stored_timers};
@@ -211,6 +211,31 @@ impl Host {
         // Whether it ended or time is up, the store says how it is.
         let _ = tokio::time::timeout(timeout, ended).await;
         read().await
+    }
+
+    /// Why the run was asked to stop, if its workflow has not been told yet.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn asked_to_stop(&self, run: &RunId) -> Result<Option<String>, StoreError> {
+        let id = run.clone();
+        let cancel = self.store.read(move |rx| runs::get(rx, &id)).await?.and_then(|run| run.cancel);
+        let cancel = cancel.and_then(|value| serde_json::from_value::<Cancel>(value).ok());
+        Ok(cancel.filter(|cancel| !cancel.seen).map(|cancel| cancel.reason))
+    }
+
+    /// Waits until the run is asked to stop, and tells why; for calls that can be ended early.
+    pub async fn stopped(&self, run: &RunId) -> String {
+        let mut stops = self.core.stops.subscribe();
+        loop {
+            if let Ok(Some(reason)) = self.asked_to_stop(run).await {
+                return reason;
+            }
+            // The sender lives as long as the host.
+            if stops.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+        }
     }
 
     /// What happens from now on. A watcher that is more than 1,024 events behind misses the oldest.

@@ -23,18 +23,36 @@ const LINES: usize = 256;
 impl Steps {
     pub(super) async fn carry_out(&self, ctx: &StepCtx, call: &ErrandCall) -> Done {
         let errand = errand_of(&ctx.run, call).ok_or_else(no_errand)?;
+        let host = self.host.get().filter(|_| call.stoppable);
+        if let Some(host) = host
+            && let Some(reason) = host.asked_to_stop(&ctx.run).await.map_err(stored)?
+        {
+            return answer(&stopped(reason));
+        }
+        let stop = async {
+            match host {
+                Some(host) => host.stopped(&ctx.run).await,
+                None => std::future::pending().await,
+            }
+        };
         let ticket = match &call.target {
             Kind::Command(_) => {
                 let (lines, heard) = channel(LINES);
                 let (ticket, ()) = tokio::join!(
-                    async { self.command(call, lines)?.carry_out(&errand).await.map_err(|why| troubled(ctx, why)) },
+                    async { self.command(call, lines)?.carry_out_until(&errand, stop).await.map_err(|why| troubled(ctx, why)) },
                     log(ctx, heard)
                 );
                 ticket?
             }
             _ => match self.reported(ctx, &call.step).await? {
                 Some(progress) => Ticket { progress, status_url: None },
-                None => self.hook(call)?.carry_out(&errand).await.map_err(|why| troubled(ctx, why))?,
+                None => {
+                    let hook = self.hook(call)?;
+                    tokio::select! {
+                        taken = hook.carry_out(&errand) => taken.map_err(|why| troubled(ctx, why))?,
+                        reason = stop => stopped(reason),
+                    }
+                }
             },
         };
         answer(&ticket)
@@ -89,7 +107,10 @@ impl Steps {
     fn command(&self, call: &ErrandCall, lines: Sender<Line>) -> Result<Command, StepError> {
         let Kind::Command(target) = &call.target else { return Err(no_errand()) };
         let settings = self.resources.command(&target.command, &call.repo.name).map_err(StepError::Fail)?;
-        Ok(Command::new(settings, target, &self.program, &self.secrets, lines))
+        let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
+        let environment: String = call.environment.as_str().chars().map(plain).collect();
+        let lock = self.locks.join(format!("{}-{environment}.lock", call.repo.id));
+        Ok(Command::new(settings, target, &self.program, &self.secrets, lines).alone(lock))
     }
 }
 
@@ -113,6 +134,10 @@ pub(in crate::engine) fn errand_of(run: &RunId, call: &ErrandCall) -> Option<Err
         tag: call.tag.clone(),
         version: call.version.clone(),
     })
+}
+
+fn stopped(reason: String) -> Ticket {
+    Ticket { progress: Progress::Stopped { reason }, status_url: None }
 }
 
 async fn log(ctx: &StepCtx, mut heard: Receiver<Line>) {

@@ -60,6 +60,8 @@ pub struct Steps {
     /// What the operator lends to repositories.
     pub resources: Resources,
     pub caller: Caller,
+    /// Folder of the locks that keep an environment's commands apart.
+    pub locks: PathBuf,
     /// Where deployers report, if we can be reached.
     pub public_url: Option<String>,
     pub own_hooks: OwnHooks,

@@ -43,6 +43,8 @@ pub struct Command {
     program: PathBuf,
     masker: Masker,
     lines: Sender<Line>,
+    /// Held as long as anything of the command may run.
+    lock: Option<PathBuf>,
 }
 
 impl Command {
@@ -59,7 +61,36 @@ impl Command {
         let passed = settings.pass_env.iter().filter(|name| !PUBLIC.contains(&name.as_str()));
         passed.filter_map(|name| std::env::var(name).ok()).for_each(|value| masker.add(&value));
         let timeout = settings.timeout.min(target.timeout);
-        Self { settings: settings.clone(), timeout, program: program.to_path_buf(), masker, lines }
+        Self { settings: settings.clone(), timeout, program: program.to_path_buf(), masker, lines, lock: None }
+    }
+
+    /// Does not begin before whatever holds this file has ended: after a crash the server is back sooner than a command that
+    /// takes its time to end.
+    #[must_use]
+    pub fn alone(self, lock: PathBuf) -> Self {
+        Self { lock: Some(lock), ..self }
+    }
+
+    /// As [`Target::carry_out`], but ends the command when `stop` is ready, with its reason. When this returns nothing of the
+    /// command's process group is left.
+    pub async fn carry_out_until(&self, errand: &Errand, stop: impl Future<Output = String>) -> Result<Ticket, Trouble> {
+        let done = Ticket { progress: Progress::Done { url: None }, status_url: None };
+        if self.observe(errand).await?.is_some_and(|running| running.satisfies(errand)) {
+            return Ok(done);
+        }
+        let job = self.job(&self.settings.run, errand)?;
+        let status = match process::run(&self.program, &job, self.timeout, stop, self.ears()).await? {
+            Ok(status) => status,
+            Err(reason) => return Ok(Ticket { progress: Progress::Stopped { reason }, ..done }),
+        };
+        if !status.success() {
+            let reason = ending(status);
+            return Ok(Ticket { progress: Progress::Failed { reason }, ..done });
+        }
+        match self.observe(errand).await? {
+            Some(running) if !running.satisfies(errand) => Err(lied(errand, running.sha.as_ref())),
+            _ => Ok(done),
+        }
     }
 
     fn job(&self, words: &[String], errand: &Errand) -> Result<Job, Trouble> {
@@ -74,7 +105,7 @@ impl Command {
             return Err(unusable("its directory does not exist"));
         }
         executable(&run)?;
-        Ok(Job { run, env, directory })
+        Ok(Job { run, env, directory, lock: self.lock.clone() })
     }
 
     fn ears(&self) -> Ears<'_> {
@@ -96,20 +127,7 @@ impl Target for Command {
     }
 
     async fn carry_out(&self, errand: &Errand) -> Result<Ticket, Trouble> {
-        let done = Ticket { progress: Progress::Done { url: None }, status_url: None };
-        if self.observe(errand).await?.is_some_and(|running| running.satisfies(errand)) {
-            return Ok(done);
-        }
-        let job = self.job(&self.settings.run, errand)?;
-        let status = process::run(&self.program, &job, self.timeout, self.ears()).await?;
-        if !status.success() {
-            let reason = ending(status);
-            return Ok(Ticket { progress: Progress::Failed { reason }, ..done });
-        }
-        match self.observe(errand).await? {
-            Some(running) if !running.satisfies(errand) => Err(lied(errand, running.sha.as_ref())),
-            _ => Ok(done),
-        }
+        self.carry_out_until(errand, std::future::pending()).await
     }
 
     /// It has ended when it was carried out.

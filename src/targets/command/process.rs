@@ -54,13 +54,19 @@ async fn start(program: &Path, job: &Job) -> Result<Started, Trouble> {
     Ok(Started { child, leash, out, err })
 }
 
-/// Runs to the end and tells how it ended.
-pub(super) async fn run(program: &Path, job: &Job, limit: Duration, ears: Ears<'_>) -> Result<ExitStatus, Trouble> {
+/// Runs to the end and tells how it ended, or why it was stopped.
+pub(super) async fn run(
+    program: &Path,
+    job: &Job,
+    limit: Duration,
+    stop: impl Future<Output = String>,
+    ears: Ears<'_>,
+) -> Result<Result<ExitStatus, String>, Trouble> {
     let Started { child, leash, out, err } = start(program, job).await?;
     let budget = AtomicUsize::new(LONGEST_OUTPUT);
     let pump = |stream| Pump { stream, masker: ears.masker, lines: ears.lines, budget: &budget };
     let said = join(pump(Stream::Out).run(out), pump(Stream::Err).run(err));
-    ended(child, leash, limit, said).await.map(|(status, _)| status)
+    Ok(ended(child, leash, limit, stop, said).await?.map(|(status, _)| status))
 }
 
 /// Runs to the end and gives its standard output too.
@@ -73,7 +79,9 @@ pub(super) async fn ask(program: &Path, job: &Job, limit: Duration, ears: Ears<'
         let _ = out.take(LARGEST_ANSWER).read_to_end(&mut answer).await;
         answer
     };
-    let (status, said) = ended(child, leash, limit, join(answer, pump.run(err))).await?;
+    let ended = ended(child, leash, limit, std::future::pending(), join(answer, pump.run(err))).await?;
+    // Nobody stops a question.
+    let (status, said) = ended.map_err(|_| timed_out(limit))?;
     Ok((status, said.map(|(answer, ())| answer).unwrap_or_default()))
 }
 
@@ -82,12 +90,13 @@ async fn ended<T>(
     mut child: Child,
     leash: ChildStdin,
     limit: Duration,
+    stop: impl Future<Output = String>,
     said: impl Future<Output = T>,
-) -> Result<(ExitStatus, Option<T>), Trouble> {
-    let mut said = std::pin::pin!(said);
+) -> Result<Result<(ExitStatus, Option<T>), String>, Trouble> {
+    let (mut said, mut stop) = (std::pin::pin!(said), std::pin::pin!(stop));
     let mut heard = None;
     let mut end = std::pin::pin!(tokio::time::sleep(limit));
-    loop {
+    let stopped = loop {
         tokio::select! {
             status = child.wait() => {
                 let status = status.map_err(|why| broken(&format!("its end cannot be seen ({})", why.kind())))?;
@@ -95,12 +104,13 @@ async fn ended<T>(
                 if heard.is_none() {
                     heard = timeout(LAST_WORDS, said.as_mut()).await.ok();
                 }
-                return Ok((status, heard));
+                return Ok(Ok((status, heard)));
             }
             all = said.as_mut(), if heard.is_none() => heard = Some(all),
-            () = end.as_mut() => break,
+            reason = stop.as_mut() => break Some(reason),
+            () = end.as_mut() => break None,
         }
-    }
+    };
     drop(leash);
     let ending = async {
         tokio::select! {
@@ -112,5 +122,5 @@ async fn ended<T>(
     if timeout(GRACE + 2 * LAST_WORDS, ending).await.is_err() {
         let _ = child.kill().await;
     }
-    Err(timed_out(limit))
+    stopped.map(Err).ok_or_else(|| timed_out(limit))
 }

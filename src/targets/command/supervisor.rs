@@ -5,18 +5,20 @@
 //! kernel closes it when the server dies. (A death signal would not do: it is not inherited by the command's own children,
 //! and it is sent when a thread of the server ends.)
 //!
-//! Invariant: the command is not reaped before its group has been ended, so that the group's number is nobody else's.
+//! Invariants: the command is not reaped before its group has been ended, so that the group's number is nobody else's; no
+//! command begins while the supervisor of an earlier one of the same environment is there.
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{BufRead, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The hidden command that makes a process the supervisor.
 pub const COMMAND: &str = "run-command";
@@ -24,6 +26,8 @@ pub const COMMAND: &str = "run-command";
 pub(super) const GRACE: Duration = Duration::from_secs(5);
 /// As a shell says it: the program could not be started.
 const NOT_STARTED: u8 = 127;
+/// Between two looks whether a lock is free.
+const LOOK: Duration = Duration::from_millis(20);
 const LARGEST_JOB: u64 = 1 << 20;
 
 /// What to start. Comes in as a line of JSON, because other users of the machine can read arguments.
@@ -32,6 +36,8 @@ pub(super) struct Job {
     pub run: Vec<String>,
     pub env: BTreeMap<String, String>,
     pub directory: PathBuf,
+    /// A file that only one supervisor holds at a time.
+    pub lock: Option<PathBuf>,
 }
 
 enum Event {
@@ -42,6 +48,10 @@ enum Event {
 /// What `lockkeeper run-command` does. Ends as the command ended, with 128 and the signal's number if one ended it.
 pub fn run() -> ExitCode {
     let Some(job) = read() else { return ExitCode::from(NOT_STARTED) };
+    // Let go by the kernel when this process ends, however it does.
+    let Some(_alone) = job.lock.as_deref().map_or(Some(None), |path| hold(path).map(Some)) else {
+        return ExitCode::from(NOT_STARTED);
+    };
     match start(&job) {
         Ok(child) => supervise(child),
         Err(_) => ExitCode::from(NOT_STARTED),
@@ -52,6 +62,19 @@ fn read() -> Option<Job> {
     let mut line = String::new();
     std::io::stdin().lock().take(LARGEST_JOB).read_line(&mut line).ok()?;
     serde_json::from_str(&line).ok()
+}
+
+/// Waits until the one before, which may still be ending its command, has let go.
+fn hold(path: &Path) -> Option<File> {
+    let file = File::options().create(true).truncate(false).write(true).open(path).ok()?;
+    let end = Instant::now() + 2 * GRACE + LOOK;
+    while file.try_lock().is_err() {
+        if Instant::now() >= end {
+            return None;
+        }
+        thread::sleep(LOOK);
+    }
+    Some(file)
 }
 
 fn start(job: &Job) -> std::io::Result<Child> {

@@ -261,9 +261,14 @@ fn by_errand(
         sha: leg.subject.sha.clone(),
         tag: leg.subject.tag.clone(),
         version: leg.subject.version.clone(),
+        stoppable: leg.prefix.is_empty() && errand.action != Action::TakeDown,
     };
     let taken: Value = f.step(&step, &Call::CarryOut(call.clone()))?;
     let ticket: Ticket = serde_json::from_value(taken.clone()).map_err(|why| unread_ticket(&step, &why))?;
+    if matches!(ticket.progress, Progress::Stopped { .. }) {
+        // Told here, so that it interrupts nothing of the way back.
+        f.cancelled(&format!("{step}.stopped"))?;
+    }
     if ticket.progress != Progress::Working {
         return Ok(ticket.progress);
     }
