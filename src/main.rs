@@ -5,7 +5,7 @@ use lockkeeper::actions::Action;
 use lockkeeper::actions::control::Verb;
 use lockkeeper::app;
 use lockkeeper::notes::sandboxed;
-use lockkeeper::surfaces::cli::{Cli, Command, act, check, deliveries, notes, runs, schema, tags};
+use lockkeeper::surfaces::cli::{Cli, Command, act, check, deliveries, hook_secret, notes, runs, schema, tags};
 use lockkeeper::targets::command::supervisor;
 use std::process::ExitCode;
 
@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         Command::Health(args) => act::run(args, Action::Health),
         Command::Preview(args) => act::run(args, Action::Notes),
         Command::Status(args) => act::run(args, Action::Status),
+        Command::HookSecret(args) => hook_secret::run(args),
         Command::Doctor(args) => app::doctor(&args),
     }
 }

@@ -2,8 +2,7 @@
 
 use super::publish::config_digest;
 use crate::config::repo::{
-    AnalysisSource, CONFIG_PATH, Environment, GatePolicy, HttpAddress, RepoConfig, Strategy, Target, Traffic, WindowPolicy,
-    default_gates,
+    AnalysisSource, CONFIG_PATH, Environment, GatePolicy, RepoConfig, Strategy, Target, Traffic, WindowPolicy, default_gates,
 };
 use crate::domain::{Actor, EnvName, Refusal, RepoName, RepoRef, Sha, Tag};
 use crate::plan::{Pin, Plan, PlannedStep, Work};
@@ -68,7 +67,6 @@ pub fn plan(
     let environment = find(env, config)?;
     enforceable(environment)?;
     let target = config.targets.get(&environment.target).ok_or_else(|| no_target(environment))?;
-    wired(environment, target)?;
     can_move(environment, target)?;
     can_judge(environment)?;
     let pin = Pin {
@@ -134,15 +132,6 @@ fn steps(environment: &Environment, target: &Target) -> Vec<PlannedStep> {
 
 fn step(name: &str, what: String) -> PlannedStep {
     PlannedStep { name: name.to_owned(), effect: matches!(name, "deployment" | "bring_up" | "report"), what }
-}
-
-/// Fail closed: what the configuration can say and the workflow does not do yet.
-fn wired(environment: &Environment, target: &Target) -> Result<(), Refusal> {
-    let mut keys = Vec::new();
-    // Its secret could not be told to anybody yet.
-    let own_url = matches!(target, Target::Http(target) if matches!(target.at, HttpAddress::Url(_)));
-    keys.extend(own_url.then_some("a target with a `url` of its own (use `hook`)"));
-    if keys.is_empty() { Ok(()) } else { Err(not_available(environment, &keys.join(", "))) }
 }
 
 /// How users are moved: as the environment says, or as somebody asks for this once. A version that comes back takes over at

@@ -97,7 +97,7 @@ impl Server {
         let reports = reports(&settings, &host, &store)?;
         let doors = traced(router(receiver).merge(callback_router(reports)).merge(health_router(health)));
         let client = Client { host: host.clone(), store: store.clone(), github: github.clone(), door: "control" };
-        let door = Door::open(&settings.local.data_dir).await?.acting(client);
+        let door = Door::open(&settings.local.data_dir).await?.acting(client, OwnHooks::of(&settings.app.private_key));
         let desk = Desk::new(store.clone(), Arc::clone(&bell));
         let worker = Worker::new(store.clone(), own, bell, accept(&host, &store));
         let reconciler = Reconciler { github: github.clone(), host: host.clone(), store: store.clone() };

@@ -6,7 +6,10 @@
 //! Known race: between the plan and the run's own first read the world can change; the run reads and judges again.
 
 mod people;
+mod secret;
 mod status;
+
+pub use secret::HookSecret;
 
 use super::accept::{Accept, Asked, outcome as ended};
 use super::host::{Host, NewRun};

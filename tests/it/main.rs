@@ -28,6 +28,7 @@ mod merge;
 mod notes;
 mod notes_config;
 mod operator;
+mod own_hook;
 mod process;
 mod prometheus;
 mod range;

@@ -7,6 +7,7 @@ pub mod deliveries;
 pub mod demo;
 pub mod doctor;
 mod follow;
+pub mod hook_secret;
 pub mod notes;
 pub mod operator;
 pub mod rehearse;
@@ -89,6 +90,8 @@ pub enum Command {
     Deliveries(deliveries::Args),
     /// List and show runs, step by step
     Runs(runs::Args),
+    /// Show the secret of a repository's own deploy hook (a target with `url`)
+    HookSecret(hook_secret::Args),
     /// Check the App's key, permissions, events, webhook and clock
     Doctor(doctor::Args),
 }

@@ -7,7 +7,8 @@ use super::{fail, fail_settings, say};
 use crate::actions::Action;
 use crate::actions::outcome::Outcome;
 use crate::config::settings::Flags;
-use crate::domain::Refusal;
+use crate::domain::{Refusal, RepoName};
+use crate::engine::client::HookSecret;
 use crate::store::Store;
 use crate::surfaces::control::{ControlFile, DeliveryDetail, DeliveryFilter, DeliveryRow, Desk, RunDetail, RunFilter, RunRow};
 use reqwest::{Client, Method, StatusCode};
@@ -148,14 +149,22 @@ impl Operator {
 
 /// Has a running server do something; without one it cannot be done.
 pub(super) async fn act(data_dir: &Path, action: &Action) -> Result<Outcome, Refusal> {
-    let server = Server::find(data_dir).await?.ok_or_else(|| {
+    running(data_dir).await?.act(action).await
+}
+
+/// The secret of a repository's own deploy hook.
+pub(super) async fn hook_secret(data_dir: &Path, repo: &RepoName) -> Result<HookSecret, Refusal> {
+    running(data_dir).await?.ask(Method::POST, &["hook-secret"], &[("repo", repo.as_str())]).await
+}
+
+async fn running(data_dir: &Path) -> Result<Server, Refusal> {
+    Server::find(data_dir).await?.ok_or_else(|| {
         Refusal::operator(
             "server_not_running",
             format!("No server runs with the data folder {}, and only a running one can do this.", data_dir.display()),
             "Start `lockkeeper serve`, or give its data folder with --data-dir or LOCKKEEPER_DATA_DIR.",
         )
-    })?;
-    server.act(action).await
+    })
 }
 
 /// Somebody who looks at a run again and again.

@@ -7,16 +7,17 @@ use super::desk::{DeliveryFilter, Desk, RunFilter};
 use super::file::{Announced, ControlFile};
 use crate::actions::Action;
 use crate::actions::outcome::Outcome;
-use crate::domain::{Actor, Blame, Refusal};
-use crate::engine::client::Client;
+use crate::domain::{Actor, Blame, Refusal, RepoName};
+use crate::engine::client::{Client, HookSecret};
 use crate::surfaces::http::{Limits, serve, traced};
+use crate::targets::sign::OwnHooks;
 use axum::extract::{Path as Segment, Query, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::{StatusCode, header};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::future::Future;
 use std::path::Path;
@@ -28,7 +29,20 @@ pub struct Door {
     listener: TcpListener,
     token: Arc<[u8; 32]>,
     announced: Announced,
-    client: Option<Client>,
+    client: Option<Acting>,
+}
+
+/// What does what is asked.
+#[derive(Clone)]
+struct Acting {
+    client: Client,
+    own_hooks: OwnHooks,
+}
+
+/// Of which repository.
+#[derive(Deserialize)]
+struct Of {
+    repo: RepoName,
 }
 
 impl Door {
@@ -49,8 +63,8 @@ impl Door {
 
     /// Takes actions, too.
     #[must_use]
-    pub fn acting(self, client: Client) -> Self {
-        Self { client: Some(client), ..self }
+    pub fn acting(self, client: Client, own_hooks: OwnHooks) -> Self {
+        Self { client: Some(Acting { client, own_hooks }), ..self }
     }
 
     /// Answers until `shutdown` is ready; then `control.json` is gone.
@@ -66,13 +80,20 @@ fn digest(token: &str) -> [u8; 32] {
 }
 
 /// The operator asks, whatever the request says.
-async fn act(client: Option<Client>, action: Action) -> Result<Outcome, Refusal> {
-    let closed =
-        || Refusal::operator("actions_closed", "This server takes no actions.", "Ask a server that was started with `serve`.");
-    client.ok_or_else(closed)?.act(action, Actor::operator()).await
+async fn act(acting: Option<Acting>, action: Action) -> Result<Outcome, Refusal> {
+    acting.ok_or_else(closed)?.client.act(action, Actor::operator()).await
 }
 
-fn router(desk: Desk, client: Option<Client>, token: Arc<[u8; 32]>) -> Router {
+async fn hook_secret(acting: Option<Acting>, of: Of) -> Result<HookSecret, Refusal> {
+    let Acting { client, own_hooks } = acting.ok_or_else(closed)?;
+    client.hook_secret(of.repo, &own_hooks).await
+}
+
+fn closed() -> Refusal {
+    Refusal::operator("actions_closed", "This server takes no actions.", "Ask a server that was started with `serve`.")
+}
+
+fn router(desk: Desk, acting: Option<Acting>, token: Arc<[u8; 32]>) -> Router {
     let routes = Router::new()
         .route("/status", get(|State(desk): State<Desk>| async move { shown(desk.status().await) }))
         .route(
@@ -97,7 +118,11 @@ fn router(desk: Desk, client: Option<Client>, token: Arc<[u8; 32]>) -> Router {
             "/runs/{id}",
             get(|State(desk): State<Desk>, Segment(id): Segment<String>| async move { shown(desk.run(&id).await) }),
         )
-        .route("/actions", post(|Json(action): Json<Action>| async move { shown(act(client, action).await) }))
+        .route("/hook-secret", {
+            let acting = acting.clone();
+            post(|Query(of): Query<Of>| async move { shown(hook_secret(acting, of).await) })
+        })
+        .route("/actions", post(|Json(action): Json<Action>| async move { shown(act(acting, action).await) }))
         .with_state(desk);
     traced(routes.layer(from_fn_with_state(token, with_token)))
 }

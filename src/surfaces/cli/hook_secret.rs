@@ -1,0 +1,25 @@
+//! `lockkeeper hook-secret`: the secret that signs between Lockkeeper and a repository's own deployer.
+//!
+//! Only a running server tells it, at its operator's door: it follows from the App's key, which the command line does not need.
+
+use super::operator::{self, Common};
+use crate::domain::RepoName;
+use crate::engine::client::HookSecret;
+use std::process::ExitCode;
+
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Repository, as owner/name
+    #[arg(long, value_parser = |s: &str| RepoName::parse(s))]
+    pub repo: RepoName,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// Exit code 0: shown; 2: it could not be.
+pub fn run(args: Args) -> ExitCode {
+    let repo = args.repo;
+    super::warn(&format!("what follows is a secret: give it to the deployer of {repo} and to nobody else"));
+    let ask = |data_dir: std::path::PathBuf| async move { operator::hook_secret(&data_dir, &repo).await };
+    args.common.judge(ask, |told: &HookSecret| format!("{}\n", told.secret), |_| true)
+}
