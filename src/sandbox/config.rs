@@ -43,11 +43,11 @@ impl Default for SandboxConfig {
             ("contents", "write"),
             ("deployments", "write"),
             ("members", "read"),
-            ("pull_requests", "read"),
+            ("pull_requests", "write"),
             ("statuses", "read"),
         ];
-        let events = "check_run check_suite create delete deployment deployment_status pull_request push release repository status \
-                      workflow_run";
+        let events = "check_run check_suite create delete deployment deployment_status issue_comment pull_request push release \
+                      repository status workflow_run";
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             webhook: None,

@@ -10,6 +10,7 @@ pub(super) enum Kind {
     App,
     CheckRun,
     CheckSuite,
+    Comment,
     Delivery,
     Deployment,
     DeploymentStatus,
@@ -17,6 +18,8 @@ pub(super) enum Kind {
     Installation,
     Label,
     PullRequest,
+    Push,
+    Reaction,
     Release,
     Repository,
     Run,
@@ -24,11 +27,12 @@ pub(super) enum Kind {
     Workflow,
 }
 
-const KINDS: [(Kind, &str, u64); 16] = [
+const KINDS: [(Kind, &str, u64); 19] = [
     (Kind::Account, "U", 190_000_000),
     (Kind::App, "A", 2_200_000),
     (Kind::CheckRun, "CR", 57_000_000_000),
     (Kind::CheckSuite, "CS", 51_000_000_000),
+    (Kind::Comment, "IC", 3_600_000_000),
     (Kind::Delivery, "HD", 180_000_000_000),
     (Kind::Deployment, "DE", 3_300_000_000),
     (Kind::DeploymentStatus, "DES", 9_900_000_000),
@@ -36,6 +40,8 @@ const KINDS: [(Kind, &str, u64); 16] = [
     (Kind::Installation, "IN", 90_000_000),
     (Kind::Label, "LA", 9_300_000_000),
     (Kind::PullRequest, "PR", 2_900_000_000),
+    (Kind::Push, "ACT", 24_000_000_000),
+    (Kind::Reaction, "REA", 310_000_000),
     (Kind::Release, "RE", 260_000_000),
     (Kind::Repository, "R", 1_100_000_000),
     (Kind::Run, "WFR", 19_500_000_000),

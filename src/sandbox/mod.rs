@@ -45,12 +45,13 @@ mod views;
 mod world;
 
 pub use config::{SandboxConfig, SandboxError, Webhook};
-pub use control::{CommitSeed, DeploymentReport, Merge, PullSeed, RefPush, RepoHandle, RepoSeed};
+pub use control::{CommentSeed, CommitSeed, DeploymentReport, Merge, PullSeed, RefPush, RepoHandle, RepoSeed};
 pub use faults::{Fault, Moment, Trouble, Verdict, When};
 pub use hooks::{Delivery, HookAction, HookRule, Order};
 pub use http::RequestInfo;
 pub use journal::{LogEntry, Violation};
 pub use model::{
-    Account, AccountKind, CheckRun, CheckSuite, Deployment, DeploymentStatus, Pull, Release, Role, Status, WorkflowRun,
+    Account, AccountKind, CheckRun, CheckSuite, Comment, Deployment, DeploymentStatus, Pull, Push, Reaction, Release, Role,
+    Status, WorkflowRun,
 };
 pub use start::Sandbox;

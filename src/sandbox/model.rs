@@ -169,6 +169,43 @@ pub struct Pull {
     pub commits: Vec<Sha>,
 }
 
+/// A comment on a pull request.
+#[derive(Clone, Debug)]
+pub struct Comment {
+    pub id: u64,
+    pub pull: u64,
+    pub author: String,
+    pub body: String,
+    /// Made by the App under test.
+    pub by_app: bool,
+    pub created_at: Millis,
+    pub updated_at: Millis,
+    /// How often it was edited.
+    pub edits: usize,
+    pub reactions: Vec<Reaction>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reaction {
+    pub id: u64,
+    pub by: String,
+    /// GitHub's word: `eyes`, `rocket`, …
+    pub content: String,
+}
+
+/// A move of a branch or tag, as the activity of a repository lists it.
+#[derive(Clone, Debug)]
+pub struct Push {
+    pub id: u64,
+    pub by: String,
+    pub git_ref: String,
+    /// Zeros where there was or is nothing.
+    pub before: String,
+    pub after: String,
+    pub forced: bool,
+    pub at: Millis,
+}
+
 /// Who has which role in a repository; `role_name` as GitHub's API says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {

@@ -2,7 +2,7 @@
 
 use super::SandboxError;
 use super::git::Git;
-use super::model::{CheckRun, CheckSuite, Deployment, Pull, Release, Role, Status, WorkflowRun};
+use super::model::{CheckRun, CheckSuite, Comment, Deployment, Pull, Push, Release, Role, Status, WorkflowRun};
 use crate::domain::{Millis, Sha};
 use std::collections::BTreeMap;
 
@@ -50,6 +50,10 @@ pub(super) struct Repo {
     pub runs: Vec<WorkflowRun>,
     pub pulls: BTreeMap<u64, Pull>,
     pub labels: BTreeMap<String, u64>,
+    /// Oldest first.
+    pub comments: Vec<Comment>,
+    /// Oldest first.
+    pub pushes: Vec<Push>,
     pub roles: BTreeMap<String, Role>,
 }
 

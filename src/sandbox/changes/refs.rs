@@ -87,6 +87,7 @@ impl World {
         };
         let object = |t: Option<&Target>| t.map_or(ZERO.to_owned(), |t| t.object.to_string());
         let head = after.map(|t| views::hook_commit(self, repo, &t.commit));
+        let (from, to) = (object(before), object(after));
         let on_branch = |t: &Target| repo.refs.iter().find(|(n, r)| n.starts_with("refs/heads/") && r.commit == t.commit);
         let base_ref = after.filter(|_| branch.is_none()).and_then(on_branch).map(|(n, _)| n.clone());
         let default = repo.default_branch.clone();
@@ -98,6 +99,7 @@ impl World {
             "pusher": { "name": actor, "email": format!("{actor}@users.noreply.github.com") },
         });
         let (new, gone) = (before.is_none(), after.is_none());
+        self.note_push(id, actor, name, [from, to], forced);
         self.emit(id, Event { name: "push", action: None, payload, actor: actor.to_owned() });
         let about =
             json!({ "ref": short, "ref_type": kind, "master_branch": default, "description": null, "pusher_type": "user" });

@@ -94,6 +94,8 @@ fn blank(world: &mut World, name: &RepoName, git: Git, default_branch: String, p
         runs: Vec::new(),
         pulls: BTreeMap::new(),
         labels: BTreeMap::new(),
+        comments: Vec::new(),
+        pushes: Vec::new(),
         roles: BTreeMap::new(),
     }
 }

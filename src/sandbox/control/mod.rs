@@ -2,6 +2,7 @@
 
 mod automation;
 mod code;
+mod comments;
 mod import;
 mod installs;
 mod pulls;
@@ -11,6 +12,7 @@ mod state;
 
 pub use automation::DeploymentReport;
 pub use code::RefPush;
+pub use comments::CommentSeed;
 pub use pulls::{Merge, PullSeed};
 pub use seed::{CommitSeed, RepoSeed};
 

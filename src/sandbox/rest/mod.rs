@@ -5,6 +5,7 @@ pub(super) mod actions;
 pub(super) mod app;
 mod check_fields;
 pub(super) mod checks;
+pub(super) mod comments;
 pub(super) mod commits;
 pub(super) mod deployments;
 pub(super) mod git;

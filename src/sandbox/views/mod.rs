@@ -2,12 +2,14 @@
 
 mod checks;
 mod code;
+mod comments;
 mod deployments;
 mod pulls;
 mod runs;
 
 pub(super) use checks::{check_run, status, status_event, suite};
 pub(super) use code::{commit, git_tag, hook_commit, reference};
+pub(super) use comments::{comment, issue, push, reaction};
 pub(super) use deployments::{deployment, deployment_status};
 pub(super) use pulls::pull;
 pub(super) use runs::{workflow, workflow_run};

@@ -70,6 +70,8 @@ pub(super) fn pull(cx: &Cx<'_>, id: u64, number: u64, name: &str, args: &Value) 
         "baseRefOid" => Got::leaf(pull.base_sha.as_str()),
         "isCrossRepository" => Got::leaf(pull.head_repo.is_some()),
         "repository" => Got::one(Node::Repository(id)),
+        // Forks are not kept here; one that was deleted is nothing on GitHub, too.
+        "headRepository" => Got::one(pull.head_repo.is_none().then_some(Node::Repository(id))),
         "commits" => {
             let mut all = repo.work_of(pull);
             all.reverse();
