@@ -4,6 +4,6 @@ pub mod problem;
 pub mod repo;
 mod secret;
 pub mod settings;
-mod suggest;
+pub mod suggest;
 
 pub use secret::Secret;

@@ -27,6 +27,26 @@ pub fn escape(text: &str) -> String {
     out
 }
 
+/// A sentence of ours with what others wrote in it: what stands between two backticks is shown as code, all else as plain
+/// text. Without a partner for each, backticks are plain too.
+pub fn prose(text: &str) -> String {
+    let parts: Vec<&str> = text.split('`').collect();
+    let whole = parts.len() % 2 == 1 && parts.iter().skip(1).step_by(2).all(|code| !code.trim().is_empty());
+    if !whole {
+        return escape(text);
+    }
+    let shown = |code: &str| -> String {
+        let plain = code.chars().map(|c| if c.is_whitespace() { ' ' } else { c });
+        // A bar would end the cell of a table even in code.
+        plain
+            .filter(|c| !c.is_control() && !is_invisible(*c))
+            .flat_map(|c| if c == '|' { vec!['\\', c] } else { vec![c] })
+            .collect()
+    };
+    let part = |(at, part): (usize, &&str)| if at % 2 == 1 { format!("`{}`", shown(part)) } else { escape(part) };
+    parts.iter().enumerate().map(part).collect()
+}
+
 fn write_char(out: &mut impl fmt::Write, previous: char, c: char) -> fmt::Result {
     match c {
         '\n' | '\t' => out.write_char(' '),
@@ -46,13 +66,21 @@ fn write_char(out: &mut impl fmt::Write, previous: char, c: char) -> fmt::Result
 }
 
 /// Characters that change how a line reads without being seen: bidirectional controls, zero-width ones, tags.
-fn is_invisible(c: char) -> bool {
+pub fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}' | '\u{ad}' | '\u{61c}')
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn code_in_a_sentence_stays_code_and_nothing_else_does() {
+        assert_eq!(prose("Use `a*b|c` or *d*."), "Use `a*b\\|c` or \\*d\\*.");
+        assert_eq!(prose("Odd ` one @all"), "Odd \\` one @\u{200d}all");
+        assert_eq!(prose("Empty `` one"), "Empty \\`\\` one");
+        assert_eq!(prose("`a\nb\u{202e}`"), "`a b`");
+    }
 
     #[test]
     fn nothing_hostile_gets_through() {

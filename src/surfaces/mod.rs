@@ -2,6 +2,7 @@
 
 pub mod callback;
 pub mod cli;
+pub mod comment;
 pub mod control;
 pub mod http;
 pub mod webhook;
