@@ -82,7 +82,11 @@ impl Server {
         let store = Store::open(&settings.local.data_dir)?;
         let github = GitHub::new(github_config(&settings, &tuning))?;
         let (stop, stopped) = watch::channel(false);
-        let (own_is, own) = watch::channel(Own { app_id: settings.app.app_id.parse().ok(), slug: None });
+        let (own_is, own) = watch::channel(Own {
+            app_id: settings.app.app_id.parse().ok(),
+            slug: None,
+            prefix: settings.command_prefix.clone(),
+        });
         let bell = Arc::new(Notify::new());
         let metrics = Arc::new(Metrics::default());
         let host = start_host(&settings, &tuning, &store, &github).await?;
@@ -265,7 +269,7 @@ async fn learn_who_we_are(github: GitHub, own: watch::Sender<Own>, stopped: impl
         loop {
             match (github.own_app_id().await, github.own_slug().await) {
                 (Ok(id), Ok(slug)) => {
-                    own.send_replace(Own { app_id: Some(id), slug: Some(slug) });
+                    own.send_modify(|own| (own.app_id, own.slug) = (Some(id), Some(slug)));
                     return;
                 }
                 (Err(why), _) | (_, Err(why)) => tracing::warn!(code = why.code, %why, "GitHub does not say who we are"),

@@ -4,7 +4,7 @@
 
 use super::{Server, Tuning};
 use crate::config::Secret;
-use crate::config::settings::{App, Local, LogFormat, Resources, Serve};
+use crate::config::settings::{App, CommandPrefix, Local, LogFormat, Resources, Serve};
 use crate::domain::Refusal;
 use crate::sandbox::{DeploymentReport, RepoHandle, Sandbox, SandboxConfig, SandboxError};
 use std::time::Duration;
@@ -52,6 +52,7 @@ impl Stage {
             webhook_secrets: vec![Secret::new(&secret)],
             allow_addresses: Vec::new(),
             resources,
+            command_prefix: CommandPrefix::default(),
         };
         let server = Server::start(settings, Tuning { rehearsal, ..Tuning::default() }).await?;
         github.set_webhook(&format!("http://{}/webhook", server.address), &secret);

@@ -7,6 +7,7 @@ mod address;
 mod fields;
 mod file;
 mod flags;
+mod prefix;
 mod resources;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ mod values;
 
 pub use address::AddressRange;
 pub use flags::Flags;
+pub use prefix::CommandPrefix;
 pub use resources::{
     BalancerAddress, BalancerSettings, COMMAND_PLACEHOLDERS, CommandSettings, HookSettings, PrometheusSettings, Repositories,
     Resources,
@@ -62,6 +64,8 @@ pub struct Serve {
     pub allow_addresses: Vec<AddressRange>,
     /// What repositories may name in their configuration.
     pub resources: Resources,
+    /// What commands in comments begin with.
+    pub command_prefix: CommandPrefix,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,9 +84,11 @@ impl Flags {
         let webhook_secrets = reader.webhook_secrets();
         let allow_addresses = reader.allow_addresses();
         let resources = reader.resources();
+        let prefix = reader.command_prefix();
         reader.finish(|| {
             let (webhook_secrets, allow_addresses) = (webhook_secrets?, allow_addresses?);
-            Some(Serve { local: local?, app: app?, webhook_secrets, allow_addresses, resources })
+            let command_prefix = prefix?;
+            Some(Serve { local: local?, app: app?, webhook_secrets, allow_addresses, resources, command_prefix })
         })
     }
 

@@ -13,7 +13,7 @@ use crate::domain::{Actor, CheckChange, CheckState, DeliveryId, Millis, RepoRef,
 use crate::plan::Ground;
 use crate::store::runs::{self, Filter, Run, RunState, Subject};
 use crate::store::{StoreError, Tx, repos, steps};
-use crate::workflow::{self, Outcome, State, deploy, merge, preview, release};
+use crate::workflow::{self, Outcome, State, comment, deploy, merge, preview, release};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -40,6 +40,17 @@ impl Accept<'_> {
             Intent::ChecksRerequested { repo, sha, .. } => self.all_rerequested(repo, sha),
             Intent::DeploymentReported { repo, .. } => self.wake_deployments(repo, "report"),
             Intent::WorkflowRunChanged { repo, .. } => self.wake_deployments(repo, "workflow_run"),
+            Intent::Commented { repo, pull, comment, at, actor, asked, edited } => {
+                let input = comment::Input {
+                    repo: repo.clone(),
+                    pull: *pull,
+                    comment: *comment,
+                    commented_at: *at,
+                    actor: actor.clone(),
+                    asked: asked.clone(),
+                };
+                self.commented(&input, *edited)
+            }
             Intent::InstallationChanged { repositories, .. } => self.installed(repositories),
             Intent::RepositoryGone { repositories, .. } => self.gone(repositories),
         }
@@ -124,6 +135,13 @@ impl Accept<'_> {
         let input = preview::Input { repo: repo.clone(), number, head: head.clone(), asked_at: self.now };
         let subject = Subject { sha: Some(head.clone()), ..self.subject(repo, actor) };
         self.submit(preview::WORKFLOW.name, format!("preview:{}:{number}:{head}", repo.id), subject, &input)
+    }
+
+    /// One run for each comment, and one for all of its edits, however often GitHub tells of them.
+    fn commented(&self, input: &comment::Input, edited: bool) -> Runs {
+        let nth = if edited { ":edited" } else { "" };
+        let key = format!("comment:{}:{}{nth}", input.repo.id, input.comment);
+        self.submit(comment::WORKFLOW.name, key, self.subject(&input.repo, &input.actor), input)
     }
 
     /// Wakes who waits for this commit; a new run of a check that refused a run starts that run's gates again.

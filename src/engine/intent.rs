@@ -1,6 +1,7 @@
 //! What an event asks of the engine. Events only wake: an intent names what to look at, never what is true.
 
-use crate::domain::{Actor, CheckChange, InstallationId, RepoRef, Sha, Tag};
+use crate::actions::ask::Asked;
+use crate::domain::{Actor, CheckChange, InstallationId, Millis, RepoRef, Sha, Tag};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -67,6 +68,17 @@ pub enum Intent {
     WorkflowRunChanged {
         repo: RepoRef,
         workflow_run: u64,
+    },
+    /// Somebody has written commands on a pull request, or has edited them into a comment.
+    Commented {
+        repo: RepoRef,
+        pull: u64,
+        comment: u64,
+        /// By GitHub's clock.
+        at: Millis,
+        actor: Actor,
+        asked: Vec<Asked>,
+        edited: bool,
     },
     /// Repositories came under our care, or an installation changed.
     InstallationChanged {

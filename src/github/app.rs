@@ -3,7 +3,7 @@
 use super::client::{Call, GitHub, Reply};
 use super::paths::encode;
 use super::{Installation, Operation, Trouble};
-use crate::domain::{InstallationId, Millis, RepoId, RepoName, RepoRef};
+use crate::domain::{InstallationId, Millis, RepoId, RepoName, RepoRef, Role, UserId};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -263,18 +263,29 @@ impl Installation {
         }
     }
 
-    /// `admin`, `write`, `read` or `none`, as GitHub folds roles into them.
-    pub async fn user_permission(&self, repo: &RepoName, login: &str) -> Result<String, Trouble> {
+    /// `None` also when the login is no account, or another one than `account` by now.
+    pub async fn role(&self, repo: &RepoName, login: &str, account: UserId) -> Result<Role, Trouble> {
         #[derive(Deserialize)]
         struct Raw {
             permission: String,
+            role_name: Option<String>,
+            user: Option<Id>,
+        }
+        #[derive(Deserialize)]
+        struct Id {
+            id: u64,
         }
         let path = super::paths::repo_path(repo, &format!("collaborators/{}/permission", encode(login)));
-        match self.call(Call::new(Operation::UserPermission, path)).await {
-            Ok(reply) => Ok(reply.json::<Raw>()?.permission),
-            // Not an account any more.
-            Err(trouble) if trouble.is_gone() => Ok("none".into()),
-            Err(trouble) => Err(trouble),
+        let raw = match self.call(Call::new(Operation::UserPermission, path)).await {
+            Ok(reply) => reply.json::<Raw>()?,
+            Err(trouble) if trouble.is_gone() => return Ok(Role::None),
+            Err(trouble) => return Err(trouble),
+        };
+        if raw.user.is_none_or(|user| user.id != account.0) {
+            return Ok(Role::None);
         }
+        // An organization's own roles have names of their own; GitHub folds them into the words of `permission`.
+        let named = raw.role_name.as_deref().and_then(Role::parse);
+        Ok(named.or_else(|| Role::parse(&raw.permission)).unwrap_or(Role::None))
     }
 }

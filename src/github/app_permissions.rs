@@ -13,6 +13,7 @@ pub const EVENTS: &[&str] = &[
     "delete",
     "deployment",
     "deployment_status",
+    "issue_comment",
     "pull_request",
     "push",
     "release",

@@ -139,6 +139,9 @@ operations! {
     WorkflowRun Read GET "/repos/{owner}/{repo}/actions/runs/{run_id}" [Actions Read];
     PullRequestFiles Read GET "/repos/{owner}/{repo}/pulls/{pull_number}/files" [PullRequests Read];
     UserPermission Read GET "/repos/{owner}/{repo}/collaborators/{username}/permission" [Metadata Read];
+    CommentCreate Create POST "/repos/{owner}/{repo}/issues/{issue_number}/comments" [PullRequests Write];
+    CommentsOfIssue Read GET "/repos/{owner}/{repo}/issues/{issue_number}/comments" [PullRequests Read];
+    ReactionCreate Create POST "/repos/{owner}/{repo}/issues/comments/{comment_id}/reactions" [PullRequests Write];
     TeamMembership Read GET "/orgs/{org}/teams/{team_slug}/memberships/{username}" [Members Read];
     GitFetch Read GET "/{owner}/{repo}.git" [Contents Read];
     // GraphQL documents.

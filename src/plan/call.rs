@@ -1,7 +1,9 @@
 //! One request to the world for each variant. The executor of each lives in `engine::steps`, one file for each area.
 
 use crate::config::repo::{HaproxyTraffic, HealthCheck, Target};
-use crate::domain::{Actor, EnvName, EnvPlace, Folder, Lease, LedgerEntry, Millis, NewHold, RepoRef, Sha, Slot, Tag};
+use crate::domain::{
+    Actor, EnvName, EnvPlace, Folder, Lease, LedgerEntry, Millis, NewHold, RepoName, RepoRef, Sha, Slot, Tag, UserId,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -151,6 +153,33 @@ pub enum Call {
     },
     /// One health probe; answers `ProbeReport`.
     Probe(ProbeCall),
+    /// A reaction to somebody's comment. It only decorates: it is tried once, and answers whether GitHub took it.
+    React {
+        repo: RepoRef,
+        comment: u64,
+        /// GitHub's word: `eyes`, `rocket`, `confused`.
+        content: String,
+    },
+    /// What this account may do in the repository; answers `Role`.
+    ReadRole {
+        repo: RepoRef,
+        account: UserId,
+        login: String,
+    },
+    /// Our answer to a comment, as a comment that names the run; answers `Replied`.
+    Reply {
+        repo: RepoRef,
+        pull: u64,
+        /// Markdown, within GitHub's 65,536 characters.
+        body: String,
+        /// When the question was asked; our answer cannot be older.
+        since: Millis,
+    },
+    /// What is live, what runs and what it waits for, by our own store; answers `Overview`.
+    ReadOverview {
+        repo: Option<RepoName>,
+        actor: Actor,
+    },
 }
 
 /// A tag that may be the previous release, with its commit where it is known.

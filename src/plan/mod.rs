@@ -14,7 +14,7 @@ pub use call::{
 };
 pub use digest::{Digest, canonical};
 pub use results::{
-    CheckRunMade, DeploymentMade, DispatchMade, DraftMade, Ground, NotesMade, ProbeAnswer, PublishMade, Settings,
+    CheckRunMade, DeploymentMade, DispatchMade, DraftMade, Ground, NotesMade, ProbeAnswer, PublishMade, Replied, Settings,
 };
 pub use stored::{Pin, Plan, PlannedStep, Work};
 

@@ -62,6 +62,13 @@ pub struct DispatchMade {
     pub told_sha: bool,
 }
 
+/// Our comment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Replied {
+    pub id: u64,
+    pub url: String,
+}
+
 /// What one probe found, as far as a run needs it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProbeAnswer {

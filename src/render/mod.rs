@@ -4,6 +4,7 @@
 
 pub mod check;
 pub mod markdown;
+pub mod reply;
 
 /// GitHub's limit for a check run's summary (characters).
 const SUMMARY_LIMIT: usize = 65_535;
@@ -20,6 +21,11 @@ pub(crate) fn fit(text: String, limit: usize) -> String {
 
 pub(crate) fn fit_summary(text: String) -> String {
     fit(text, SUMMARY_LIMIT)
+}
+
+/// A time for people, in the only zone that everybody can agree on.
+pub(crate) fn when(at: crate::domain::Millis) -> String {
+    at.rfc3339().replace('T', " ").trim_end_matches('Z').get(..16).map_or_else(|| at.rfc3339(), |text| format!("{text} UTC"))
 }
 
 /// One line of at most `limit` characters, for titles and descriptions.

@@ -3,6 +3,7 @@
 //! Invariants: pure; the world is read through steps; everything that a person sees is written by `render`; whatever can end
 //! a run leaves its check run and its deployment in a final state.
 
+pub mod comment;
 mod configuration;
 pub mod deploy;
 mod gating;
@@ -21,7 +22,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// Every workflow, for the host.
-pub const ALL: [Workflow; 5] = [release::WORKFLOW, deploy::WORKFLOW, merge::WORKFLOW, preview::WORKFLOW, look::WORKFLOW];
+pub const ALL: [Workflow; 6] =
+    [release::WORKFLOW, deploy::WORKFLOW, merge::WORKFLOW, preview::WORKFLOW, look::WORKFLOW, comment::WORKFLOW];
 
 pub use report::{FailedCheck, Outcome, State};
 

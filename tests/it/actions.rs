@@ -2,7 +2,7 @@
 
 use lockkeeper::app::{Server, Tuning};
 use lockkeeper::config::Secret;
-use lockkeeper::config::settings::{AddressRange, App, Local, LogFormat, Resources, Serve};
+use lockkeeper::config::settings::{AddressRange, App, CommandPrefix, Local, LogFormat, Resources, Serve};
 use lockkeeper::sandbox::{CommitSeed, DeploymentReport, Fault, RepoHandle, RepoSeed, Sandbox, SandboxConfig};
 use lockkeeper::store::Store;
 use lockkeeper::store::audit;
@@ -48,6 +48,7 @@ impl House {
             webhook_secrets: vec![Secret::new("secret")],
             allow_addresses: vec![AddressRange::parse("127.0.0.1").unwrap()],
             resources: Resources::default(),
+            command_prefix: CommandPrefix::default(),
         };
         let program = Some(PathBuf::from(env!("CARGO_BIN_EXE_lockkeeper")));
         let server = Server::start(settings, Tuning { program, ..Tuning::default() }).await.unwrap();

@@ -37,7 +37,7 @@ impl Door {
     }
 
     pub async fn with_store(folder: TempDir, store: Store) -> Self {
-        let (_, own) = watch::channel(Own { app_id: Some(4242), slug: Some("lockkeeper".into()) });
+        let (_, own) = watch::channel(Own { app_id: Some(4242), slug: Some("lockkeeper".into()), ..Own::default() });
         let secrets = Secrets::new([SECRET, "the next secret"]).unwrap();
         let bell = Arc::new(Notify::new());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

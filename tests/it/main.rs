@@ -9,6 +9,7 @@ mod budget;
 mod callback;
 mod chaos;
 mod command;
+mod comments;
 mod components;
 mod deliveries;
 mod demo;

@@ -6,7 +6,7 @@
 use lockkeeper::app::{Server, Tuning};
 use lockkeeper::config::Secret;
 use lockkeeper::config::repo::CONFIG_PATH;
-use lockkeeper::config::settings::{AddressRange, App, Local, LogFormat, Resources, Serve};
+use lockkeeper::config::settings::{AddressRange, App, CommandPrefix, Local, LogFormat, Resources, Serve};
 use lockkeeper::domain::Sha;
 use lockkeeper::engine::host::Options;
 use lockkeeper::sandbox::{CheckRun, CommitSeed, Deployment, Release, RepoHandle, RepoSeed, Sandbox, SandboxConfig};
@@ -29,6 +29,7 @@ pub struct Setup {
     files: Vec<(String, String)>,
     allow: Vec<String>,
     enterprise: bool,
+    prefix: CommandPrefix,
     public_url: Option<String>,
     pub resources: Resources,
     pub tuning: Tuning,
@@ -49,7 +50,8 @@ impl Setup {
         let program = Some(env!("CARGO_BIN_EXE_lockkeeper").into());
         let tuning = Tuning { host, reconcile: LONG, program, grace: Duration::from_secs(5), ..Tuning::default() };
         let (files, allow, resources) = (Vec::new(), Vec::new(), Resources::default());
-        Self { files, allow, enterprise: false, public_url: None, resources, tuning, clock }
+        let prefix = CommandPrefix::default();
+        Self { files, allow, enterprise: false, prefix, public_url: None, resources, tuning, clock }
     }
     /// `.github/lockkeeper.toml` on the default branch.
     pub fn config(self, text: &str) -> Self {
@@ -62,6 +64,11 @@ impl Setup {
     /// An address that probes may reach.
     pub fn allow(mut self, range: &str) -> Self {
         self.allow.push(range.to_owned());
+        self
+    }
+    /// What commands in comments begin with.
+    pub fn prefix(mut self, text: &str) -> Self {
+        self.prefix = CommandPrefix::parse(text).unwrap();
         self
     }
     /// GitHub Enterprise Server: REST below `/api/v3`, GraphQL at `/api/graphql`.
@@ -137,6 +144,7 @@ impl World {
             webhook_secrets: vec![Secret::new(SECRET)],
             allow_addresses: self.setup.allow.iter().map(|text| AddressRange::parse(text).unwrap()).collect(),
             resources: self.setup.resources.clone(),
+            command_prefix: self.setup.prefix.clone(),
         };
         let server = Server::start(settings, self.setup.tuning.clone()).await.unwrap();
         self.github.set_webhook(&format!("http://{}/webhook", server.address), SECRET);

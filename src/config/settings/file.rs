@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
-pub(super) const KEYS: [&str; 11] = [
+pub(super) const KEYS: [&str; 12] = [
     "app_id",
     "private_key",
     "private_key_file",
@@ -20,6 +20,7 @@ pub(super) const KEYS: [&str; 11] = [
     "listen",
     "data_dir",
     "public_url",
+    "command_prefix",
     "allow_addresses",
     "log",
     "log_format",

@@ -37,6 +37,9 @@ pub struct Flags {
     /// Private addresses that health probes may reach, separated by commas, for example 10.1.0.0/16
     #[arg(long, env = "LOCKKEEPER_ALLOW_ADDRESSES", value_name = "ADDRESSES")]
     pub allow_addresses: Option<String>,
+    /// What commands in comments begin with, so that two bots can live together [default: /]
+    #[arg(long, env = "LOCKKEEPER_COMMAND_PREFIX", value_name = "PREFIX")]
+    pub command_prefix: Option<String>,
     /// Prometheus for the analyses of all repositories, as `[prometheus.default]` of the file gives it to some
     #[arg(long, env = "LOCKKEEPER_PROMETHEUS_URL", value_name = "URL")]
     pub prometheus_url: Option<String>,

@@ -1,6 +1,8 @@
 //! Reads each setting from where it is set and checks it.
 
-use super::{AddressRange, App, Flags, Local, LogFormat, PrometheusSettings, Repositories, Resources, Secret, file};
+use super::{
+    AddressRange, App, CommandPrefix, Flags, Local, LogFormat, PrometheusSettings, Repositories, Resources, Secret, file,
+};
 use crate::domain::Refusal;
 use std::path::{Path, PathBuf};
 
@@ -81,6 +83,18 @@ impl<'f> Reader<'f> {
             }
         };
         (listens && filters).then_some(Local { listen, data_dir, log, log_format: log_format? })
+    }
+
+    pub(super) fn command_prefix(&mut self) -> Option<CommandPrefix> {
+        let Some(text) = self.text(self.flags.command_prefix.as_deref(), "command_prefix") else {
+            return Some(CommandPrefix::default());
+        };
+        let prefix = CommandPrefix::parse(&text);
+        if prefix.is_none() {
+            let what = "The prefix of commands is not one that can begin a line of a comment.";
+            self.problem("command_prefix_invalid", what, "Use / . ! % or :, then at most 19 of a-z A-Z 0-9 - _, like `/lk-`.");
+        }
+        prefix
     }
 
     fn path(&self, given: Option<&Path>, key: &str) -> Option<PathBuf> {

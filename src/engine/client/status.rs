@@ -9,7 +9,7 @@ use crate::store::locks::{self, Place};
 use crate::store::runs::{self, Filter, Run, RunState};
 use crate::store::steps::{self, PENDING, Step};
 use crate::store::{Rx, StoreError, holds, inbox, ledger, repos};
-use crate::workflow::{look, release};
+use crate::workflow::{comment, look, release};
 use serde::Deserialize;
 use std::collections::HashSet;
 
@@ -50,7 +50,10 @@ fn of_repo(rx: &Rx<'_>, repo: &RepoRef, holders: &HashSet<RunId>, now: Millis) -
     let holds = holds::all_open(rx, repo.id, now)?;
     let filter = Filter { repo: Some(repo.id), state: Some(RunState::Active), limit: Some(RECENT), ..Filter::default() };
     let mut active = Vec::new();
-    for run in runs::list(rx, &filter)?.into_iter().filter(|run| run.workflow != look::WORKFLOW.name) {
+    for run in runs::list(rx, &filter)?
+        .into_iter()
+        .filter(|run| ![look::WORKFLOW.name, comment::WORKFLOW.name].contains(&run.workflow.as_str()))
+    {
         let waits_for = waits_for(&steps::of(rx, &run.id)?);
         let holds_lock = holders.contains(&run.id);
         let subject = run.subject;

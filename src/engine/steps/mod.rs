@@ -13,6 +13,7 @@ mod notes;
 mod probe;
 mod reads;
 mod releases;
+mod talk;
 mod traffic;
 
 pub(super) use errands::errand_of;
@@ -127,6 +128,10 @@ impl Steps {
             Call::PlaceHold(new) => self.place_hold(new).await,
             Call::EndHolds { holds, by, why } => self.end_holds(holds, by, why).await,
             Call::Probe(call) => self.probe(call).await,
+            Call::React { repo, comment, content } => self.react(&repo, comment, &content).await,
+            Call::ReadRole { repo, account, login } => self.read_role(&repo, account, &login).await,
+            Call::Reply { repo, pull, body, since } => self.reply(ctx, &repo, pull, &body, since).await,
+            Call::ReadOverview { repo, actor } => self.read_overview(repo, actor).await,
         }
     }
 

@@ -18,6 +18,7 @@ pub struct Envelope {
     pub check_suite: Option<Maker>,
     pub deployment: Option<Maker>,
     pub deployment_status: Option<Maker>,
+    pub comment: Option<Maker>,
 }
 
 #[derive(Deserialize, Debug)]
@@ -150,6 +151,39 @@ pub struct DeploymentStatus {
     pub state: String,
     pub description: Option<String>,
     pub creator: Option<Account>,
+}
+
+#[derive(Deserialize)]
+pub struct IssueCommentEvent {
+    pub issue: Issue,
+    pub comment: Comment,
+    pub changes: Option<Changes>,
+}
+
+#[derive(Deserialize)]
+pub struct Issue {
+    pub number: u64,
+    /// Only there for a pull request.
+    pub pull_request: Option<serde::de::IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+pub struct Comment {
+    pub id: u64,
+    pub body: Option<String>,
+    pub user: Option<Account>,
+    pub created_at: String,
+}
+
+/// What an edit has replaced.
+#[derive(Deserialize)]
+pub struct Changes {
+    pub body: Option<From>,
+}
+
+#[derive(Deserialize)]
+pub struct From {
+    pub from: Option<String>,
 }
 
 /// `installation` and `installation_repositories`; absent lists are empty.

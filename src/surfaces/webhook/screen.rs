@@ -4,6 +4,7 @@
 //! read goes on to the translation, which refuses it with a reason, so that it is seen and can be replayed.
 
 use super::event::{Envelope, Maker};
+use crate::config::settings::CommandPrefix;
 use serde::de::IgnoredAny;
 
 /// Who we are on GitHub, to know our own echo. What is not known yet matches nothing: an echo that is worked on only makes
@@ -13,6 +14,8 @@ pub struct Own {
     pub app_id: Option<u64>,
     /// The App's slug; its bot is `<slug>[bot]`.
     pub slug: Option<String>,
+    /// What commands in comments begin with.
+    pub prefix: CommandPrefix,
 }
 
 /// Why a delivery asks nothing of us.
@@ -88,6 +91,7 @@ const KNOWN: &[(&str, &[&str])] = &[
     ("workflow_run", &["completed", "in_progress", "requested"]),
     ("deployment", &["created"]),
     ("deployment_status", &["created"]),
+    ("issue_comment", &["created", "deleted", "edited", "pinned", "unpinned"]),
     ("release", &["created", "deleted", "edited", "prereleased", "published", "released", "unpublished"]),
     (
         "repository",
@@ -151,9 +155,13 @@ fn is_echo(event: &str, action: &str, envelope: &Envelope, own: &Own) -> bool {
         ("check_suite", "completed") => made_by_us(&envelope.check_suite),
         ("deployment", _) => made_by_us(&envelope.deployment),
         ("deployment_status", _) => made_by_us(&envelope.deployment_status),
+        ("issue_comment", _) => made_by_us(&envelope.comment),
         _ => false,
     };
-    let echoes = matches!(event, "check_run" | "check_suite" | "deployment" | "deployment_status" | "release" | "status");
+    let echoes = matches!(
+        event,
+        "check_run" | "check_suite" | "deployment" | "deployment_status" | "issue_comment" | "release" | "status"
+    );
     made || echoes && sent_by_us(envelope, own)
 }
 

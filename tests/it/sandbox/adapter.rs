@@ -1,12 +1,12 @@
 //! Our own adapter against the stand-in: each finds the other's mistakes. Nothing it asks may be a violation.
 
 use super::shop;
-use lockkeeper::domain::{Ancestry, CheckState, EnvName, InstallationId, Millis, RepoName, Tag};
+use lockkeeper::domain::{Ancestry, CheckState, EnvName, InstallationId, Millis, RepoName, Tag, UserId};
 use lockkeeper::github::{
     CheckRunBody, DispatchedAsk, GitHub, GitHubConfig, Installation, MakeLatest, NewDeployment, NewDeploymentStatus,
     NewRelease, RangeBase, RecheckAsk, Secret, TagOrSha,
 };
-use lockkeeper::sandbox::{CommitSeed, HookAction, HookRule, Merge, PullSeed, RepoHandle, Role, Sandbox};
+use lockkeeper::sandbox::{CommentSeed, CommitSeed, HookAction, HookRule, Merge, PullSeed, RepoHandle, Role, Sandbox};
 use std::collections::BTreeMap;
 
 fn adapter(sandbox: &Sandbox) -> (GitHub, Installation, RepoName) {
@@ -130,7 +130,9 @@ async fn the_app_and_people_agree() {
     assert_eq!(app.installation_of(&repo).await.unwrap(), InstallationId(sandbox.installation("acme").unwrap()));
     assert_eq!(github.repositories().await.unwrap().len(), 1);
     assert!(github.is_team_member("acme", "sre", "ann").await.unwrap());
-    github.user_permission(&repo, "ann").await.unwrap();
+    let ann = UserId(sandbox.user("ann", "ann@example.com").id);
+    assert_eq!(github.role(&repo, "ann", ann).await.unwrap(), lockkeeper::domain::Role::Maintain);
+    assert_eq!(github.role(&repo, "ann", UserId(ann.0 + 1)).await.unwrap(), lockkeeper::domain::Role::None, "another account");
     let facts = github.pull_request(&repo, 1).await.unwrap();
     assert!(github.changes_path(&repo, &facts, "one").await.unwrap());
     assert!(!github.changes_path(&repo, &facts, "two").await.unwrap());
@@ -147,4 +149,27 @@ async fn the_app_and_people_agree() {
     assert!(failed.iter().any(|d| d.event == "push"), "{failed:?}");
     app.redeliver(failed[0].id).await.unwrap();
     clean(&sandbox);
+}
+
+#[tokio::test]
+async fn comments_and_reactions_agree() {
+    let (sandbox, shop) = shop();
+    shop.branch("topic", &shop.resolve("main").unwrap()).unwrap();
+    shop.commit("topic", CommitSeed::new("feat: one")).unwrap();
+    let pull = shop.open_pull(PullSeed::new("feat: one", "topic")).unwrap();
+    let (_, github, repo) = adapter(&sandbox);
+    let asked = shop.comment(pull, CommentSeed::new("ann", "/status <!-- lockkeeper:run:1 -->")).unwrap();
+    github.react(&repo, asked, "eyes").await.unwrap();
+    github.react(&repo, asked, "eyes").await.unwrap();
+    assert_eq!(shop.find_comment(asked).unwrap().reactions.len(), 1);
+    let find = || github.find_comment(&repo, pull, "<!-- lockkeeper:run:1 -->", Millis(0));
+    assert_eq!(find().await.unwrap(), None, "a person can write our marker");
+    let ours = github.create_comment(&repo, pull, "one\n\n<!-- lockkeeper:run:1 -->").await.unwrap();
+    assert_eq!(find().await.unwrap(), Some(ours.clone()));
+    assert!(ours.url.ends_with(&format!("#issuecomment-{}", ours.id)), "{}", ours.url);
+    clean(&sandbox);
+    assert!(github.create_comment(&repo, pull, " ").await.is_err_and(|why| why.status == Some(422)));
+    assert!(github.create_comment(&repo, pull, &"x".repeat(65_537)).await.is_err_and(|why| why.status == Some(422)));
+    shop.delete_comment(asked, "ann").unwrap();
+    assert!(github.react(&repo, asked, "eyes").await.is_err_and(|why| why.is_gone()));
 }

@@ -5,6 +5,7 @@
 //! engine folds into one run.
 
 mod code;
+mod comments;
 mod installed;
 mod reports;
 
@@ -66,6 +67,7 @@ fn known(event: &str, body: &[u8], envelope: &Envelope, own: &Own) -> Intents {
         "status" => delivery.status(),
         "workflow_run" => delivery.workflow_run(),
         "deployment_status" => delivery.deployment_status(),
+        "issue_comment" => delivery.issue_comment(),
         "repository" => delivery.repository(),
         "installation" | "installation_repositories" => delivery.installation(),
         _ => Ok(Translation::Nothing("this event changes nothing here")),

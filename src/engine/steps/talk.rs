@@ -1,0 +1,50 @@
+//! Talking with people on pull requests: reactions, replies, roles, and what is told of the whole.
+
+use super::{Done, Steps, answer, trouble};
+use crate::actions::Action;
+use crate::actions::outcome::Outcome;
+use crate::actions::status::Status;
+use crate::domain::{Actor, Millis, Refusal, RepoName, RepoRef, UserId};
+use crate::engine::client::Client;
+use crate::engine::host::{StepCtx, StepError};
+use crate::plan::Replied;
+use crate::render::reply::marker;
+use std::time::Duration;
+
+/// The host is set as soon as it has started; a step that runs before that is tried again.
+const SOON: Duration = Duration::from_millis(50);
+
+impl Steps {
+    /// The comment may have been deleted, or GitHub be in trouble: nothing hangs on it.
+    pub(super) async fn react(&self, repo: &RepoRef, comment: u64, content: &str) -> Done {
+        answer(&self.at(repo).react(&repo.name, comment, content).await.is_ok())
+    }
+
+    pub(super) async fn read_role(&self, repo: &RepoRef, account: UserId, login: &str) -> Done {
+        answer(&self.at(repo).role(&repo.name, login, account).await.map_err(trouble)?)
+    }
+
+    pub(super) async fn reply(&self, ctx: &StepCtx, repo: &RepoRef, pull: u64, body: &str, since: Millis) -> Done {
+        let (at, marker) = (self.at(repo), marker(ctx.run.as_str()));
+        let earlier =
+            if ctx.first { None } else { at.find_comment(&repo.name, pull, &marker, since).await.map_err(trouble)? };
+        let made = match earlier {
+            Some(made) => made,
+            None => at.create_comment(&repo.name, pull, &format!("{body}\n\n{marker}")).await.map_err(trouble)?,
+        };
+        answer(&Replied { id: made.id, url: made.url })
+    }
+
+    /// Through the door that every surface goes through.
+    pub(super) async fn read_overview(&self, repo: Option<RepoName>, actor: Actor) -> Done {
+        let Some(host) = self.host.get().cloned() else {
+            let refusal = Refusal::world("not_started", "The server has not started yet.", "Nothing: it goes on by itself.");
+            return Err(StepError::Retry { after: Some(SOON), refusal });
+        };
+        let client = Client { host, store: self.store.clone(), github: self.github.clone(), door: "comment" };
+        match client.act(Action::Status(Status { repo }), actor).await.map_err(StepError::Fail)? {
+            Outcome::Status(overview) => answer(&overview),
+            _ => Err(StepError::Fail(Refusal::us("no_overview", "A status was asked for, and something else was answered."))),
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Commands in comments: signed webhooks in, reactions and replies out.
+
+use crate::world::{Setup, World};
+use lockkeeper::sandbox::{Comment, CommentSeed, CommitSeed, Fault, PullSeed, Role, Trouble};
+
+/// A pull request by `dev` in a repository where `ann` may write.
+async fn pull(world: &World) -> u64 {
+    world.shop.set_role("ann", Role::Write);
+    world.shop.branch("topic", &world.head()).unwrap();
+    let sha = world.shop.commit("topic", CommitSeed::new("feat: sell more").author("dev")).unwrap();
+    world.green(&sha);
+    let pull = world.shop.open_pull(PullSeed::new("feat: sell more", "topic")).unwrap();
+    world.quiet().await;
+    pull
+}
+
+fn says(world: &World, pull: u64, by: &str, body: &str) -> u64 {
+    world.shop.comment(pull, CommentSeed::new(by, body)).unwrap()
+}
+
+fn replies(world: &World) -> Vec<Comment> {
+    world.shop.comments().into_iter().filter(|comment| comment.by_app).collect()
+}
+
+fn reactions(world: &World, comment: u64) -> Vec<String> {
+    let comment = world.shop.find_comment(comment).unwrap();
+    comment.reactions.into_iter().map(|reaction| reaction.content).collect()
+}
+
+/// The one reply that there is once nothing goes on any more.
+async fn reply(world: &World) -> String {
+    world.until("a reply", |_| replies(world).into_iter().next()).await;
+    world.quiet().await;
+    let all = replies(world);
+    assert_eq!(all.len(), 1, "{all:#?}");
+    all[0].body.clone()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_status_is_seen_answered_once_and_costs_four_calls() {
+    let world = World::start().await;
+    let pull = pull(&world).await;
+    world.github.clear_log();
+    let asked = says(&world, pull, "ann", "Where are we?\r\n\r\n/status\r\n");
+    let body = reply(&world).await;
+    assert!(
+        body.starts_with("Nothing has been deployed from this repository yet.") && body.contains("Nothing runs."),
+        "{body}"
+    );
+    assert!(body.trim_end().ends_with(" -->") && body.contains("<!-- lockkeeper:run:"), "{body}");
+    assert_eq!(reactions(&world, asked), ["eyes", "rocket"]);
+    let counts = world.github.counts();
+    let counted = counts.iter().filter(|(route, _)| !route.ends_with("/access_tokens"));
+    let routes: Vec<String> = counted.map(|(route, count)| format!("{count} {route}")).collect();
+    insta::assert_snapshot!(routes.join("\n"), @r"
+    1 GET /repos/{owner}/{repo}/collaborators/{user}/permission
+    2 POST /repos/{owner}/{repo}/issues/comments/{id}/reactions
+    1 POST /repos/{owner}/{repo}/issues/{number}/comments
+    ");
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_commands_are_answered_together_and_slips_with_what_was_meant() {
+    let world = World::start().await;
+    let pull = pull(&world).await;
+    let asked = says(&world, pull, "ann", "/help status\n@lockkeeper status\n/statsu\n/status --repo acme/other");
+    let body = reply(&world).await;
+    for part in
+        ["> /help status", "Usage: /status", "> @\u{200d}lockkeeper status", "Nothing runs.", "`/status`", "own repository"]
+    {
+        assert!(body.contains(part), "no {part}:\n{body}");
+    }
+    assert_eq!(reactions(&world, asked), ["eyes", "confused"]);
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_answered_that_is_not_meant_for_us() {
+    let world = World::start().await;
+    let pull = pull(&world).await;
+    for (by, body) in [
+        ("ann", "```\n/status\n```"),
+        ("ann", "> /status\n\nthank you"),
+        ("ann", "<!-- \n/status\n-->"),
+        ("ann", "please /status"),
+        ("ann", "/lgtm"),
+        ("renovate[bot]", "/status"),
+        ("lockkeeper[bot]", "/status"),
+    ] {
+        says(&world, pull, by, body);
+    }
+    world.quiet().await;
+    assert_eq!(world.runs("comment").await, []);
+    assert_eq!(replies(&world).len(), 0);
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_edit_commands_nothing_and_is_answered_once_with_why() {
+    let world = World::start().await;
+    let pull = pull(&world).await;
+    let asked = says(&world, pull, "ann", "I wonder");
+    world.shop.edit_comment(asked, "/status", "ann").unwrap();
+    let body = reply(&world).await;
+    assert!(body.contains("edited_command") && body.contains("new comment"), "{body}");
+    world.shop.edit_comment(asked, "/status and\n/help", "ann").unwrap();
+    world.shop.edit_comment(asked, "/help", "eve").unwrap();
+    world.quiet().await;
+    assert_eq!(replies(&world).len(), 1);
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stranger_and_a_crowd_of_commands_are_refused() {
+    let world = World::start().await;
+    let pull = pull(&world).await;
+    world.shop.set_role("eve", Role::None);
+    let asked = says(&world, pull, "eve", "/status");
+    let body = reply(&world).await;
+    assert!(body.contains("@eve") && body.contains("not_allowed"), "{body}");
+    assert!(!body.contains("Nothing runs."), "{body}");
+    assert_eq!(reactions(&world, asked), ["eyes", "confused"]);
+    let crowd = says(&world, pull, "ann", &"/status\n".repeat(100));
+    let long = says(&world, pull, "ann", &format!("/status {}\n\n{}", "x".repeat(2_000), "y ".repeat(30_000)));
+    world.until("their replies", |_| (replies(&world).len() == 3).then_some(())).await;
+    world.quiet().await;
+    let bodies: Vec<String> = replies(&world).into_iter().map(|reply| reply.body).collect();
+    assert!(bodies.iter().any(|body| body.contains("too_many_commands")), "{bodies:#?}");
+    assert!(bodies.iter().any(|body| body.contains("command_too_long")), "{bodies:#?}");
+    for comment in [crowd, long] {
+        assert_eq!(reactions(&world, comment), ["eyes", "confused"]);
+    }
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reply_is_there_once_whatever_becomes_of_the_answers() {
+    let mut world = World::start().await;
+    let pull = pull(&world).await;
+    world.expect_refusal("/reactions");
+    world.github.fault(Fault::on("POST", "/reactions$", Trouble::Reset));
+    world.github.fault(Fault::on("POST", "/issues/[0-9]+/comments$", Trouble::Reset).after());
+    let asked = says(&world, pull, "ann", "/status");
+    reply(&world).await;
+    assert_eq!(reactions(&world, asked), ["rocket"], "a reaction is tried once");
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_operator_chooses_the_prefix() {
+    let world = Setup::new().prefix("/lk-").start().await;
+    let pull = pull(&world).await;
+    says(&world, pull, "ann", "/status");
+    says(&world, pull, "ann", "/lk-help");
+    let body = reply(&world).await;
+    assert!(body.contains("`/lk-status`") && !body.contains("`/status`"), "{body}");
+    world.finish().await;
+}
