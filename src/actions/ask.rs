@@ -1,6 +1,6 @@
 //! What people ask for in a comment.
 
-use super::status::Status;
+use super::Action;
 use crate::domain::Refusal;
 use serde::{Deserialize, Serialize};
 
@@ -16,10 +16,7 @@ pub struct Asked {
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Ask {
     /// A page about the commands, in Markdown of our own.
-    Help {
-        page: String,
-    },
-    Status {
-        ask: Status,
-    },
+    Help { page: String },
+    /// Something that changes nothing.
+    Look { action: Box<Action> },
 }

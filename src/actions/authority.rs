@@ -1,12 +1,16 @@
 //! Who may ask for what, by the role in the repository. The one place that decides it for people who comment.
 
+use super::Action;
 use super::ask::Ask;
 use crate::domain::{Refusal, Role};
 
 /// The least role that asking for this needs.
 pub fn needs(ask: &Ask) -> Role {
     match ask {
-        Ask::Help { .. } | Ask::Status { .. } => Role::Read,
+        Ask::Help { .. } => Role::Read,
+        Ask::Look { action } if matches!(**action, Action::Status(_)) => Role::Read,
+        // Others are asked for it, or a process is started.
+        Ask::Look { .. } => Role::Write,
     }
 }
 

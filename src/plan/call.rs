@@ -1,9 +1,7 @@
 //! One request to the world for each variant. The executor of each lives in `engine::steps`, one file for each area.
 
 use crate::config::repo::{HaproxyTraffic, HealthCheck, Target};
-use crate::domain::{
-    Actor, EnvName, EnvPlace, Folder, Lease, LedgerEntry, Millis, NewHold, RepoName, RepoRef, Sha, Slot, Tag, UserId,
-};
+use crate::domain::{Actor, EnvName, EnvPlace, Folder, Lease, LedgerEntry, Millis, NewHold, RepoRef, Sha, Slot, Tag, UserId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -175,9 +173,10 @@ pub enum Call {
         /// When the question was asked; our answer cannot be older.
         since: Millis,
     },
-    /// What is live, what runs and what it waits for, by our own store; answers `Overview`.
-    ReadOverview {
-        repo: Option<RepoName>,
+    /// Something that changes nothing, asked through the door of all actions; as JSON, because actions stand above plans.
+    /// Answers the action's outcome.
+    Look {
+        action: serde_json::Value,
         actor: Actor,
     },
 }

@@ -3,8 +3,8 @@
 mod overview;
 
 use super::fit;
-use super::markdown::prose;
-use crate::actions::outcome::Overview;
+use super::markdown::{escape, prose};
+use crate::actions::outcome::{CheckReport, HealthReport, Outcome, Written};
 use crate::domain::Refusal;
 use askama::Template;
 
@@ -44,9 +44,37 @@ impl Page<'_> {
     }
 }
 
-/// What `/status` answers.
-pub fn status(overview: &Overview) -> String {
-    overview::text(overview)
+/// What a command that changes nothing answers; nothing for what no comment can ask for.
+pub fn outcome(outcome: &Outcome) -> Option<String> {
+    match outcome {
+        Outcome::Status(overview) => Some(overview::text(overview)),
+        Outcome::Health(report) => Some(health(report)),
+        Outcome::Notes(written) => Some(notes(written)),
+        _ => None,
+    }
+}
+
+fn health(report: &HealthReport) -> String {
+    if report.checks.is_empty() {
+        return format!("**{}** has no health checks.", report.environment);
+    }
+    let row = |check: &CheckReport| {
+        let fix = check.fix.as_deref().filter(|_| !check.ok).map(|fix| format!(" **{}**", prose(fix))).unwrap_or_default();
+        format!("| {} | {} | {}{fix} |\n", if check.ok { "✅" } else { "❌" }, escape(&check.url), escape(&check.reason))
+    };
+    let word = if report.healthy { "healthy" } else { "not healthy" };
+    let what = report.version.as_deref().map_or_else(|| report.sha.short().to_owned(), escape);
+    let rows: String = report.checks.iter().map(row).collect();
+    format!("**{}** is **{word}** at {what}.\n\n| | Check | |\n|---|---|---|\n{}", report.environment, rows.trim_end())
+}
+
+/// As source, so that nobody is mentioned by what is only a preview.
+fn notes(written: &Written) -> String {
+    let longest = written.markdown.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest.max(2) + 1);
+    let remarks: String = written.remarks.iter().map(|remark| format!("\n\n> {}", escape(remark))).collect();
+    let text = fit(written.markdown.trim_end().to_owned(), LIMIT / 2);
+    format!("**{}** would be released with:\n\n{fence}markdown\n{text}\n{fence}{remarks}", escape(written.tag.as_str()))
 }
 
 #[cfg(test)]

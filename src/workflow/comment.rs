@@ -3,11 +3,12 @@
 //! Invariants: nothing is done before GitHub has said what the person may do; each command is answered, also when another one
 //! went wrong; reactions only decorate.
 
-use super::report::{Outcome, State};
+use super::deploy::refused_step;
+use super::report::{self, State};
+use crate::actions::Action;
 use crate::actions::ask::{Ask, Asked};
 use crate::actions::authority;
-use crate::actions::outcome::Overview;
-use crate::actions::status::Status;
+use crate::actions::outcome::Outcome;
 use crate::domain::{Actor, Millis, Refusal, RepoRef, Role};
 use crate::flow::{Flow, StepFailure, Stop, Workflow};
 use crate::plan::{Call, Replied};
@@ -46,9 +47,9 @@ fn run(f: &mut Flow, input: &Value) -> Result<Value, Stop> {
     let content = if refusal.is_none() { "rocket" } else { "confused" };
     f.step::<bool>("end", &react(&input, content))?;
     let outcome = match (refusal, replied) {
-        (_, Err(failure)) => Outcome::refused(State::Failed, failure.refusal),
-        (Some(refusal), Ok(_)) => Outcome::refused(State::Rejected, refusal),
-        (None, Ok(replied)) => Outcome { url: Some(replied.url), ..Outcome::new(State::Succeeded) },
+        (_, Err(failure)) => report::Outcome::refused(State::Failed, failure.refusal),
+        (Some(refusal), Ok(_)) => report::Outcome::refused(State::Rejected, refusal),
+        (None, Ok(replied)) => report::Outcome { url: Some(replied.url), ..report::Outcome::new(State::Succeeded) },
     };
     f.finish(&outcome)
 }
@@ -77,16 +78,19 @@ fn done(f: &mut Flow, input: &Input, index: usize, ask: &Ask, role: &Result<Role
     }
     match ask {
         Ask::Help { page } => Ok(Ok(page.clone())),
-        Ask::Status { ask } => status(f, input, index, ask),
+        Ask::Look { action } => look(f, input, index, action),
     }
 }
 
 type Said = Result<String, Refusal>;
 
-fn status(f: &mut Flow, input: &Input, index: usize, ask: &Status) -> Result<Said, Stop> {
-    let overview: Result<Overview, StepFailure> =
-        f.try_step(&format!("act.{index}"), &Call::ReadOverview { repo: ask.repo.clone(), actor: input.actor.clone() })?;
-    Ok(overview.map(|overview| reply::status(&overview)).map_err(|failure| failure.refusal))
+fn look(f: &mut Flow, input: &Input, index: usize, action: &Action) -> Result<Said, Stop> {
+    let action = serde_json::to_value(action)
+        .map_err(|why| refused_step("look", Refusal::us("action_unwritable", format!("It cannot be kept: {why}."))))?;
+    let call = Call::Look { action, actor: input.actor.clone() };
+    let outcome: Result<Outcome, StepFailure> = f.try_step(&format!("act.{index}"), &call)?;
+    let unknown = || Refusal::us("answer_unknown", "What was answered is not what a comment asks for.");
+    Ok(outcome.map_err(|failure| failure.refusal).and_then(|outcome| reply::outcome(&outcome).ok_or_else(unknown)))
 }
 
 fn react(input: &Input, content: &str) -> Call {

@@ -157,3 +157,22 @@ async fn the_operator_chooses_the_prefix() {
     assert!(body.contains("`/lk-status`") && !body.contains("`/status`"), "{body}");
     world.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn notes_and_health_are_for_those_who_may_write() {
+    let config =
+        "[environments.staging]\ntarget = \"cluster\"\n\n[targets.cluster]\nkind = \"deployment\"\nreporters = [\"x\"]\n";
+    let world = World::with(config).await;
+    let pull = pull(&world).await;
+    says(&world, pull, "ann", "/notes v1.0.0\n/health staging\n/health stagin");
+    let body = reply(&world).await;
+    for part in
+        ["**v1.0.0** would be released with:", "```markdown", "**staging** has no health checks.", "no environment stagin"]
+    {
+        assert!(body.contains(part), "no {part}:\n{body}");
+    }
+    says(&world, pull, "eve", "/notes v1.0.0");
+    let refused = world.until("a refusal", |_| replies(&world).get(1).cloned()).await;
+    assert!(refused.body.contains("role write"), "{}", refused.body);
+    world.finish().await;
+}

@@ -131,7 +131,7 @@ impl Steps {
             Call::React { repo, comment, content } => self.react(&repo, comment, &content).await,
             Call::ReadRole { repo, account, login } => self.read_role(&repo, account, &login).await,
             Call::Reply { repo, pull, body, since } => self.reply(ctx, &repo, pull, &body, since).await,
-            Call::ReadOverview { repo, actor } => self.read_overview(repo, actor).await,
+            Call::Look { action, actor } => self.look(ctx, action, actor).await,
         }
     }
 

@@ -2,13 +2,12 @@
 
 use super::{Done, Steps, answer, trouble};
 use crate::actions::Action;
-use crate::actions::outcome::Outcome;
-use crate::actions::status::Status;
-use crate::domain::{Actor, Millis, Refusal, RepoName, RepoRef, UserId};
+use crate::domain::{Actor, Millis, Refusal, RepoRef, UserId};
 use crate::engine::client::Client;
 use crate::engine::host::{StepCtx, StepError};
 use crate::plan::Replied;
 use crate::render::reply::marker;
+use serde_json::Value;
 use std::time::Duration;
 
 /// The host is set as soon as it has started; a step that runs before that is tried again.
@@ -35,16 +34,21 @@ impl Steps {
         answer(&Replied { id: made.id, url: made.url })
     }
 
-    /// Through the door that every surface goes through.
-    pub(super) async fn read_overview(&self, repo: Option<RepoName>, actor: Actor) -> Done {
+    /// Only what changes nothing goes through here: an attempt that a crash cuts off is made again.
+    pub(super) async fn look(&self, ctx: &StepCtx, action: Value, actor: Actor) -> Done {
+        let action: Action = serde_json::from_value(action).map_err(|why| {
+            StepError::Fail(Refusal::us("action_unreadable", format!("The stored action cannot be read: {why}.")))
+        })?;
+        if !action.traits().read_only {
+            return Err(StepError::Fail(Refusal::us("not_a_look", "What changes something cannot be asked for in this way.")));
+        }
         let Some(host) = self.host.get().cloned() else {
             let refusal = Refusal::world("not_started", "The server has not started yet.", "Nothing: it goes on by itself.");
             return Err(StepError::Retry { after: Some(SOON), refusal });
         };
+        // It may be a run of its own, whose calls must not wait for this one's place.
+        ctx.place.leave();
         let client = Client { host, store: self.store.clone(), github: self.github.clone(), door: "comment" };
-        match client.act(Action::Status(Status { repo }), actor).await.map_err(StepError::Fail)? {
-            Outcome::Status(overview) => answer(&overview),
-            _ => Err(StepError::Fail(Refusal::us("no_overview", "A status was asked for, and something else was answered."))),
-        }
+        answer(&client.act(action, actor).await.map_err(StepError::Fail)?)
     }
 }

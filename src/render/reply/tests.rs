@@ -1,5 +1,5 @@
 use super::*;
-use crate::actions::outcome::{Active, Live, Overview, QuotaLeft, RepoOverview};
+use crate::actions::outcome::{Active, CheckReport, HealthReport, Live, Outcome, Overview, QuotaLeft, RepoOverview, Written};
 use crate::domain::{Actor, EnvName, Hold, HoldKind, Millis, NewHold, RepoId, RepoName, RunId, Sha, Tag};
 
 fn environment(name: &str) -> EnvName {
@@ -63,7 +63,7 @@ fn a_status_with_everything_in_it() {
             reset: Millis(1_795_003_600_000),
         }],
     };
-    insta::assert_snapshot!(status(&overview));
+    insta::assert_snapshot!(outcome(&Outcome::Status(overview)).unwrap());
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn an_empty_status() {
         active: vec![],
     };
     let overview = Overview { repositories: vec![repo], inbox_depth: 0, dead_letters: 0, quota: vec![] };
-    insta::assert_snapshot!(status(&overview));
+    insta::assert_snapshot!(outcome(&Outcome::Status(overview)).unwrap());
 }
 
 #[test]
@@ -88,4 +88,35 @@ fn several_answers_and_a_refusal() {
     ];
     insta::assert_snapshot!(Page { to: "ann_acme](x)", answers: &answers }.text());
     assert_eq!(Page { to: "ann", answers: &answers[..1] }.text(), "Nothing runs.");
+}
+
+#[test]
+fn health_and_notes() {
+    let check = |ok: bool, reason: &str| CheckReport {
+        url: "https://shop.example/healthz?a=|".into(),
+        ok,
+        code: "x".into(),
+        reason: reason.into(),
+        fix: Some("Look at `expect`.".into()),
+    };
+    let mut report = HealthReport {
+        environment: environment("staging"),
+        sha: sha('a'),
+        version: Some("1.2.0".into()),
+        healthy: false,
+        checks: vec![check(true, "200"), check(false, "503 <b>@all</b>")],
+    };
+    let mut texts = vec![outcome(&Outcome::Health(report.clone())).unwrap()];
+    report.checks.clear();
+    texts.push(outcome(&Outcome::Health(report)).unwrap());
+    let written = Written {
+        tag: Tag::parse("v1.3.0").unwrap(),
+        previous: None,
+        version: "1.3.0".into(),
+        next_version: None,
+        markdown: "### Features\n\n- a ```` b by @ann\n".into(),
+        remarks: vec!["The commits call for <1.4.0>.".into()],
+    };
+    texts.push(outcome(&Outcome::Notes(written)).unwrap());
+    insta::assert_snapshot!(texts.join("\n\n----\n\n"));
 }

@@ -1,7 +1,10 @@
 //! The commands as clap knows them: the requests of the actions, which the command line takes too, with what is different in
 //! a comment: the repository is the comment's, and a person stands at a pull request.
 
+use crate::actions::Action;
 use crate::actions::ask::Ask;
+use crate::actions::health::Health;
+use crate::actions::notes::Notes;
 use crate::actions::status::Status;
 use crate::domain::{Refusal, RepoName};
 use clap::parser::ValueSource;
@@ -19,12 +22,24 @@ pub struct Known {
 }
 
 /// In the order in which people meet them.
-pub const KNOWN: [Known; 2] = [
+pub const KNOWN: [Known; 4] = [
     Known {
         name: "status",
         about: "show what is live, what runs and what it waits for",
         define: Status::augment_args,
-        read: |found| Ok(Ask::Status { ask: Status::from_arg_matches(found)? }),
+        read: |found| look(Action::Status(Status::from_arg_matches(found)?)),
+    },
+    Known {
+        name: "health",
+        about: "ask an environment's health checks once",
+        define: Health::augment_args,
+        read: |found| look(Action::Health(Health::from_arg_matches(found)?)),
+    },
+    Known {
+        name: "notes",
+        about: "write the notes that a tag would be released with",
+        define: Notes::augment_args,
+        read: |found| look(Action::Notes(Notes::from_arg_matches(found)?)),
     },
     Known {
         name: "help",
@@ -33,6 +48,10 @@ pub const KNOWN: [Known; 2] = [
         read: |_| Ok(Ask::Help { page: String::new() }),
     },
 ];
+
+fn look(action: Action) -> Result<Ask, clap::Error> {
+    Ok(Ask::Look { action: Box::new(action) })
+}
 
 impl Known {
     pub fn named(name: &str) -> Option<&'static Self> {

@@ -18,7 +18,7 @@ fn refused(body: &str) -> (String, String) {
 }
 
 fn is_status(asked: &Asked) -> bool {
-    matches!(&asked.what, Ok(Ask::Status { ask }) if ask.repo.as_ref() == Some(&repo()))
+    matches!(&asked.what, Ok(Ask::Look { action }) if action.name() == "status" && action.repo() == Some(&repo()))
 }
 
 #[test]
