@@ -3,6 +3,7 @@
 //! Invariant: every door builds one of these requests; what an action may do follows from its [`Traits`], never from the
 //! door that it came through.
 
+pub mod access;
 pub mod ask;
 pub mod authority;
 pub mod control;

@@ -1,6 +1,6 @@
 //! Who asks.
 
-use super::UserId;
+use super::{Key, UserId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +12,8 @@ pub enum ActorKind {
     Bot,
     /// An AI agent on behalf of a user.
     Agent,
+    /// An agent or script that holds a key of ours; `id` is the key's number.
+    Key,
     /// Lockkeeper's own timers and reconciler.
     Schedule,
     /// Whoever may read the server's files on its own machine.
@@ -33,5 +35,14 @@ impl Actor {
 
     pub fn operator() -> Self {
         Self { kind: ActorKind::Operator, id: UserId(0), login: "operator".into() }
+    }
+
+    pub fn key(key: &Key) -> Self {
+        Self { kind: ActorKind::Key, id: UserId(key.number), login: format!("key {} ({})", key.name, key.id) }
+    }
+
+    /// Whether a reason in their words may open what is in the way: an agent's never does.
+    pub fn is_person(&self) -> bool {
+        matches!(self.kind, ActorKind::User | ActorKind::Operator)
     }
 }

@@ -76,3 +76,8 @@ text_id!(
     DeliveryId,
     128
 );
+text_id!(
+    /// A key's public part, by which it is listed and revoked.
+    KeyId,
+    32
+);

@@ -6,6 +6,7 @@
 mod actor;
 mod facts;
 mod ids;
+mod key;
 mod ledger;
 mod names;
 mod refusal;
@@ -17,9 +18,10 @@ mod world;
 
 pub use actor::{Actor, ActorKind};
 pub use facts::{CommitFacts, DeploymentInfo, DeploymentStatusInfo, Folder, Recheck, TagName, WorkflowRunInfo};
-pub use ids::{DeliveryId, InstallationId, RepoId, RunId, UserId};
+pub use ids::{DeliveryId, InstallationId, KeyId, RepoId, RunId, UserId};
+pub use key::{Grant, Key, Scope};
 pub use ledger::{EnvPlace, EnvironmentRecord, Hold, HoldKind, InQueue, Lease, LedgerEntry, NewHold};
-pub use names::{EnvName, NameError, RepoName, Sha, Tag};
+pub use names::{EnvName, KeyName, NameError, RepoName, Sha, Tag};
 pub use refusal::{Blame, Refusal};
 pub use role::Role;
 pub use sample::{Number, Sample};

@@ -63,6 +63,11 @@ checked_name!(
     RepoName,
     check_repo
 );
+checked_name!(
+    /// What the operator calls a key: 1 to 64 of `A-Z a-z 0-9 . _ -`, starting with a letter or digit.
+    KeyName,
+    check_key
+);
 
 impl Sha {
     /// The first seven digits, for people.
@@ -104,12 +109,18 @@ fn check_tag(text: &str) -> Result<String, NameError> {
 }
 
 fn check_env(text: &str) -> Result<String, NameError> {
+    plain_word(text)
+        .ok_or(NameError("an environment's name has 1 to 64 of A-Z a-z 0-9 . _ - and starts with a letter or digit"))
+}
+
+fn check_key(text: &str) -> Result<String, NameError> {
+    plain_word(text).ok_or(NameError("a key's name has 1 to 64 of A-Z a-z 0-9 . _ - and starts with a letter or digit"))
+}
+
+fn plain_word(text: &str) -> Option<String> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
     let first = text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
-    if first && text.len() <= 64 && text.bytes().all(plain) {
-        return Ok(text.to_owned());
-    }
-    Err(NameError("an environment's name has 1 to 64 of A-Z a-z 0-9 . _ - and starts with a letter or digit"))
+    (first && text.len() <= 64 && text.bytes().all(plain)).then(|| text.to_owned())
 }
 
 fn check_repo(text: &str) -> Result<String, NameError> {

@@ -5,7 +5,11 @@ use crate::domain::Refusal;
 use rusqlite::{Connection, TransactionBehavior};
 
 /// In order; the place in the list is the version. A file that was released is never changed.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_start.sql"), include_str!("migrations/0002_ledger.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_start.sql"),
+    include_str!("migrations/0002_ledger.sql"),
+    include_str!("migrations/0003_keys.sql"),
+];
 
 /// # Errors
 /// `store_newer` when a later version of Lockkeeper wrote the file.

@@ -15,6 +15,7 @@ mod error;
 pub mod facts;
 pub mod holds;
 pub mod inbox;
+pub mod keys;
 mod latency;
 pub mod ledger;
 pub mod locks;

@@ -51,6 +51,15 @@ pub fn named(rx: &Rx<'_>, repo_name: &RepoName) -> Result<Option<RepoRef>, Store
     rx.conn.prepare_cached(sql)?.query_and_then([repo_name.as_str()], repo)?.next().transpose()
 }
 
+/// The active repository with this id.
+///
+/// # Errors
+/// Those of the store.
+pub fn get(rx: &Rx<'_>, repo_id: RepoId) -> Result<Option<RepoRef>, StoreError> {
+    let sql = "SELECT id AS repo_id, name AS repo_name, installation FROM repos WHERE suspended = 0 AND id = ?1";
+    rx.conn.prepare_cached(sql)?.query_and_then([repo_id.0.cast_signed()], repo)?.next().transpose()
+}
+
 /// The tags that were noted; nothing if the repository was never looked at.
 ///
 /// # Errors

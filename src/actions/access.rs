@@ -1,0 +1,123 @@
+//! Who asks, and whether they may: the one authorization, in front of every action and whatever door it came through.
+//!
+//! Invariants: what a request needs follows from the request; nothing is implied by anything else; the answer to "not yours"
+//! is the same as to "not there", so that nobody learns what else this server looks after.
+
+use super::Action;
+use crate::domain::{Actor, EnvName, Grant, Key, Refusal, RepoId, Scope};
+
+/// Who asks, with what they may do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    pub actor: Actor,
+    pub rights: Rights,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rights {
+    /// Whoever may read the server's files.
+    All,
+    Only(Grant),
+}
+
+/// What a request is about, as far as it is known: a run says it for those who name a run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct About<'a> {
+    pub repo: Option<RepoId>,
+    pub environment: Option<&'a EnvName>,
+}
+
+impl Caller {
+    pub fn operator() -> Self {
+        Self { actor: Actor::operator(), rights: Rights::All }
+    }
+
+    pub fn key(key: &Key) -> Self {
+        Self { actor: Actor::key(key), rights: Rights::Only(key.grant.clone()) }
+    }
+
+    /// # Errors
+    /// `insufficient_scope`.
+    pub fn may(&self, action: &Action, about: About<'_>) -> Result<(), Refusal> {
+        let Rights::Only(grant) = &self.rights else { return Ok(()) };
+        let scope = scope(action);
+        if !grant.scopes.contains(&scope) {
+            return Err(self.lacks(&format!("the scope `{}`", scope.as_str())));
+        }
+        if about.repo != Some(grant.repo) {
+            return Err(self.lacks("this repository"));
+        }
+        self.may_touch(environments(action).into_iter().chain(about.environment))?;
+        match (action, about.environment) {
+            (Action::Control(_), None) => Err(self.lacks("what has no environment")),
+            _ => Ok(()),
+        }
+    }
+
+    /// # Errors
+    /// `insufficient_scope`, for the first one that is not theirs.
+    pub fn may_touch<'a>(&self, environments: impl IntoIterator<Item = &'a EnvName>) -> Result<(), Refusal> {
+        let mut others = environments.into_iter().filter(|environment| !self.sees_environment(environment));
+        others.next().map_or(Ok(()), |other| Err(self.lacks(&format!("the environment {other}"))))
+    }
+
+    pub fn sees_environment(&self, environment: &EnvName) -> bool {
+        match &self.rights {
+            Rights::All => true,
+            Rights::Only(grant) => grant.environments.contains(environment),
+        }
+    }
+
+    /// Whether they may look at something of this repository and environment, asked for by somebody.
+    pub fn sees(&self, about: About<'_>, asked_by: &Actor) -> bool {
+        let Rights::Only(grant) = &self.rights else { return true };
+        let own = asked_by.kind == self.actor.kind && asked_by.id == self.actor.id;
+        let theirs = own || grant.scopes.contains(&Scope::Read);
+        about.repo == Some(grant.repo) && theirs && about.environment.is_none_or(|name| self.sees_environment(name))
+    }
+
+    /// The only repository that they may know of.
+    pub fn only_repo(&self) -> Option<RepoId> {
+        match &self.rights {
+            Rights::All => None,
+            Rights::Only(grant) => Some(grant.repo),
+        }
+    }
+
+    fn lacks(&self, what: &str) -> Refusal {
+        Refusal::user(
+            "insufficient_scope",
+            format!("The {} is not for {what}.", self.actor.login),
+            "Use a key that is, or ask the operator for one: `lockkeeper keys create`.",
+        )
+    }
+}
+
+fn scope(action: &Action) -> Scope {
+    let unless_dry = |dry_run: bool, scope: Scope| if dry_run { Scope::Plan } else { scope };
+    match action {
+        Action::Publish(ask) => unless_dry(ask.dry_run, Scope::Publish),
+        Action::Deploy(ask) => unless_dry(ask.dry_run, Scope::Deploy),
+        Action::Rollback(ask) => unless_dry(ask.dry_run, Scope::Rollback),
+        Action::Validate(_) => Scope::Validate,
+        Action::Health(_) | Action::Notes(_) | Action::Status(_) => Scope::Read,
+        Action::Control(_) => Scope::Control,
+        Action::Lock(_) | Action::Unlock(_) => Scope::Lock,
+    }
+}
+
+/// The environments that a request names. What a release deploys to is known only once it is planned.
+fn environments(action: &Action) -> Vec<&EnvName> {
+    match action {
+        Action::Deploy(ask) => std::iter::once(&ask.environment).chain(&ask.from).collect(),
+        Action::Rollback(ask) => vec![&ask.environment],
+        Action::Validate(ask) => vec![&ask.environment],
+        Action::Health(ask) => vec![&ask.environment],
+        Action::Lock(ask) => vec![&ask.environment],
+        Action::Unlock(ask) => vec![&ask.environment],
+        Action::Publish(_) | Action::Notes(_) | Action::Status(_) | Action::Control(_) => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
