@@ -5,7 +5,7 @@ use lockkeeper::actions::Action;
 use lockkeeper::actions::control::Verb;
 use lockkeeper::app;
 use lockkeeper::notes::sandboxed;
-use lockkeeper::surfaces::cli::{Cli, Command, act, check, deliveries, hook_secret, notes, runs, schema, tags};
+use lockkeeper::surfaces::cli::{Cli, Command, act, check, deliveries, hook_secret, keys, notes, runs, schema, tags};
 use lockkeeper::targets::command::supervisor;
 use std::process::ExitCode;
 
@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         Command::Schema(args) => schema::run(args),
         Command::Deliveries(args) => deliveries::run(args),
         Command::Runs(args) => runs::run(args),
+        Command::Keys(args) => keys::run(args),
         Command::Publish(args) => act::run(args, Action::Publish),
         Command::Deploy(args) => act::follow(args, Action::Deploy),
         Command::Rollback(args) => act::follow(args, Action::Rollback),

@@ -17,6 +17,8 @@ pub struct Caller {
 pub enum Rights {
     /// Whoever may read the server's files.
     All,
+    /// A person whose role in this repository was judged for exactly this request, by [`super::authority`].
+    In(RepoId),
     Only(Grant),
 }
 
@@ -32,6 +34,10 @@ impl Caller {
         Self { actor: Actor::operator(), rights: Rights::All }
     }
 
+    pub fn person(actor: Actor, repo: RepoId) -> Self {
+        Self { actor, rights: Rights::In(repo) }
+    }
+
     pub fn key(key: &Key) -> Self {
         Self { actor: Actor::key(key), rights: Rights::Only(key.grant.clone()) }
     }
@@ -39,7 +45,12 @@ impl Caller {
     /// # Errors
     /// `insufficient_scope`.
     pub fn may(&self, action: &Action, about: About<'_>) -> Result<(), Refusal> {
-        let Rights::Only(grant) = &self.rights else { return Ok(()) };
+        let grant = match &self.rights {
+            Rights::All => return Ok(()),
+            Rights::In(repo) if about.repo == Some(*repo) => return Ok(()),
+            Rights::In(_) => return Err(self.lacks("this repository")),
+            Rights::Only(grant) => grant,
+        };
         let scope = scope(action);
         if !grant.scopes.contains(&scope) {
             return Err(self.lacks(&format!("the scope `{}`", scope.as_str())));
@@ -63,14 +74,18 @@ impl Caller {
 
     pub fn sees_environment(&self, environment: &EnvName) -> bool {
         match &self.rights {
-            Rights::All => true,
+            Rights::All | Rights::In(_) => true,
             Rights::Only(grant) => grant.environments.contains(environment),
         }
     }
 
     /// Whether they may look at something of this repository and environment, asked for by somebody.
     pub fn sees(&self, about: About<'_>, asked_by: &Actor) -> bool {
-        let Rights::Only(grant) = &self.rights else { return true };
+        let grant = match &self.rights {
+            Rights::All => return true,
+            Rights::In(repo) => return about.repo == Some(*repo),
+            Rights::Only(grant) => grant,
+        };
         let own = asked_by.kind == self.actor.kind && asked_by.id == self.actor.id;
         let theirs = own || grant.scopes.contains(&Scope::Read);
         about.repo == Some(grant.repo) && theirs && about.environment.is_none_or(|name| self.sees_environment(name))
@@ -80,6 +95,7 @@ impl Caller {
     pub fn only_repo(&self) -> Option<RepoId> {
         match &self.rights {
             Rights::All => None,
+            Rights::In(repo) => Some(*repo),
             Rights::Only(grant) => Some(grant.repo),
         }
     }
@@ -87,7 +103,7 @@ impl Caller {
     fn lacks(&self, what: &str) -> Refusal {
         Refusal::user(
             "insufficient_scope",
-            format!("The {} is not for {what}.", self.actor.login),
+            format!("What {} may do is not for {what}.", self.actor.login),
             "Use a key that is, or ask the operator for one: `lockkeeper keys create`.",
         )
     }

@@ -16,7 +16,7 @@ use crate::probes::{AllowList, Caller, Prober};
 use crate::store::inbox::{self, Delivery, DeliveryStatus};
 use crate::store::{Store, StoreError};
 use crate::surfaces::callback::callback_router;
-use crate::surfaces::control::{Desk, Door};
+use crate::surfaces::control::{Desk, Door, remote};
 use crate::surfaces::http::{Ask, Health, Limits, Metrics, Readiness, Snapshot, health_router, serve, traced};
 use crate::surfaces::webhook::{Own, Receiver, Secrets, Worker, router};
 use crate::targets::callback::{Callbacks, issuer};
@@ -99,10 +99,11 @@ impl Server {
         };
         let health = health(&store, &github, &host, metrics);
         let reports = reports(&settings, &host, &store)?;
-        let doors = traced(router(receiver).merge(callback_router(reports)).merge(health_router(health)));
         let client = Client { host: host.clone(), store: store.clone(), github: github.clone(), door: "control" };
-        let door = Door::open(&settings.local.data_dir).await?.acting(client, OwnHooks::of(&settings.app.private_key));
         let desk = Desk::new(store.clone(), Arc::clone(&bell));
+        let remote = remote(desk.clone(), Client { door: "remote", ..client.clone() });
+        let doors = traced(router(receiver).merge(callback_router(reports)).merge(health_router(health)).merge(remote));
+        let door = Door::open(&settings.local.data_dir).await?.acting(client, OwnHooks::of(&settings.app.private_key));
         let worker = Worker::new(store.clone(), own, bell, accept(&host, &store));
         let reconciler = Reconciler { github: github.clone(), host: host.clone(), store: store.clone() };
         let tasks = vec![

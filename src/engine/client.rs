@@ -1,7 +1,8 @@
 //! The one door to the actions: every surface builds an [`Action`] and hands it over here, with who asks.
 //!
-//! Invariants: what changes something is planned first, from a fresh read, and pinned to what was read; every request, also a
-//! refused one, leaves an audit row, that of a started run in the transaction that starts it.
+//! Invariants: whoever asks is authorized before anything is read for them; what changes something is planned first, from a
+//! fresh read, and pinned to what was read; every request, also a refused one, leaves an audit row, that of a started run in
+//! the transaction that starts it.
 //!
 //! Known race: between the plan and the run's own first read the world can change; the run reads and judges again.
 
@@ -14,6 +15,7 @@ pub use secret::HookSecret;
 use super::accept::{Accept, Asked, outcome as ended};
 use super::host::{Host, NewRun};
 use crate::actions::Action;
+use crate::actions::access::{About, Caller};
 use crate::actions::deploy::{Deploy, Subject as Deployed};
 use crate::actions::outcome::{Live, Outcome, Planned, Started};
 use crate::actions::rollback;
@@ -57,37 +59,50 @@ impl Client {
     ///
     /// # Errors
     /// `repo_unknown`, `ref_invalid`, `not_answered`, and what the action itself refuses.
-    pub async fn act(&self, action: Action, actor: Actor) -> Result<Outcome, Refusal> {
-        let repo = match action.repo() {
-            Some(name) => self.repo(name.clone()).await.map(Some),
-            None => Ok(None),
-        };
+    pub async fn act(&self, action: Action, caller: &Caller) -> Result<Outcome, Refusal> {
+        // A run says itself what it is about.
+        if let Action::Control(ask) = &action {
+            return self.steer(&action, ask, caller).await;
+        }
+        let repo = self.about(&action, caller).await;
         let done = match &repo {
             Err(refusal) => Err(refusal.clone()),
-            Ok(repo) => self.decide(&action, repo.as_ref(), &actor).await,
+            Ok(repo) => self.decide(&action, repo.as_ref(), caller).await,
         };
-        // These have written their row with what they did.
-        let by_itself = matches!(action, Action::Lock(_) | Action::Unlock(_) | Action::Control(_)) && repo.is_ok();
-        if by_itself || matches!(done, Ok(Outcome::Started(_))) {
+        // What was done has left its row with it.
+        if matches!(done, Ok(Outcome::Started(_) | Outcome::Locks(_))) {
             return done;
         }
-        let record = self.record(&action, &actor, repo.ok().flatten().as_ref(), &done);
+        let record = self.record(&action, &caller.actor, repo.ok().flatten().as_ref(), &done);
         let kept = self.store.write(move |tx| audit::add(tx, &record)).await;
         kept.map_err(|why| why.refusal()).and(done)
     }
 
-    async fn decide(&self, action: &Action, repo: Option<&RepoRef>, actor: &Actor) -> Result<Outcome, Refusal> {
+    /// The repository that it is about, where this caller may ask it.
+    async fn about(&self, action: &Action, caller: &Caller) -> Result<Option<RepoRef>, Refusal> {
+        let repo = match (action.repo(), caller.only_repo()) {
+            (Some(name), _) => self.repo(name.clone()).await.map(Some),
+            (None, Some(only)) => self.read(move |rx| repos::get(rx, only)).await,
+            (None, None) => Ok(None),
+        };
+        let id = repo.as_ref().ok().and_then(|repo| repo.as_ref().map(|repo| repo.id));
+        caller.may(action, About { repo: id, environment: None })?;
+        repo
+    }
+
+    async fn decide(&self, action: &Action, repo: Option<&RepoRef>, caller: &Caller) -> Result<Outcome, Refusal> {
+        let actor = &caller.actor;
         let repo = match (action, repo) {
             (Action::Lock(ask), Some(repo)) => return self.lock(action, ask, repo, actor).await,
             (Action::Unlock(ask), Some(repo)) => return self.unlock(action, ask, repo, actor).await,
-            (Action::Control(ask), _) => return self.steer(action, ask, actor).await,
-            (Action::Status(_), _) | (_, None) => return self.overview(repo.cloned()).await.map(Outcome::Status),
+            (Action::Status(_), _) | (_, None) => return self.overview(repo.cloned(), caller).await.map(Outcome::Status),
             (_, Some(repo)) => repo,
         };
         let at = self.at(action, repo).await?;
         let looked = self.look(action, repo, at, actor).await?;
         match (action, looked) {
             (Action::Publish(ask), Outcome::Planned(planned)) if !ask.dry_run => {
+                caller.may_touch(&planned.plan.deploys_to())?;
                 let (repo, tag, by) = (repo.clone(), ask.tag.clone(), actor.clone());
                 let sha = planned.plan.pin.sha.clone();
                 self.start(action, actor, *planned, move |accept| accept.publish(&repo, &tag, &sha, &by)).await

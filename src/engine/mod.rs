@@ -5,6 +5,7 @@ pub mod callbacks;
 pub mod client;
 pub mod host;
 pub mod intent;
+pub mod known;
 mod limit;
 pub mod reconcile;
 pub mod steps;

@@ -2,7 +2,7 @@
 
 use super::Digest;
 use crate::config::repo::GatePolicy;
-use crate::domain::{Actor, RepoRef, Sha, Tag};
+use crate::domain::{Actor, EnvName, RepoRef, Sha, Tag};
 use serde::{Deserialize, Serialize};
 
 /// What a run will release or deploy, fixed when it was asked for; it never changes afterwards.
@@ -48,6 +48,11 @@ impl Plan {
         });
         let Work { gates, steps } = work;
         Self { action: action.to_owned(), repo, actor, pin, environment, gates, steps, digest: Digest::of(&decides) }
+    }
+
+    /// The environments that a release deploys to.
+    pub fn deploys_to(&self) -> Vec<EnvName> {
+        self.steps.iter().filter_map(|step| EnvName::parse(step.name.strip_prefix("deploy.")?).ok()).collect()
     }
 }
 

@@ -10,7 +10,7 @@ use super::ground;
 use super::place::Going;
 use super::range::{self, Found};
 use crate::actions::deploy::{self, Subject};
-use crate::actions::outcome::{CheckReport, Gates, HealthReport, Outcome, Planned, Validated, Written};
+use crate::actions::outcome::{CheckReport, Gates, HealthReport, Locked, Outcome, Planned, Validated, Written};
 use crate::actions::publish::{self, ReadTag};
 use crate::actions::{Action, outcome};
 use crate::config::repo::{CONFIG_PATH, GatePolicy, RepoConfig};
@@ -63,7 +63,8 @@ fn story(f: &mut Flow, input: &Input) -> Result<Outcome, Stop> {
         Action::Health(ask) => this.health(f, &ask.environment),
         Action::Notes(ask) => this.notes(f, &ask.tag),
         Action::Rollback(ask) => this.rollback(f, &ask.environment),
-        Action::Status(_) | Action::Control(_) | Action::Lock(_) | Action::Unlock(_) => {
+        Action::Lock(ask) => this.lockable(&ask.environment),
+        Action::Status(_) | Action::Control(_) | Action::Unlock(_) => {
             Err(refused(Refusal::us("not_a_look", "This is not read from GitHub.")))
         }
     }
@@ -138,6 +139,12 @@ impl Look<'_> {
         let subject = self.subject()?;
         let gates = self.judge(f, &subject, &deploy::gates(found), self.going(environment)?)?;
         Ok(Outcome::Validated(Validated { environment: environment.clone(), sha: subject.sha, tag: subject.tag, gates }))
+    }
+
+    /// Whether there is such an environment; nothing is locked.
+    fn lockable(&self, environment: &EnvName) -> Result<Outcome, Stop> {
+        deploy::find(environment, self.config).map_err(refused)?;
+        Ok(Outcome::Locks(Locked { environment: environment.clone(), holds: Vec::new(), ended: 0 }))
     }
 
     /// Every check once, side by side.

@@ -45,6 +45,11 @@ impl Going<'_> {
         Ok(Place { occupancy: occupancy.collect(), holds })
     }
 
+    /// An agent's reason opens nothing.
+    fn by_person(&self) -> bool {
+        !self.automatic && self.actor.is_person()
+    }
+
     /// Who has locked an environment works in it.
     fn owns(&self, hold: &Hold) -> bool {
         owns(self.actor, self.automatic, hold)
@@ -55,7 +60,7 @@ impl Going<'_> {
             repo: Some(&self.repo.name),
             environment: Some(&self.environment.name),
             digest: Some(self.digest),
-            asked: if self.automatic { Asked::Automatic } else { Asked::ByPerson { reason: self.reason } },
+            asked: if self.by_person() { Asked::ByPerson { reason: self.reason } } else { Asked::Automatic },
             wait: self.wait,
             occupancy: &place.occupancy,
             holds: Some(&place.holds),

@@ -245,6 +245,10 @@ async fn who_asks_is_told_of_trouble_at_github_within_moments() {
     assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
     house.github.clear_faults();
     assert_eq!(house.cli(&["validate", "production", "--repo", "acme/shop"]).await.0, 0);
+    // The settings have been read now: what keeps deployments out does not wait for GitHub.
+    house.github.fault(Fault::status("POST", "/graphql", 503).always());
+    let (code, said, problem) = house.cli(&["lock", "production", "--repo", "acme/shop"]).await;
+    assert_eq!((code, problem.as_str()), (0, ""), "{said}");
     house.server.stop().await;
 }
 
@@ -292,6 +296,7 @@ async fn what_cannot_be_done_says_why_and_what_to_do() {
         (&["publish", "v9.0.0", "--repo", "acme/shop"], "tag_gone"),
         (&["preview", "nightly", "--repo", "acme/shop"], "tag_not_a_version"),
         (&["deploy", "moon", "--repo", "acme/shop"], "unknown_environment"),
+        (&["lock", "moon", "--repo", "acme/shop"], "Use one of production"),
         (&["deploy", "production", "--repo", "acme/shop", "--ref", "v9.0.0"], "tag_gone"),
         (&["deploy", "production", "--repo", "acme/shop", "--ref", "a b"], "ref_invalid"),
         (&["deploy", "production", "--repo", "acme/shop", "--ref", &"ab".repeat(20)], "commit_unknown"),

@@ -24,6 +24,7 @@ mod enterprise;
 mod haproxy;
 mod health;
 mod hook;
+mod keys;
 mod kills;
 mod merge;
 mod notes;

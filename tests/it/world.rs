@@ -11,6 +11,7 @@ use lockkeeper::domain::Sha;
 use lockkeeper::engine::host::Options;
 use lockkeeper::sandbox::{CheckRun, CommitSeed, Deployment, Release, RepoHandle, RepoSeed, Sandbox, SandboxConfig};
 use lockkeeper::store::runs::{Filter, Run, RunState};
+use lockkeeper::store::{Store, audit};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -168,6 +169,16 @@ impl World {
         if let Some(server) = self.server.take() {
             server.stop().await;
         }
+    }
+    /// Every decision on record, newest first; the server is started again to read them.
+    pub async fn audit(&mut self) -> Vec<audit::Record> {
+        self.stop().await;
+        let store = Store::open(&self.data_dir()).unwrap();
+        let rows = store.read(|rx| audit::latest(rx, 999)).await.unwrap();
+        store.close().await;
+        drop(store);
+        self.boot().await;
+        rows
     }
     pub fn jump(&self, ahead: Duration) {
         self.setup.clock.fetch_add(i64::try_from(ahead.as_millis()).unwrap(), Ordering::SeqCst);

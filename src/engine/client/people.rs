@@ -1,12 +1,14 @@
-//! What people do to environments and runs directly: locks, and steering a deployment that goes on. Nothing is read from
-//! GitHub, and the audit row is in the same transaction.
+//! What people do to environments and runs directly: locks, and steering a deployment that goes on. GitHub is asked only
+//! whether an environment exists that we know nothing of, and the audit row is in the same transaction.
 
-use super::Client;
+use super::{At, Client};
 use crate::actions::Action;
+use crate::actions::access::{About, Caller};
 use crate::actions::control::{Control, Verb};
 use crate::actions::lock::{Lock, Unlock, span};
 use crate::actions::outcome::{Locked, Outcome, Steered};
-use crate::domain::{Actor, HoldKind, NewHold, Refusal, RepoRef};
+use crate::domain::{Actor, EnvName, HoldKind, NewHold, Refusal, RepoRef};
+use crate::engine::known;
 use crate::store::runs::{self, RunState};
 use crate::store::{StoreError, audit, holds};
 use crate::workflow::deploy;
@@ -14,6 +16,7 @@ use serde_json::json;
 
 impl Client {
     pub(super) async fn lock(&self, action: &Action, ask: &Lock, repo: &RepoRef, actor: &Actor) -> Result<Outcome, Refusal> {
+        self.must_exist(action, &ask.environment, repo, actor).await?;
         let now = self.host.now();
         let lasting = ask.lasting.as_deref().map(span).transpose().map_err(bad_time)?;
         let new = NewHold {
@@ -38,6 +41,16 @@ impl Client {
         self.store.write(work).await.map_err(|why| why.refusal())?
     }
 
+    /// By the settings that we know, so that a lock can be placed while GitHub is not there; by GitHub where we know of none.
+    async fn must_exist(&self, action: &Action, name: &EnvName, repo: &RepoRef, actor: &Actor) -> Result<(), Refusal> {
+        let (at, wanted) = (repo.clone(), name.clone());
+        let known = self.read(move |rx| known::settings(rx, &at)).await?;
+        if known.is_some_and(|config| config.environment(&wanted).is_some()) {
+            return Ok(());
+        }
+        self.look(action, repo, At::default(), actor).await.map(drop)
+    }
+
     pub(super) async fn unlock(
         &self,
         action: &Action,
@@ -54,11 +67,10 @@ impl Client {
             for hold in &open {
                 holds::end(tx, hold.id, &actor, &why, now)?;
             }
-            let done = if open.is_empty() {
-                Err(not_locked(environment.as_str()))
-            } else {
-                Ok(Outcome::Locks(Locked { environment: environment.clone(), holds: Vec::new(), ended: open.len() }))
-            };
+            if open.is_empty() {
+                return Ok(Err(not_locked(environment.as_str())));
+            }
+            let done = Ok(Outcome::Locks(Locked { environment: environment.clone(), holds: Vec::new(), ended: open.len() }));
             audit::add(tx, &client.record(&action, &actor, Some(&repo), &done))?;
             // Whoever waits for the lock to end looks again.
             let here = |run: &runs::Run| run.subject.environment.as_ref() == Some(&environment);
@@ -70,21 +82,27 @@ impl Client {
         self.store.write(work).await.map_err(|why| why.refusal())?
     }
 
-    pub(super) async fn steer(&self, action: &Action, ask: &Control, actor: &Actor) -> Result<Outcome, Refusal> {
-        let (client, action, ask, actor) = (self.clone(), action.clone(), ask.clone(), actor.clone());
+    pub(super) async fn steer(&self, action: &Action, ask: &Control, caller: &Caller) -> Result<Outcome, Refusal> {
+        let (client, action, ask, caller) = (self.clone(), action.clone(), ask.clone(), caller.clone());
         let work = move |tx: &crate::store::Tx<'_>| {
             let run = runs::get(tx, &ask.run)?;
-            let repo = run.as_ref().map(|run| run.subject.repo.clone());
-            let done = match run {
-                None => Err(no_run()),
-                Some(run) if run.workflow != deploy::WORKFLOW.name => Err(no_deployment()),
-                Some(run) if run.state != RunState::Active => Err(over()),
-                Some(run) => {
-                    client.tell(tx, &run.id, &ask, &actor)?;
+            let subject = run.as_ref().map(|run| run.subject.clone());
+            let about = About {
+                repo: subject.as_ref().map(|subject| subject.repo.id),
+                environment: subject.as_ref().and_then(|subject| subject.environment.as_ref()),
+            };
+            let done = match (caller.may(&action, about), run) {
+                (Err(refusal), _) => Err(refusal),
+                (Ok(()), None) => Err(no_run()),
+                (Ok(()), Some(run)) if run.workflow != deploy::WORKFLOW.name => Err(no_deployment()),
+                (Ok(()), Some(run)) if run.state != RunState::Active => Err(over()),
+                (Ok(()), Some(run)) => {
+                    client.tell(tx, &run.id, &ask, &caller.actor)?;
                     Ok(Outcome::Steered(Steered { run: run.id, verb: ask.verb }))
                 }
             };
-            audit::add(tx, &client.record(&action, &actor, repo.as_ref(), &done))?;
+            let repo = subject.map(|subject| subject.repo);
+            audit::add(tx, &client.record(&action, &caller.actor, repo.as_ref(), &done))?;
             Ok(done)
         };
         self.store.write(work).await.map_err(|why| why.refusal())?

@@ -1,6 +1,7 @@
 //! What is live, what runs and what it waits for: from our own store, without asking GitHub.
 
 use super::{Client, succeeded};
+use crate::actions::access::Caller;
 use crate::actions::outcome::{Active, Live, Overview, QuotaLeft, RepoOverview};
 use crate::domain::{EnvName, LedgerEntry, Millis, Refusal, RepoRef, RunId};
 use crate::gates::Verdict;
@@ -17,21 +18,33 @@ use std::collections::HashSet;
 const RECENT: u32 = 300;
 
 impl Client {
-    pub(super) async fn overview(&self, repo: Option<RepoRef>) -> Result<Overview, Refusal> {
-        let now = self.host.now();
+    /// What this caller may see of it.
+    pub(super) async fn overview(&self, repo: Option<RepoRef>, caller: &Caller) -> Result<Overview, Refusal> {
+        let (now, caller) = (self.host.now(), caller.clone());
         let quota = self.github.quotas().into_iter().map(left).collect();
         self.read(move |rx| {
             let all = match repo {
                 Some(repo) => vec![repo],
+                None if caller.only_repo().is_some() => Vec::new(),
                 None => repos::active(rx, None)?,
             };
             let holders: HashSet<RunId> = locks::all(rx)?.into_iter().filter(|p| p.held).map(|p: Place| p.run).collect();
             let repositories: Result<Vec<_>, StoreError> = all.iter().map(|repo| of_repo(rx, repo, &holders, now)).collect();
+            let repositories = repositories?.into_iter().map(|repo| seen_by(&caller, repo)).collect();
             let depth = inbox::depth(rx)?;
-            Ok(Overview { repositories: repositories?, inbox_depth: depth.pending, dead_letters: depth.dead, quota })
+            Ok(Overview { repositories, inbox_depth: depth.pending, dead_letters: depth.dead, quota })
         })
         .await
     }
+}
+
+/// Without the environments that are not theirs.
+fn seen_by(caller: &Caller, mut repo: RepoOverview) -> RepoOverview {
+    let theirs = |name: Option<&EnvName>| name.is_none_or(|name| caller.sees_environment(name));
+    repo.live.retain(|live| theirs(live.environment.as_ref()));
+    repo.holds.retain(|hold| caller.sees_environment(&hold.what.environment));
+    repo.active.retain(|run| theirs(run.environment.as_ref()));
+    repo
 }
 
 fn of_repo(rx: &Rx<'_>, repo: &RepoRef, holders: &HashSet<RunId>, now: Millis) -> Result<RepoOverview, StoreError> {

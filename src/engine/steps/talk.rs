@@ -2,6 +2,7 @@
 
 use super::{Done, Steps, answer, trouble};
 use crate::actions::Action;
+use crate::actions::access::Caller;
 use crate::domain::{Actor, Millis, Refusal, RepoRef, UserId};
 use crate::engine::client::Client;
 use crate::engine::host::{StepCtx, StepError};
@@ -49,6 +50,7 @@ impl Steps {
         // It may be a run of its own, whose calls must not wait for this one's place.
         ctx.place.leave();
         let client = Client { host, store: self.store.clone(), github: self.github.clone(), door: "comment" };
-        answer(&client.act(action, actor).await.map_err(StepError::Fail)?)
+        let caller = Caller::person(actor, ctx.subject.repo.id);
+        answer(&client.act(action, &caller).await.map_err(StepError::Fail)?)
     }
 }

@@ -34,15 +34,15 @@ pub fn follow<T: clap::Args>(args: Following<T>, action: impl FnOnce(T) -> Actio
     let action = action(args.request);
     let (detach, common) = (args.detach, args.common);
     if detach {
-        return common.judge(|data_dir| async move { operator::act(&data_dir, &action).await }, text, well);
+        return common.judge(|place| async move { operator::act(&place, &action).await }, text, well);
     }
-    common.judge(|data_dir| async move { follow::act(&data_dir, &action).await }, follow::text, follow::well)
+    common.judge(|place| async move { follow::act(&place, &action).await }, follow::text, follow::well)
 }
 
 /// Exit code 0: done, passed or healthy; 1: a gate or a health check does not pass; 2: it could not be answered.
 pub fn run<T: clap::Args>(args: Args<T>, action: impl FnOnce(T) -> Action) -> ExitCode {
     let action = action(args.request);
-    args.common.judge(|data_dir| async move { operator::act(&data_dir, &action).await }, text, well)
+    args.common.judge(|place| async move { operator::act(&place, &action).await }, text, well)
 }
 
 fn well(outcome: &Outcome) -> bool {

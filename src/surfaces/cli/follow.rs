@@ -1,21 +1,21 @@
 //! Shows a run's steps while it goes on, and how it ended.
 
-use super::operator::{self, Watch};
+use super::operator::{self, Place};
 use super::table::{facts, plain};
 use super::{act_text, fail};
 use crate::actions::Action;
 use crate::actions::outcome::{Outcome, Started};
 use crate::domain::Refusal;
-use crate::surfaces::control::{RunDetail, StepRow};
+use crate::surfaces::control::{RunDetail, Seen, StepRow};
 use crate::workflow::{Outcome as Ended, State};
 use serde::Serialize;
 use std::collections::HashSet;
 use std::io::Write;
-use std::path::Path;
 use std::time::Duration;
 
-/// Between two looks at the run.
-const LOOK: Duration = Duration::from_millis(300);
+/// How often a server that does not answer is asked again before that is told, and how soon.
+const PATIENCE: u32 = 15;
+const AGAIN: Duration = Duration::from_secs(2);
 
 /// What came of it.
 #[derive(Serialize)]
@@ -31,16 +31,26 @@ pub(super) enum Followed {
 }
 
 /// Asks for the action, and follows the run that it starts to its end.
-pub(super) async fn act(data_dir: &Path, action: &Action) -> Result<Followed, Refusal> {
-    let started = match operator::act(data_dir, action).await? {
+pub(super) async fn act(place: &Place, action: &Action) -> Result<Followed, Refusal> {
+    let server = operator::running(place).await?;
+    let started = match server.act(action).await? {
         Outcome::Started(started) => started,
         other => return Ok(Followed::Answer(other)),
     };
     progress(&format!("run {}", started.run));
-    let watch = Watch::of(data_dir).await?;
-    let mut told = HashSet::new();
+    let (mut told, mut seen, mut silent) = (HashSet::new(), Seen::default(), 0);
     loop {
-        let run = watch.run(started.run.as_str()).await?;
+        let run = match server.news(started.run.as_str(), &seen).await {
+            Ok(run) => run,
+            // The run goes on without us: a moment without a network is no reason to look away.
+            Err(refusal) if refusal.code == "server_silent" && silent < PATIENCE => {
+                silent += 1;
+                tokio::time::sleep(AGAIN).await;
+                continue;
+            }
+            Err(refusal) => return Err(goes_on(&started, refusal)),
+        };
+        silent = 0;
         for step in run.steps.iter().filter(|step| is_news(step)) {
             if told.insert((step.name.clone(), step.state.clone())) {
                 progress(&line(step));
@@ -49,8 +59,13 @@ pub(super) async fn act(data_dir: &Path, action: &Action) -> Result<Followed, Re
         if let Some(ended) = ended(&run) {
             return Ok(Followed::Run { started, ended: Box::new(ended?) });
         }
-        tokio::time::sleep(LOOK).await;
+        seen.mark = Some(run.mark);
     }
+}
+
+fn goes_on(started: &Started, refusal: Refusal) -> Refusal {
+    let fix = format!("The run goes on; `lockkeeper runs show {}` says how far it is. {}", started.run, refusal.fix);
+    Refusal { fix, ..refusal }
 }
 
 pub(super) fn well(followed: &Followed) -> bool {

@@ -2,7 +2,7 @@
 //!
 //! Only a running server tells it, at its operator's door: it follows from the App's key, which the command line does not need.
 
-use super::operator::{self, Common};
+use super::operator::{self, Common, Place};
 use crate::domain::RepoName;
 use crate::engine::client::HookSecret;
 use std::process::ExitCode;
@@ -20,6 +20,6 @@ pub struct Args {
 pub fn run(args: Args) -> ExitCode {
     let repo = args.repo;
     super::warn(&format!("what follows is a secret: give it to the deployer of {repo} and to nobody else"));
-    let ask = |data_dir: std::path::PathBuf| async move { operator::hook_secret(&data_dir, &repo).await };
+    let ask = |place: Place| async move { operator::hook_secret(&place, &repo).await };
     args.common.judge(ask, |told: &HookSecret| format!("{}\n", told.secret), |_| true)
 }

@@ -8,12 +8,14 @@ pub mod demo;
 pub mod doctor;
 mod follow;
 pub mod hook_secret;
+pub mod keys;
 pub mod notes;
 pub mod operator;
 pub mod rehearse;
 pub mod runs;
 pub mod schema;
 pub mod serve;
+mod server;
 mod table;
 pub mod tags;
 
@@ -92,6 +94,8 @@ pub enum Command {
     Runs(runs::Args),
     /// Show the secret of a repository's own deploy hook (a target with `url`)
     HookSecret(hook_secret::Args),
+    /// Make, list and end keys for agents, scripts and other machines
+    Keys(keys::Args),
     /// Check the App's key, permissions, events, webhook and clock
     Doctor(doctor::Args),
 }
@@ -121,9 +125,10 @@ fn fail(refusal: &Refusal) -> ExitCode {
 /// What was asked for is understood and known, and the answer is no. Everything else is input that cannot be used, or a
 /// question that nobody could answer.
 fn is_refused(refusal: &Refusal) -> bool {
-    const CODES: [&str; 10] = [
+    const CODES: [&str; 11] = [
         "environment_locked",
         "held_after_rollback",
+        "insufficient_scope",
         "not_a_deployment",
         "not_a_good_version",
         "not_locked",

@@ -1,14 +1,20 @@
 //! Answers the operator's questions from the store; the same for a running server and for a command without one.
 
 use super::view::{DeliveryDetail, DeliveryRow, RunDetail, RunRow, Status, StepRow};
+use crate::actions::access::{About, Caller};
 use crate::domain::{DeliveryId, Millis, Refusal, RunId};
 use crate::store::inbox::{self, Delivery, DeliveryStatus};
 use crate::store::runs::{self, Run, RunState};
 use crate::store::steps::{self, Step};
 use crate::store::{Rx, Store, StoreError};
+use crate::workflow::look;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use tokio::sync::Notify;
+
+/// How many runs are listed at most.
+const MOST: u32 = 1_000;
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct DeliveryFilter {
@@ -24,7 +30,7 @@ pub struct RunFilter {
 
 #[derive(Clone)]
 pub struct Desk {
-    store: Store,
+    pub(super) store: Store,
     /// Rung when a delivery waits for its turn again.
     bell: Arc<Notify>,
 }
@@ -88,7 +94,7 @@ impl Desk {
         Ok(Status { version, inbox_depth: depth.pending, dead_letters: depth.dead })
     }
 
-    async fn read<T, F>(&self, work: F) -> Result<T, Refusal>
+    pub(super) async fn read<T, F>(&self, work: F) -> Result<T, Refusal>
     where
         T: Send + 'static,
         F: FnOnce(&Rx<'_>) -> Result<T, StoreError> + Send + 'static,
@@ -96,19 +102,20 @@ impl Desk {
         self.store.read(work).await.map_err(|error| error.refusal())
     }
 
-    /// Newest first.
+    /// Those that this caller may see, newest first.
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn runs(&self, filter: RunFilter) -> Result<Vec<RunRow>, Refusal> {
-        let filter = runs::Filter { state: filter.state, limit: Some(filter.limit), ..runs::Filter::default() };
+    pub async fn runs(&self, filter: RunFilter, caller: &Caller) -> Result<Vec<RunRow>, Refusal> {
+        let (state, limit) = (filter.state, Some(filter.limit.min(MOST)));
+        let filter = runs::Filter { repo: caller.only_repo(), state, limit, ..runs::Filter::default() };
         let list = self.read(move |rx| runs::list(rx, &filter)).await?;
-        Ok(list.iter().map(run_row).collect())
+        Ok(list.iter().filter(|run| sees(caller, run)).map(run_row).collect())
     }
 
     /// # Errors
-    /// `run_unknown`, or those of the store.
-    pub async fn run(&self, id: &str) -> Result<RunDetail, Refusal> {
+    /// `run_unknown`, also where it is not for this caller, or those of the store.
+    pub async fn run(&self, id: &str, caller: &Caller) -> Result<RunDetail, Refusal> {
         let unknown = || {
             let message = "There is no run with this id.";
             Refusal::user("run_unknown", message, "List the runs with `lockkeeper runs` and copy the id from there.")
@@ -118,16 +125,28 @@ impl Desk {
             Some(run) => Ok(Some((steps::of(rx, &run.id)?, run))),
             None => Ok(None),
         });
-        let (steps, run) = read.await?.ok_or_else(unknown)?;
-        Ok(RunDetail {
+        let (steps, run) = read.await?.filter(|(_, run)| sees(caller, run)).ok_or_else(unknown)?;
+        let detail = RunDetail {
             row: run_row(&run),
             actor: run.subject.actor,
             delivery: run.subject.delivery.map(String::from),
             parent: run.parent.map(String::from),
             steps: steps.into_iter().map(step_row).collect(),
             outcome: run.outcome,
-        })
+            mark: String::new(),
+        };
+        let text = serde_json::to_vec(&detail).map_err(|why| Refusal::us("json", format!("The run cannot be told: {why}.")))?;
+        let mark = Sha256::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        Ok(RunDetail { mark, ..detail })
     }
+}
+
+/// A question says what was asked: it is for whoever asked it.
+fn sees(caller: &Caller, run: &Run) -> bool {
+    let subject = &run.subject;
+    let about = About { repo: Some(subject.repo.id), environment: subject.environment.as_ref() };
+    let question = run.workflow == look::WORKFLOW.name;
+    caller.sees(about, &subject.actor) && (!question || caller.only_repo().is_none() || caller.actor == subject.actor)
 }
 
 fn delivery_unknown() -> Refusal {

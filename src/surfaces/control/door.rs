@@ -3,11 +3,13 @@
 //! Invariants: nothing is answered without the token, which is compared by its digest, so that the time tells nothing; the
 //! door is never on the address that GitHub reaches.
 
-use super::desk::{DeliveryFilter, Desk, RunFilter};
+use super::desk::{DeliveryFilter, Desk};
 use super::file::{Announced, ControlFile};
-use crate::actions::Action;
-use crate::actions::outcome::Outcome;
-use crate::domain::{Actor, Blame, Refusal, RepoName};
+use super::keys::KeyAsk;
+use super::remote::bearer;
+use super::routes::{Counter, closed, routes, shown};
+use crate::actions::access::Caller;
+use crate::domain::{Refusal, RepoName};
 use crate::engine::client::{Client, HookSecret};
 use crate::surfaces::http::{Limits, serve, traced};
 use crate::targets::sign::OwnHooks;
@@ -16,7 +18,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use http::{StatusCode, header};
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::future::Future;
@@ -29,7 +31,7 @@ pub struct Door {
     listener: TcpListener,
     token: Arc<[u8; 32]>,
     announced: Announced,
-    client: Option<Acting>,
+    acting: Option<Acting>,
 }
 
 /// What does what is asked.
@@ -40,9 +42,9 @@ struct Acting {
 }
 
 /// Of which repository.
-#[derive(Deserialize)]
-struct Of {
-    repo: RepoName,
+#[derive(Serialize, Deserialize)]
+pub struct Of {
+    pub repo: RepoName,
 }
 
 impl Door {
@@ -58,19 +60,19 @@ impl Door {
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(refused)?;
         let file = ControlFile::new(listener.local_addr().map_err(refused)?);
         let token = Arc::new(digest(&file.token));
-        Ok(Self { listener, token, announced: file.announce(data_dir)?, client: None })
+        Ok(Self { listener, token, announced: file.announce(data_dir)?, acting: None })
     }
 
     /// Takes actions, too.
     #[must_use]
     pub fn acting(self, client: Client, own_hooks: OwnHooks) -> Self {
-        Self { client: Some(Acting { client, own_hooks }), ..self }
+        Self { acting: Some(Acting { client, own_hooks }), ..self }
     }
 
     /// Answers until `shutdown` is ready; then `control.json` is gone.
     pub async fn serve(self, desk: Desk, shutdown: impl Future<Output = ()>) {
-        let limits = Limits { connections: 16, ..Limits::default() };
-        serve(self.listener, router(desk, self.client, self.token), limits, shutdown).await;
+        let limits = Limits { connections: 64, ..Limits::default() };
+        serve(self.listener, router(desk, self.acting, self.token), limits, shutdown).await;
         drop(self.announced);
     }
 }
@@ -79,22 +81,14 @@ fn digest(token: &str) -> [u8; 32] {
     Sha256::digest(token.as_bytes()).into()
 }
 
-/// The operator asks, whatever the request says.
-async fn act(acting: Option<Acting>, action: Action) -> Result<Outcome, Refusal> {
-    acting.ok_or_else(closed)?.client.act(action, Actor::operator()).await
-}
-
 async fn hook_secret(acting: Option<Acting>, of: Of) -> Result<HookSecret, Refusal> {
     let Acting { client, own_hooks } = acting.ok_or_else(closed)?;
     client.hook_secret(of.repo, &own_hooks).await
 }
 
-fn closed() -> Refusal {
-    Refusal::operator("actions_closed", "This server takes no actions.", "Ask a server that was started with `serve`.")
-}
-
 fn router(desk: Desk, acting: Option<Acting>, token: Arc<[u8; 32]>) -> Router {
-    let routes = Router::new()
+    let client = acting.as_ref().map(|acting| acting.client.clone());
+    let own = Router::new()
         .route("/status", get(|State(desk): State<Desk>| async move { shown(desk.status().await) }))
         .route(
             "/deliveries",
@@ -111,42 +105,25 @@ fn router(desk: Desk, acting: Option<Acting>, token: Arc<[u8; 32]>) -> Router {
             post(|State(desk): State<Desk>, Segment(id): Segment<String>| async move { shown(desk.replay(&id).await) }),
         )
         .route(
-            "/runs",
-            get(|State(desk): State<Desk>, Query(filter): Query<RunFilter>| async move { shown(desk.runs(filter).await) }),
+            "/keys",
+            get(|State(desk): State<Desk>| async move { shown(desk.keys().await) })
+                .post(|State(desk): State<Desk>, Json(ask): Json<KeyAsk>| async move { shown(desk.create_key(ask).await) }),
         )
         .route(
-            "/runs/{id}",
-            get(|State(desk): State<Desk>, Segment(id): Segment<String>| async move { shown(desk.run(&id).await) }),
+            "/keys/{id}/revoke",
+            post(|State(desk): State<Desk>, Segment(id): Segment<String>| async move { shown(desk.revoke_key(&id).await) }),
         )
-        .route("/hook-secret", {
-            let acting = acting.clone();
-            post(|Query(of): Query<Of>| async move { shown(hook_secret(acting, of).await) })
-        })
-        .route("/actions", post(|Json(action): Json<Action>| async move { shown(act(acting, action).await) }))
-        .with_state(desk);
+        .route("/hook-secret", post(|Json(of): Json<Of>| async move { shown(hook_secret(acting, of).await) }))
+        .with_state(desk.clone());
+    let routes = own.merge(routes(Counter { desk, client }));
     traced(routes.layer(from_fn_with_state(token, with_token)))
 }
 
-async fn with_token(State(token): State<Arc<[u8; 32]>>, request: Request, next: Next) -> Response {
-    let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let given = given.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
-    if digest(given) != *token {
+/// The operator asks, whatever the request says.
+async fn with_token(State(token): State<Arc<[u8; 32]>>, mut request: Request, next: Next) -> Response {
+    if digest(bearer(&request).unwrap_or_default()) != *token {
         return StatusCode::UNAUTHORIZED.into_response();
     }
+    request.extensions_mut().insert(Caller::operator());
     next.run(request).await
-}
-
-fn shown<T: Serialize>(answer: Result<T, Refusal>) -> Response {
-    match answer {
-        Ok(value) => Json(value).into_response(),
-        Err(refusal) => {
-            let status = match refusal.code.as_str() {
-                "delivery_unknown" | "run_unknown" => StatusCode::NOT_FOUND,
-                "delivery_pending" => StatusCode::CONFLICT,
-                _ if refusal.blame == Blame::User => StatusCode::UNPROCESSABLE_ENTITY,
-                _ => StatusCode::SERVICE_UNAVAILABLE,
-            };
-            (status, Json(refusal)).into_response()
-        }
-    }
 }

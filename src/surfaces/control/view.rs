@@ -67,6 +67,9 @@ pub struct RunDetail {
     pub parent: Option<String>,
     pub steps: Vec<StepRow>,
     pub outcome: Option<Value>,
+    /// Changes whenever something above does.
+    #[serde(default)]
+    pub mark: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -105,8 +105,8 @@ impl Deployment<'_> {
             Standing::Behind => {
                 Ok(Some(Ending::refused(older(&self.input.subject.sha, live, self.input.environment.as_str()))))
             }
-            // Nobody can say which is newer: who asks for exactly this commit has decided.
-            Standing::Diverged | Standing::Unrelated if self.input.automatic => {
+            // Nobody can say which is newer: a person who asks for exactly this commit has decided.
+            Standing::Diverged | Standing::Unrelated if !self.input.by_person() => {
                 Ok(Some(Ending::refused(diverged(&self.input.subject.sha, live, self.input.environment.as_str()))))
             }
             Standing::Same | Standing::Ahead | Standing::Diverged | Standing::Unrelated => Ok(None),
@@ -128,7 +128,7 @@ impl Deployment<'_> {
                 HoldKind::Hold if input.rollback => false,
                 HoldKind::Hold => {
                     let bad = self.about_the_bad(f, hold)?;
-                    let insists = !input.automatic && input.reason.is_some();
+                    let insists = input.by_person() && input.reason.is_some();
                     over.extend((bad == Bad::Mended || (bad == Bad::Contained && insists)).then_some(hold.id));
                     bad == Bad::Contained && !insists
                 }

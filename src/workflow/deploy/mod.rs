@@ -85,6 +85,11 @@ pub fn lock_key(place: &EnvPlace) -> String {
 }
 
 impl Input {
+    /// A person asked, and can answer for it; an agent or a script cannot.
+    fn by_person(&self) -> bool {
+        !self.automatic && self.actor.is_person()
+    }
+
     pub fn place(&self) -> EnvPlace {
         EnvPlace { repo: self.repo.id, environment: self.environment.clone() }
     }
