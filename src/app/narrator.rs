@@ -57,7 +57,7 @@ impl Narrator {
     }
 
     async fn step(&mut self, event: &Event, run: &str, name: &str, state: &str) {
-        if name.starts_with("gates.") {
+        if name.ends_with("/judged") {
             return self.gates(event, run, name).await;
         }
         let text = match (name, state) {
@@ -72,7 +72,7 @@ impl Narrator {
             ("status.in_progress", "done") => "in_progress; waits for its reporter",
             ("dispatch", "done") => "workflow started",
             ("status.success", "done") => "success",
-            (name, "done") if name.starts_with("health.") && name.matches('.').count() == 2 => "health asked",
+            (name, "done") if name.starts_with("health.") && name.ends_with("/probe") => "health asked",
             (_, "failed" | "dead") => "failed",
             _ => return,
         };

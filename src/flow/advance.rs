@@ -1,6 +1,6 @@
 //! One message: apply it, evaluate the workflow, collect what it asks for.
 
-use super::{Cancel, Command, Entry, Flow, Message, Outcome, Queued, State, StepFailure, Stop};
+use super::{Cancel, Command, Entry, Flow, Forgotten, Message, Outcome, Queued, State, StepFailure, Stop};
 use crate::domain::Millis;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -24,6 +24,7 @@ pub struct Advance {
     pub changed: BTreeSet<String>,
     /// Ids of signals that a wait consumed.
     pub taken: Vec<u64>,
+    pub forgotten: Forgotten,
 }
 
 /// Applies `message` at `now` and evaluates the workflow. A message that is known already, or that comes after the end,
@@ -36,7 +37,12 @@ pub fn advance(state: &mut State, message: Message, now: Millis, workflow: Workf
     if apply(state, message, &mut commands) {
         evaluate(state, now, workflow, &mut commands);
     }
-    Advance { commands, changed: std::mem::take(&mut state.changed), taken: std::mem::take(&mut state.taken) }
+    Advance {
+        commands,
+        changed: std::mem::take(&mut state.changed),
+        taken: std::mem::take(&mut state.taken),
+        forgotten: std::mem::take(&mut state.forgotten),
+    }
 }
 
 /// Stores what a message says; false when it says nothing new.
@@ -45,8 +51,10 @@ fn apply(state: &mut State, message: Message, commands: &mut Vec<Command>) -> bo
         Message::Start | Message::Resume => true,
         Message::Done { name, result } => done(state, &name, result),
         Message::Signal { id, name, value } => {
-            let fresh = !state.signals.contains_key(&id);
-            state.signals.entry(id).or_insert(Queued { name, value, taken_by: None });
+            let fresh = !state.signals.contains_key(&id) && !state.has_heard(id);
+            if fresh {
+                state.signals.insert(id, Queued { name, value, taken_by: None });
+            }
             fresh
         }
         Message::Timer { name } => timer(state, &name),

@@ -16,11 +16,13 @@ pub struct Flow<'a> {
     now: Millis,
     asked: BTreeSet<String>,
     suspended: bool,
+    /// What all names begin with: the round of a fold.
+    pub(super) scope: String,
 }
 
 impl<'a> Flow<'a> {
     pub(super) fn new(state: &'a mut State, now: Millis, commands: &'a mut Vec<Command>) -> Self {
-        Self { state, commands, now, asked: BTreeSet::new(), suspended: false }
+        Self { state, commands, now, asked: BTreeSet::new(), suspended: false, scope: String::new() }
     }
 
     /// Runs one call and gives its result.
@@ -71,13 +73,13 @@ impl<'a> Flow<'a> {
     /// # Errors
     /// `Failed` when the value cannot be written as JSON or read back.
     pub fn record<T: Serialize + DeserializeOwned>(&mut self, name: &str, value: impl FnOnce() -> T) -> Result<T, Stop> {
-        self.ask(name)?;
-        match self.state.entry(name) {
-            Some(Entry::Record { value }) => read(name, value.clone()).map_err(Stop::Failed),
-            Some(_) => Err(reused(name)),
+        let name = self.ask(name)?;
+        match self.state.entry(&name) {
+            Some(Entry::Record { value }) => read(&name, value.clone()).map_err(Stop::Failed),
+            Some(_) => Err(reused(&name)),
             None => {
                 let value = value();
-                self.state.put(name, Entry::Record { value: write(name, &value)? });
+                self.state.put(&name, Entry::Record { value: write(&name, &value)? });
                 Ok(value)
             }
         }
@@ -89,16 +91,16 @@ impl<'a> Flow<'a> {
     /// # Errors
     /// `Failed` when the name is in use for something else.
     pub fn cancelled(&mut self, name: &str) -> Result<Option<String>, Stop> {
-        self.ask(name)?;
-        match self.state.entry(name) {
+        let name = self.ask(name)?;
+        match self.state.entry(&name) {
             Some(Entry::Look { reason }) => Ok(reason.clone()),
-            Some(_) => Err(reused(name)),
+            Some(_) => Err(reused(&name)),
             None => {
                 let reason = self.state.cancel.as_mut().map(|cancel| {
                     cancel.seen = true;
                     cancel.reason.clone()
                 });
-                self.state.put(name, Entry::Look { reason: reason.clone() });
+                self.state.put(&name, Entry::Look { reason: reason.clone() });
                 Ok(reason)
             }
         }
@@ -131,25 +133,36 @@ impl<'a> Flow<'a> {
 
     /// The stored end of a call; asks for it when it is new.
     fn request(&mut self, name: &str, call: &impl Serialize) -> Result<Option<Result<Value, StepFailure>>, Stop> {
-        self.ask(name)?;
-        match self.state.entry(name) {
+        let name = self.ask(name)?;
+        match self.state.entry(&name) {
             Some(Entry::Call { result, .. }) => Ok(result.clone()),
-            Some(_) => Err(reused(name)),
+            Some(_) => Err(reused(&name)),
             None => {
-                let call = write(name, call)?;
-                self.state.put(name, Entry::Call { call: call.clone(), result: None });
-                self.commands.push(Command::Call { name: name.to_owned(), call });
+                let call = write(&name, call)?;
+                self.state.put(&name, Entry::Call { call: call.clone(), result: None });
+                self.commands.push(Command::Call { name, call });
                 Ok(None)
             }
         }
     }
 
-    /// Notes that a name is asked for; twice in one evaluation is a mistake of the workflow.
-    pub(super) fn ask(&mut self, name: &str) -> Result<(), Stop> {
+    /// Notes that a name is asked for and gives it in full; twice in one evaluation is a mistake of the workflow.
+    pub(super) fn ask(&mut self, name: &str) -> Result<String, Stop> {
         if self.suspended {
             return Err(Stop::Suspended);
         }
-        if self.asked.insert(name.to_owned()) { Ok(()) } else { Err(reused(name)) }
+        let name = format!("{}{name}", self.scope);
+        if self.asked.insert(name.clone()) { Ok(name) } else { Err(reused(&name)) }
+    }
+
+    /// As [`Flow::ask`], for what may outlive a round: not inside of a fold.
+    pub(super) fn ask_for_long(&mut self, name: &str) -> Result<String, Stop> {
+        let name = self.ask(name)?;
+        if self.scope.is_empty() {
+            return Ok(name);
+        }
+        let text = format!("`{name}` would outlive the round that it stands in.");
+        Err(Stop::Failed(StepFailure::bug(&name, "flow_fold_keeps", text)))
     }
 
     pub(super) fn was_asked(&self, name: &str) -> bool {
@@ -182,7 +195,7 @@ pub(super) fn write(name: &str, value: &impl Serialize) -> Result<Value, Stop> {
     })
 }
 
-fn read<T: DeserializeOwned>(name: &str, value: Value) -> Result<T, StepFailure> {
+pub(super) fn read<T: DeserializeOwned>(name: &str, value: Value) -> Result<T, StepFailure> {
     serde_json::from_value(value).map_err(|why| {
         StepFailure::bug(name, "flow_result_unreadable", format!("The stored result of `{name}` cannot be read: {why}."))
     })

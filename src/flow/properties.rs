@@ -1,5 +1,6 @@
 //! Properties of the kernel under any order of messages, duplicates and crashes; and, for each, a defect that breaks it, so
-//! that it is known to be able to fail.
+//! that it is known to be able to fail. What is disturbed folds its loops; the run that it is compared with keeps a list of
+//! every round.
 
 use super::*;
 use crate::domain::{Millis, Refusal};
@@ -34,6 +35,10 @@ enum Defect {
     UndoneInOrder,
     /// The workflow reads the clock outside of `record`.
     ReadsTheClock,
+    /// A crash keeps what a fold forgot, but not what it kept instead.
+    ForgottenAndKeptApart,
+    /// A signal that a forgotten round has taken is news when it comes again.
+    ForgottenSignalsAreNews,
 }
 
 fn scenario(f: &mut Flow, input: &Value) -> Result<Value, Stop> {
@@ -42,16 +47,32 @@ fn scenario(f: &mut Flow, input: &Value) -> Result<Value, Stop> {
     let gates: Vec<(String, Value)> = (0..number("gates")).map(|n| (format!("gate-{n}"), json!(n))).collect();
     let gates: Vec<Value> = f.all(&gates)?;
     f.sleep("soak", Duration::from_millis(20))?;
-    let mut news = vec![];
-    for round in 0.. {
-        if news.len() >= usize::try_from(number("signals")).unwrap() {
-            break;
+    let (mut news, probed) = if input["folds"] == json!(true) {
+        let news = f.fold("news", Vec::new, |f, news| listen(f, "wait", news, number("signals")))?;
+        (news, f.fold("probe", Vec::new, |f, probed| probe(f, "it", probed, number("signals")))?)
+    } else {
+        let mut news = vec![];
+        for round in 0.. {
+            match listen(f, &format!("wait-{round}"), news, number("signals"))? {
+                Turn::Next(more) => news = more,
+                Turn::End(all) => {
+                    news = all;
+                    break;
+                }
+            }
         }
-        match f.signal_or_timeout(&format!("wait-{round}"), "news", None)? {
-            Waited::Signalled(values) => news.extend(values.iter().map(|value| value.as_u64().unwrap())),
-            other => return f.finish(&format!("{other:?}")),
+        let mut probed = vec![];
+        for round in 0.. {
+            match probe(f, &format!("probe/{round}/it"), probed, number("signals"))? {
+                Turn::Next(more) => probed = more,
+                Turn::End(all) => {
+                    probed = all;
+                    break;
+                }
+            }
         }
-    }
+        (news, probed)
+    };
     news.sort_unstable();
     let token = f.lock("lock", "env")?;
     f.child("kid", "other", "key", &json!({}))?;
@@ -70,7 +91,26 @@ fn scenario(f: &mut Flow, input: &Value) -> Result<Value, Stop> {
     }
     f.unlock("env");
     let clock = if input["clock"] == json!(true) { f.now().0 } else { 0 };
-    f.finish(&json!([began, gates, news, token, clock]))
+    f.finish(&json!([began, gates, news, probed, token, clock]))
+}
+
+/// A round of waiting for news.
+fn listen(f: &mut Flow, name: &str, mut news: Vec<u64>, wanted: u64) -> Result<Turn<Vec<u64>, Vec<u64>>, Stop> {
+    if news.len() >= usize::try_from(wanted).unwrap() {
+        return Ok(Turn::End(news));
+    }
+    let Waited::Signalled(values) = f.signal_or_timeout(name, "news", None)? else { return Ok(Turn::End(vec![])) };
+    news.extend(values.iter().map(|value| value.as_u64().unwrap()));
+    Ok(Turn::Next(news))
+}
+
+/// A round of asking.
+fn probe(f: &mut Flow, name: &str, mut probed: Vec<Value>, wanted: u64) -> Result<Turn<Vec<Value>, Vec<Value>>, Stop> {
+    if probed.len() >= usize::try_from(wanted).unwrap() * 3 {
+        return Ok(Turn::End(probed));
+    }
+    probed.push(f.step(name, &json!({}))?);
+    Ok(Turn::Next(probed))
 }
 
 /// A host in memory: commits state and commands together, answers commands in the order that the schedule says.
@@ -87,8 +127,9 @@ struct Host<'a> {
 }
 
 impl<'a> Host<'a> {
-    fn new(case: &'a Case, defect: Defect) -> Self {
+    fn new(case: &'a Case, defect: Defect, folds: bool) -> Self {
         let input = json!({
+            "folds": folds,
             "gates": case.gates, "signals": case.signals, "stages": case.stages, "healthy": case.healthy,
             "undo_in_order": defect == Defect::UndoneInOrder, "clock": defect == Defect::ReadsTheClock,
         });
@@ -103,6 +144,13 @@ impl<'a> Host<'a> {
         self.before = self.state.clone();
         if self.defect == Defect::DuplicatesCount {
             self.overwrite(&message);
+        }
+        if self.defect == Defect::ForgottenSignalsAreNews {
+            for named in self.state.entries.values_mut() {
+                if let Entry::Fold { heard, .. } = &mut named.entry {
+                    *heard = None;
+                }
+            }
         }
         let early = matches!(&message, Message::Signal { .. }) && !self.waits();
         if !(early && self.defect == Defect::EarlySignalsDropped) {
@@ -169,11 +217,25 @@ impl<'a> Host<'a> {
             }
             // A crash after a commit: everything comes back from the disk.
             6 => {
-                let from = if self.defect == Defect::StateAndCommandsApart { &self.before } else { &self.state };
-                self.state = serde_json::from_str(&serde_json::to_string(from).unwrap()).unwrap();
+                let from = match self.defect {
+                    Defect::StateAndCommandsApart => self.before.clone(),
+                    Defect::ForgottenAndKeptApart => self.kept_apart(),
+                    _ => self.state.clone(),
+                };
+                self.state = serde_json::from_str(&serde_json::to_string(&from).unwrap()).unwrap();
             }
             _ => self.deliver(Message::Resume),
         }
+    }
+
+    fn kept_apart(&self) -> State {
+        let mut state = self.state.clone();
+        for (name, named) in &self.before.entries {
+            if matches!(named.entry, Entry::Fold { .. }) {
+                state.entries.insert(name.clone(), named.clone());
+            }
+        }
+        state
     }
 
     /// Gives every answer that is still open, in order.
@@ -197,9 +259,9 @@ impl<'a> Host<'a> {
 
 fn check(case: &Case, schedule: &[u16], defect: Defect) -> Result<(), TestCaseError> {
     // The clock is read by the workflow: both hosts run that one.
-    let mut plain = Host::new(case, if defect == Defect::ReadsTheClock { defect } else { Defect::None });
+    let mut plain = Host::new(case, if defect == Defect::ReadsTheClock { defect } else { Defect::None }, false);
     plain.settle();
-    let mut host = Host::new(case, defect);
+    let mut host = Host::new(case, defect, true);
     schedule.iter().for_each(|choice| host.act(*choice));
     host.settle();
     prop_assert!(host.state.outcome.is_some(), "the run is stuck: {:?}", host.state);
@@ -213,6 +275,8 @@ fn check(case: &Case, schedule: &[u16], defect: Defect) -> Result<(), TestCaseEr
     done.reverse();
     let backward = case.broken < case.stages || !case.healthy;
     prop_assert_eq!(undone, if backward { done } else { vec![] }, "undone in another order");
+    let rounds = |fold: &str| host.state.entries.keys().filter(|name| name.starts_with(&format!("{fold}/"))).count();
+    prop_assert!(rounds("news") + rounds("probe") <= 2, "rounds are left: {:?}", host.state);
     let names = |host: &Host| host.called("").into_iter().collect::<BTreeSet<_>>();
     prop_assert_eq!(names(&host), names(&plain), "other calls");
     Ok(())
@@ -243,6 +307,8 @@ fn each_defect_is_found() {
         (Defect::DuplicatesCount, ["another end"; 2]),
         (Defect::UndoneInOrder, ["undone in another order"; 2]),
         (Defect::ReadsTheClock, ["another end"; 2]),
+        (Defect::ForgottenAndKeptApart, ["given out twice", "stuck"]),
+        (Defect::ForgottenSignalsAreNews, ["another end"; 2]),
     ] {
         let found = run(defect).expect_err(&format!("{defect:?} was not found"));
         assert!(how.iter().any(|how| found.contains(how)), "{defect:?}: {found}");

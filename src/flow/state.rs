@@ -65,6 +65,16 @@ pub enum Entry {
     Look {
         reason: Option<String>,
     },
+    /// A loop: the round that it is in, and what has come of those before it, or of all.
+    Fold {
+        round: u64,
+        state: Value,
+        over: bool,
+        /// A step of a forgotten round was given up.
+        dead: bool,
+        /// The last signal that a forgotten round has taken.
+        heard: Option<u64>,
+    },
 }
 
 /// An entry with its place in the order of first asking.
@@ -90,6 +100,13 @@ pub struct Cancel {
     pub seen: bool,
 }
 
+/// What the rounds of a fold have left behind: rows to delete.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Forgotten {
+    pub entries: BTreeSet<String>,
+    pub signals: BTreeSet<u64>,
+}
+
 /// Everything that is known of a run. The host stores it by rows and writes those that [`super::Advance`] names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct State {
@@ -105,6 +122,8 @@ pub struct State {
     pub(super) changed: BTreeSet<String>,
     #[serde(skip)]
     pub(super) taken: Vec<u64>,
+    #[serde(skip)]
+    pub(super) forgotten: Forgotten,
 }
 
 impl State {
@@ -118,6 +137,7 @@ impl State {
             outcome: None,
             changed: BTreeSet::new(),
             taken: Vec::new(),
+            forgotten: Forgotten::default(),
         }
     }
 
@@ -125,6 +145,7 @@ impl State {
     pub fn has_dead_step(&self) -> bool {
         self.entries.values().any(|named| match &named.entry {
             Entry::Call { result, .. } | Entry::Undo { result, .. } => matches!(result, Some(Err(failure)) if failure.dead),
+            Entry::Fold { dead, .. } => *dead,
             _ => false,
         })
     }

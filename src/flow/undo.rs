@@ -10,13 +10,13 @@ impl Flow<'_> {
     /// # Errors
     /// `Failed` when the call cannot be written as JSON or the name is in use for something else.
     pub fn on_undo(&mut self, name: &str, call: &impl Serialize) -> Result<(), Stop> {
-        self.ask(name)?;
-        match self.state.entry(name) {
+        let name = self.ask_for_long(name)?;
+        match self.state.entry(&name) {
             Some(Entry::Undo { .. }) => Ok(()),
-            Some(_) => Err(reused(name)),
+            Some(_) => Err(reused(&name)),
             None => {
-                let call = write(name, call)?;
-                self.state.put(name, Entry::Undo { call, called: false, result: None });
+                let call = write(&name, call)?;
+                self.state.put(&name, Entry::Undo { call, called: false, result: None });
                 Ok(())
             }
         }

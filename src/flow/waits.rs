@@ -31,7 +31,7 @@ impl Flow<'_> {
     /// # Errors
     /// As [`Flow::sleep`].
     pub fn sleep_until(&mut self, name: &str, at: Millis) -> Result<(), Stop> {
-        self.ask(name)?;
+        let name = &*self.ask(name)?;
         let (at, over, set) = match self.state.entry(name) {
             Some(Entry::Sleep { at, over }) => (*at, over.clone(), true),
             Some(_) => return Err(reused(name)),
@@ -56,7 +56,7 @@ impl Flow<'_> {
     /// # Errors
     /// `Suspended` until one of the ends has come.
     pub fn signal_or_timeout(&mut self, name: &str, signal: &str, deadline: Option<Millis>) -> Result<Waited, Stop> {
-        self.ask(name)?;
+        let name = &*self.ask(name)?;
         let (signal, deadline, over, set) = match self.state.entry(name) {
             Some(Entry::Wait { signal, deadline, over }) => (signal.clone(), *deadline, over.clone(), true),
             Some(_) => return Err(reused(name)),
@@ -85,7 +85,7 @@ impl Flow<'_> {
     /// # Errors
     /// `Suspended` while others hold it; `Failed` with code `cancelled` when a cancellation ends the waiting.
     pub fn lock(&mut self, name: &str, key: &str) -> Result<u64, Stop> {
-        self.ask(name)?;
+        let name = &*self.ask_for_long(name)?;
         match self.state.entry(name).cloned() {
             Some(Entry::Lock { token: Some(token), .. }) => Ok(token),
             Some(Entry::Lock { released: true, .. }) => {
@@ -149,7 +149,7 @@ impl Flow<'_> {
     /// # Errors
     /// `Failed` when the input cannot be written as JSON or the name is in use for something else.
     pub fn spawn(&mut self, name: &str, workflow: &str, key: &str, input: &impl Serialize) -> Result<(), Stop> {
-        self.ask(name)?;
+        let name = &*self.ask_for_long(name)?;
         match self.state.entry(name) {
             Some(Entry::Child { .. }) => Ok(()),
             Some(_) => Err(reused(name)),

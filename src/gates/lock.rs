@@ -12,7 +12,7 @@ use super::{Asked, GateView, HoldKind, HoldView, Status, Verdict};
 use crate::domain::Millis;
 use std::time::Duration;
 
-const GATE: &str = "lock";
+pub(super) const GATE: &str = "lock";
 /// How long a run waits for a lock to be opened.
 const WAIT: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How soon to look again at a lock without an end; its opening wakes the run before that.

@@ -59,6 +59,11 @@ pub fn always() -> [GatePolicy; 2] {
     [GatePolicy::Order, GatePolicy::Lock]
 }
 
+/// Whether our own record and the clock alone decide this gate, so that nobody else need be asked again.
+pub fn is_ours(verdict: &Verdict) -> bool {
+    [soak::GATE, window::GATE, lock::GATE].contains(&verdict.gate.as_str())
+}
+
 fn not_available(name: &str) -> Verdict {
     let name = text::plain(name);
     Verdict::unavailable(

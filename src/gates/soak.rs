@@ -15,7 +15,7 @@ use crate::config::repo::After;
 use crate::domain::{Millis, Sha};
 use std::time::Duration;
 
-const GATE: &str = "soak";
+pub(super) const GATE: &str = "soak";
 const SOON: Duration = Duration::from_secs(1);
 /// How soon to ask whether the commit has come; a deployment that ends wakes the run before that.
 const LOOK: Duration = Duration::from_secs(3600);

@@ -18,7 +18,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
 
-const GATE: &str = "window";
+pub(super) const GATE: &str = "window";
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 /// Windows repeat each week, but for the clocks' changes.
 const HORIZON_WEEKS: usize = 54;

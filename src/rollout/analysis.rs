@@ -96,7 +96,7 @@ impl State {
             return &self.verdict;
         }
         self.measured = self.measured.saturating_add(1);
-        self.next_at = pace::next(metric.policy(), now, self.seed, self.measured);
+        self.next_at = pace::next(metric.policy(), (self.next_at, now), self.seed, self.measured);
         let measurement = metric.judge(seen);
         self.count(metric.policy(), &measurement);
         self.verdict = self.decide(metric, &measurement, now);

@@ -48,6 +48,15 @@ pub fn of(rx: &Rx<'_>, run: &RunId) -> Result<Vec<Signal>, StoreError> {
     rows.collect()
 }
 
+/// Forgets one signal.
+///
+/// # Errors
+/// Those of the store.
+pub fn forget_one(tx: &Tx<'_>, id: u64) -> Result<(), StoreError> {
+    tx.conn.prepare_cached("DELETE FROM signals WHERE id = ?1")?.execute([id.cast_signed()])?;
+    Ok(())
+}
+
 /// Forgets the signals that a wait consumed, for a new start; the others are still news.
 ///
 /// # Errors

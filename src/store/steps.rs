@@ -190,6 +190,15 @@ pub fn open_calls(rx: &Rx<'_>) -> Result<Vec<OpenCall>, StoreError> {
     rx.conn.prepare_cached(sql)?.query_and_then([], read)?.collect()
 }
 
+/// Forgets one row.
+///
+/// # Errors
+/// Those of the store.
+pub fn forget_one(tx: &Tx<'_>, run: &RunId, step: &str) -> Result<(), StoreError> {
+    tx.conn.prepare_cached("DELETE FROM steps WHERE run = ?1 AND name = ?2")?.execute([run.as_str(), step])?;
+    Ok(())
+}
+
 /// Forgets all rows of a run, for a new start.
 ///
 /// # Errors

@@ -2,22 +2,25 @@
 //! done on the strength of a read from before a wait.
 //!
 //! A look is a request, so a run that waits for checks by name looks again when the last of them has come or one has failed,
-//! not at each; events can be lost, so it looks at longer and longer intervals anyway.
+//! not at each; events can be lost, so it looks at longer and longer intervals anyway. While nothing but our own record and the
+//! clock can open a gate (a soak, a window, a lock), they are all that is looked at.
 //!
 //! Known race: what changes between the last look and the effect; whoever publishes looks again when the look is old.
 
+use super::pace::early;
 use super::place::{Going, Place};
 use super::range::Found;
 use super::report::{failed_checks, refusal_of};
 use crate::config::repo::{GatePolicy, RepoConfig};
 use crate::domain::{CheckChange, CheckSource, CheckState, Millis, Recheck, Refusal, RepoRef, Sha, Tag, Unreadable};
-use crate::flow::{Flow, Stop, Waited};
+use crate::flow::{Flow, Stop, Turn, Waited};
 use crate::gates::{self, BranchStanding, DeployView, GateView, Status, TagView, Unclassified, Verdict};
 use crate::notes::tags::ParsedTag;
 use crate::plan::{Call, Ground};
 use crate::workflow::FailedCheck;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 /// The first time between two looks while a run waits; doubled with each look, because events can be lost but seldom are.
@@ -45,6 +48,7 @@ pub struct Case<'a> {
 }
 
 /// How the gates came out.
+#[derive(Serialize, Deserialize)]
 pub enum Gated {
     Passed { verdicts: Vec<Verdict>, look: Recheck },
     Refused { verdicts: Vec<Verdict>, refusal: Refusal, failed: Vec<FailedCheck>, expired: bool },
@@ -57,49 +61,111 @@ struct Judged {
     verdicts: Vec<Verdict>,
 }
 
-/// Runs the loop. `show` is called whenever the run has to wait.
-pub fn pass(f: &mut Flow, case: &Case, mut show: impl FnMut(&mut Flow, &[Verdict]) -> Result<(), Stop>) -> Result<Gated, Stop> {
-    let mut look = first_look(case.ground);
+/// What a wake says when only our own record has changed.
+pub const OUR_RECORD: &str = "our_record";
+/// The name of the loop.
+const LOOP: &str = "gates";
+
+/// What counts of the looks so far. `S` is what people have been shown.
+#[derive(Serialize, Deserialize)]
+struct Looked<S> {
+    round: u32,
+    look: Recheck,
+    /// GitHub has been asked again since the first read.
+    again: bool,
+    /// Nothing has been waited for since that, so that the gates may pass.
+    fresh: bool,
+    /// A check of somebody else has been there.
+    seen: bool,
+    shown: S,
+}
+
+/// Runs the loop. `show` is called whenever the run has to wait; what it does to `shown` is kept.
+pub fn pass<S: Clone + Serialize + DeserializeOwned>(
+    f: &mut Flow,
+    case: &Case,
+    shown: &mut S,
+    mut show: impl FnMut(&mut Flow, &[Verdict], &mut S) -> Result<(), Stop>,
+) -> Result<Gated, Stop> {
     let branches = branches(f, case)?;
-    let mut seen = false;
-    for round in 0_u32.. {
-        seen |= shows_checks(&look, case.ground.app_id);
-        vanished(&mut look, seen, case.ground.app_id);
-        let found = case.range.map(|range| range.within(&look));
-        // The first read does not know whose commits these are. It passes nothing by itself; the second look does.
-        let unclassified = found.as_ref().map(|found| match found.folder {
-            Some(_) if round == 0 => Vec::new(),
-            _ => found.nameless(),
-        });
-        let place = case.place(f, &case.step(&format!("place.{round}")))?;
-        let now = f.now();
-        let view = case.view(&look, found.as_ref(), unclassified.as_deref(), branches.as_deref(), place.as_ref());
-        let judged = f.record(&case.step(&format!("gates.{round}")), || Judged {
-            at: now,
-            verdicts: gates::judge_all(case.gates, &view, now),
-        })?;
+    let first =
+        Looked { round: 0, look: first_look(case.ground), again: false, fresh: false, seen: false, shown: shown.clone() };
+    let (gated, said) = f.fold(
+        &case.step(LOOP),
+        || first,
+        |f, so: Looked<S>| {
+            // Who cleans up after a failure in here knows what was shown before it.
+            shown.clone_from(&so.shown);
+            case.round(f, so, branches.as_deref(), |f, verdicts| show(f, verdicts, shown)).map(|turn| match turn {
+                Turn::Next(so) => Turn::Next(Looked { shown: shown.clone(), ..so }),
+                Turn::End(gated) => Turn::End((gated, shown.clone())),
+            })
+        },
+    )?;
+    *shown = said;
+    Ok(gated)
+}
+
+impl Case<'_> {
+    /// Judges, waits where it has to, and looks again.
+    fn round<S>(
+        &self,
+        f: &mut Flow,
+        mut so: Looked<S>,
+        branches: Option<&[BranchStanding]>,
+        show: impl FnOnce(&mut Flow, &[Verdict]) -> Result<(), Stop>,
+    ) -> Result<Turn<Looked<S>, Gated>, Stop> {
+        so.seen |= shows_checks(&so.look, self.ground.app_id);
+        vanished(&mut so.look, so.seen, self.ground.app_id);
+        let judged = self.judged(f, &so, branches)?;
         let overall = gates::overall(&judged.verdicts);
         match (overall.status, overall.ask_again) {
-            (Status::Pass, _) if round > 0 => return Ok(Gated::Passed { verdicts: judged.verdicts, look }),
+            (Status::Pass, _) if so.fresh => {
+                return Ok(Turn::End(Gated::Passed { verdicts: judged.verdicts, look: so.look }));
+            }
             (Status::Pass, _) => {}
-            (_, None) => return Ok(refused(judged.verdicts, &look)),
+            (_, None) => return Ok(Turn::End(refused(judged.verdicts, &so.look))),
             (_, Some(ask_again)) => {
                 show(f, &judged.verdicts)?;
-                let until = ask_again.min(judged.at.plus(between_looks(round)));
-                if let Some(reason) = wait(f, &case.step(&format!("wake.{round}")), awaited(&judged.verdicts), until)? {
-                    return Ok(Gated::Cancelled(reason));
+                let until = ask_again.min(judged.at.plus(between_looks(self.ground.run.as_str(), so.round)));
+                match wait(f, awaited(&judged.verdicts), until)? {
+                    Woken::Stopped(reason) => return Ok(Turn::End(Gated::Cancelled(reason))),
+                    Woken::ByUs | Woken::ByTime if waits_for_us(&judged.verdicts) => {
+                        return Ok(Turn::Next(Looked { round: so.round.saturating_add(1), fresh: false, ..so }));
+                    }
+                    Woken::ByUs | Woken::ByTime | Woken::ByOthers => {}
                 }
             }
         }
-        let again: Recheck = f.step(&case.step(&format!("look.{}", round + 1)), &case.recheck(look.touched.is_none()))?;
+        let again: Recheck = f.step("look", &self.recheck(so.look.touched.is_none()))?;
         // Which commits touch a folder does not change while the run waits.
-        look = Recheck { touched: again.touched.or(look.touched), ..again };
+        let look = Recheck { touched: again.touched.or(so.look.touched), ..again };
+        Ok(Turn::Next(Looked { round: so.round.saturating_add(1), look, again: true, fresh: true, ..so }))
     }
-    Err(Stop::Suspended)
+
+    fn judged<S>(&self, f: &mut Flow, so: &Looked<S>, branches: Option<&[BranchStanding]>) -> Result<Judged, Stop> {
+        let found = self.range.map(|range| range.within(&so.look));
+        // The first read does not know whose commits these are. It passes nothing by itself; the second look does.
+        let unclassified = found.as_ref().map(|found| match found.folder {
+            Some(_) if !so.again => Vec::new(),
+            _ => found.nameless(),
+        });
+        let place = self.place(f, "place")?;
+        let now = f.now();
+        let view = self.view(&so.look, found.as_ref(), unclassified.as_deref(), branches, place.as_ref());
+        f.record("judged", || Judged { at: now, verdicts: gates::judge_all(self.gates, &view, now) })
+    }
 }
 
-fn between_looks(round: u32) -> Duration {
-    LOOK_AGAIN.saturating_mul(1 << round.min(4)).min(LOOK_AT_LEAST)
+/// Shorter by up to a quarter, so that runs which began together do not look together.
+fn between_looks(run: &str, round: u32) -> Duration {
+    let longest = LOOK_AGAIN.saturating_mul(1 << round.min(4)).min(LOOK_AT_LEAST);
+    longest - early(longest / 4, run, round)
+}
+
+/// Only our own record and the clock can change the answer: asking GitHub again is for when everything else is settled.
+fn waits_for_us(verdicts: &[Verdict]) -> bool {
+    verdicts.iter().filter(|verdict| !verdict.status.advances()).all(gates::is_ours)
 }
 
 /// The checks that must come before another look can be worth it; none when something else is waited for too.
@@ -111,21 +177,34 @@ fn awaited(verdicts: &[Verdict]) -> Vec<String> {
     }
 }
 
-/// Waits until a look is worth it; gives the reason when somebody stopped the run.
-fn wait(f: &mut Flow, step: &str, mut awaited: Vec<String>, until: Millis) -> Result<Option<String>, Stop> {
-    for nth in 0_u32.. {
-        let name = if nth == 0 { step.to_owned() } else { format!("{step}.{nth}") };
-        match f.signal_or_timeout(&name, "wake", Some(until))? {
-            Waited::Cancelled(reason) => return Ok(Some(reason)),
-            Waited::TimedOut => return Ok(None),
-            Waited::Signalled(told) => {
-                if awaited.is_empty() || !told.iter().all(|value| came(value, &mut awaited)) || awaited.is_empty() {
-                    return Ok(None);
-                }
+/// Why a wait ended.
+#[derive(Serialize, Deserialize)]
+enum Woken {
+    Stopped(String),
+    ByTime,
+    /// Something has changed in our own record, and nothing else.
+    ByUs,
+    ByOthers,
+}
+
+/// Waits until a look is worth it.
+fn wait(f: &mut Flow, awaited: Vec<String>, until: Millis) -> Result<Woken, Stop> {
+    f.fold(
+        "wake",
+        || awaited,
+        |f, mut awaited: Vec<String>| {
+            let told = match f.signal_or_timeout("wait", "wake", Some(until))? {
+                Waited::Cancelled(reason) => return Ok(Turn::End(Woken::Stopped(reason))),
+                Waited::TimedOut => return Ok(Turn::End(Woken::ByTime)),
+                Waited::Signalled(told) => told,
+            };
+            if told.iter().all(|value| *value == json!(OUR_RECORD)) {
+                return Ok(Turn::End(Woken::ByUs));
             }
-        }
-    }
-    Err(Stop::Suspended)
+            let looks = awaited.is_empty() || !told.iter().all(|value| came(value, &mut awaited)) || awaited.is_empty();
+            Ok(if looks { Turn::End(Woken::ByOthers) } else { Turn::Next(awaited) })
+        },
+    )
 }
 
 /// Strikes out the check that a signal names; false when the signal says more than that a check has passed.

@@ -6,10 +6,11 @@
 pub mod comment;
 mod configuration;
 pub mod deploy;
-mod gating;
+pub mod gating;
 pub mod ground;
 pub mod look;
 pub mod merge;
+mod pace;
 mod place;
 pub mod preview;
 pub mod range;

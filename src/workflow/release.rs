@@ -55,7 +55,7 @@ fn run(f: &mut Flow, input: &Value) -> Result<Value, Stop> {
 }
 
 /// What people can see of the run so far.
-#[derive(Default)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 struct Shown {
     sha: Option<Sha>,
     /// It has said that it waits.
@@ -151,7 +151,7 @@ impl Tagged<'_> {
             going: None,
             prefix: "",
         };
-        let gated = gating::pass(f, &case, |f, verdicts| self.show_waiting(f, verdicts, shown))?;
+        let gated = gating::pass(f, &case, shown, |f, verdicts, shown| self.show_waiting(f, verdicts, shown))?;
         match gated {
             Gated::Passed { verdicts, look } => {
                 let done =

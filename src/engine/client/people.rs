@@ -12,6 +12,7 @@ use crate::engine::known;
 use crate::store::runs::{self, RunState};
 use crate::store::{StoreError, audit, holds};
 use crate::workflow::deploy;
+use crate::workflow::gating::OUR_RECORD;
 use serde_json::json;
 
 impl Client {
@@ -75,7 +76,7 @@ impl Client {
             // Whoever waits for the lock to end looks again.
             let here = |run: &runs::Run| run.subject.environment.as_ref() == Some(&environment);
             for run in runs::active_of(tx, repo.id)?.into_iter().filter(here) {
-                client.host.signal_in(tx, &run.id, "wake", &serde_json::Value::Null)?;
+                client.host.signal_in(tx, &run.id, "wake", &json!(OUR_RECORD))?;
             }
             Ok(done)
         };

@@ -118,8 +118,8 @@ fn waits_for(steps: &[Step]) -> Vec<String> {
         verdicts: Vec<Verdict>,
     }
     let open: Vec<&Step> = steps.iter().filter(|step| step.state == PENDING).collect();
-    if open.iter().any(|step| step.name.starts_with("wake.")) {
-        let judged = steps.iter().rev().find(|step| step.name.starts_with("gates."));
+    if open.iter().any(|step| step.name.contains("/wake/")) {
+        let judged = steps.iter().rev().find(|step| step.name.ends_with("/judged"));
         let judged: Option<Judged> = judged.and_then(|step| serde_json::from_value(step.result.clone()?).ok());
         let verdicts = judged.map(|judged| judged.verdicts).unwrap_or_default();
         let bad = verdicts.into_iter().filter(|v| !v.status.advances());
@@ -133,7 +133,11 @@ fn sentence(step: &Step) -> String {
         "lock" => "the deployment before it".to_owned(),
         "sleep" => "its time".to_owned(),
         "child" => format!("the run of {}", step.name),
-        _ if step.name.starts_with("bring_up.wait.") => "a report of the version's being there".to_owned(),
+        _ if step.name.starts_with("bring_up/") => "a report of the version's being there".to_owned(),
+        _ if step.name.starts_with("watch.") || step.name.starts_with("bake/") => {
+            "the new version to hold for its time".to_owned()
+        }
+        _ if step.name.starts_with("paused.") => "a person to resume, promote or abort it".to_owned(),
         _ => format!("an answer to {}", step.name),
     };
     step.last_error.as_ref().map_or(what.clone(), |error| format!("{what}, which failed and is tried again ({error})"))

@@ -27,7 +27,7 @@ pub(super) fn load(rx: &Rx<'_>, run: &Run) -> Result<State, StoreError> {
     Ok(state)
 }
 
-/// Writes what changed, and gives (name, kind, state) of each entry written.
+/// Writes what changed, deletes what was forgotten, and gives (name, kind, state) of each entry written.
 ///
 /// # Errors
 /// Those of the store.
@@ -50,7 +50,7 @@ pub(super) fn save(
             state: row.state,
             body: &row.body,
             result: row.result,
-            finished: !matches!(row.state, steps::PENDING | ARMED | HELD),
+            finished: !matches!(row.state, steps::PENDING | ARMED | HELD | GOING),
         };
         steps::put(tx, &run.id, &change, now)?;
         written.push((name.clone(), row.kind, row.state));
@@ -60,11 +60,16 @@ pub(super) fn save(
             signals::take(tx, *id, wait)?;
         }
     }
+    advance.forgotten.entries.iter().try_for_each(|name| steps::forget_one(tx, &run.id, name))?;
+    advance.forgotten.signals.iter().try_for_each(|id| signals::forget_one(tx, *id))?;
     Ok(written)
 }
 
 const ARMED: &str = "armed";
 const HELD: &str = "held";
+/// A loop that is not over.
+const GOING: &str = "going";
+const FOLD: &str = "fold";
 
 struct Row {
     kind: &'static str,
@@ -89,6 +94,9 @@ fn row(entry: &Entry) -> Result<Row, StoreError> {
             body: json!({ "key": key }),
             result: token.map(|token| json!(token)),
         },
+        Entry::Fold { over, .. } => {
+            Row { kind: FOLD, state: if *over { "done" } else { GOING }, body: Value::Null, result: Some(write(entry)?) }
+        }
         Entry::Child { workflow, key, input, outcome } => Row {
             kind: steps::CHILD,
             state: outcome.as_ref().map_or(steps::PENDING, |_| "done"),
@@ -145,6 +153,7 @@ fn entry(step: steps::Step) -> Result<Entry, StoreError> {
         steps::CALL => Entry::Call { call: step.body.clone(), result: end(result)? },
         steps::UNDO => Entry::Undo { call: step.body.clone(), called: step.state != ARMED, result: end(result)? },
         "record" => Entry::Record { value: result.unwrap_or(Value::Null) },
+        FOLD => read(result.unwrap_or(Value::Null))?,
         "look" => Entry::Look { reason: read(result.unwrap_or(Value::Null))? },
         "sleep" => Entry::Sleep { at: read(field("at"))?, over: result.map(read).transpose()? },
         "wait" => Entry::Wait {
@@ -217,6 +226,9 @@ mod tests {
         for over in [None, Some(WaitEnd::Signalled), Some(WaitEnd::TimedOut), Some(WaitEnd::Cancelled("stop".into()))] {
             entries.push(Entry::Wait { signal: "s".into(), deadline: None, over: over.clone() });
             entries.push(Entry::Wait { signal: "s".into(), deadline: Some(Millis(9)), over });
+        }
+        for (over, heard) in [(false, None), (true, Some(7)), (false, Some(0))] {
+            entries.push(Entry::Fold { round: 3, state: call.clone(), over, dead: heard.is_some(), heard });
         }
         for outcome in [None, Some(Outcome::Finished(json!(1))), Some(Outcome::Failed(Refusal::us("x", "X.")))] {
             entries.push(Entry::Child { workflow: "w".into(), key: "k".into(), input: call.clone(), outcome });

@@ -9,6 +9,7 @@ use crate::engine::host::{Host, StepError};
 use crate::plan::LandCall;
 use crate::store::runs::Run;
 use crate::store::{Rx, StoreError, Tx, holds, ledger, locks, runs};
+use crate::workflow::gating::OUR_RECORD;
 use crate::workflow::{deploy, release};
 
 /// How many entries of an environment are looked at: rollbacks go no further back.
@@ -82,7 +83,7 @@ fn lease_lost() -> StepError {
 fn wake_waiting(host: &Host, tx: &Tx<'_>, repo: RepoId, but: &RunId) -> Result<(), StoreError> {
     let waits = |run: &Run| [deploy::WORKFLOW.name, release::WORKFLOW.name].contains(&run.workflow.as_str());
     for run in runs::active_of(tx, repo)?.into_iter().filter(|run| run.id != *but && waits(run)) {
-        host.signal_in(tx, &run.id, "wake", &serde_json::Value::Null)?;
+        host.signal_in(tx, &run.id, "wake", &serde_json::json!(OUR_RECORD))?;
     }
     Ok(())
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 /// However it is asked for, nothing is measured more often.
 const SHORTEST: Duration = Duration::from_secs(1);
-/// The first measurement is put off by up to this part of an interval, later ones are early by up to the other.
+/// The first measurement is put off by up to this part of an interval, and one that follows a late one is early by as much:
+/// both come in crowds, after a merge to many places or a restart. Others are early by up to the other part.
 const FIRST: u64 = 4;
 const LATER: u64 = 10;
 
@@ -15,10 +16,11 @@ pub(super) fn first(policy: &MetricPolicy, now: Millis, seed: u64) -> Millis {
     now.plus(policy.delay).plus(share(interval(policy), FIRST, mix(seed)))
 }
 
-/// After the measurement with this number, the first being 1.
-pub(super) fn next(policy: &MetricPolicy, now: Millis, seed: u64, measured: u32) -> Millis {
+/// After the measurement with this number, the first being 1, which was due at `due`.
+pub(super) fn next(policy: &MetricPolicy, (due, now): (Millis, Millis), seed: u64, measured: u32) -> Millis {
     let interval = interval(policy);
-    let early = share(interval, LATER, mix(seed ^ mix(u64::from(measured))));
+    let part = if due.until(now) > interval / 2 { FIRST } else { LATER };
+    let early = share(interval, part, mix(seed ^ mix(u64::from(measured))));
     now.plus(interval.saturating_sub(early).max(SHORTEST))
 }
 

@@ -239,7 +239,14 @@ fn a_thousand_environments_do_not_measure_in_one_moment() {
         }
         *third.entry(state.next_at().0 / 100).or_insert(0) += 1;
     }
+    let mut after_a_pause = BTreeMap::new();
+    for seed in 0..1000 {
+        let mut state = State::begin(&policy, Millis(0), seed);
+        state.feed(&metric, &seen(sample('1')), Millis(3_600_000));
+        *after_a_pause.entry(state.next_at().0 / 100).or_insert(0) += 1;
+    }
     let most = |slots: &BTreeMap<i64, i32>| slots.values().copied().max().unwrap_or(0);
     assert!(first.len() >= 25 && most(&first) < 80, "{first:?}");
     assert!(third.len() >= 30 && most(&third) < 80, "{third:?}");
+    assert!(after_a_pause.len() >= 25 && most(&after_a_pause) < 80, "{after_a_pause:?}");
 }

@@ -6,11 +6,12 @@ use super::{Deployment, refused_step, what};
 use crate::actions::deploy::Subject;
 use crate::config::repo::{CONFIG_PATH, DeploymentTarget, Environment, Target, WorkflowTarget};
 use crate::domain::{DeploymentStatusInfo, Millis, Refusal, WorkflowRunInfo};
-use crate::flow::{Flow, Stop, Waited};
+use crate::flow::{Flow, Stop, Turn, Waited};
 use crate::plan::{Call, DispatchMade, ErrandCall, Ground};
 use crate::targets::callback::Heard;
 use crate::targets::{self, Progress, Ticket, Values, deployment::Standing};
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,8 +22,8 @@ const POLL: Duration = Duration::from_secs(60);
 pub(super) const DISPATCH: &str = "dispatch";
 /// What the names of steps end with that ask a deploy hook or a command.
 pub const ERRAND: &str = "errand";
-/// What the names of waits for an errand's end begin with, after the errand's own.
-const WAIT: &str = "bring_up.wait.";
+/// The loop that follows what was asked for to its end.
+const FOLLOW: &str = "bring_up";
 
 /// One thing that a target is asked to do for a leg. The names of its steps begin with its own.
 pub(super) struct Errand {
@@ -99,39 +100,48 @@ pub fn callback_signal(step: &str) -> String {
 /// What the names of steps begin with of which one is open while somebody waits for that errand.
 pub fn waits_for(step: &str) -> [String; 2] {
     let stem = step.strip_suffix(ERRAND).unwrap_or(step);
-    [format!("{stem}{WAIT}"), step.to_owned()]
+    [format!("{stem}{FOLLOW}/"), step.to_owned()]
 }
 
-/// Rounds of look and wait, until `look` has an answer or the time is up; it gets what was told meanwhile.
-fn follow(
+/// Rounds of look and wait, until `look` has an answer or the time is up; it gets what was told meanwhile, and `so` is what it
+/// has learned from round to round.
+fn follow<S: Serialize + DeserializeOwned>(
     f: &mut Flow,
     leg: &Leg,
     errand: &Errand,
     signal: &str,
     (span, poll): (Duration, Duration),
-    mut look: impl FnMut(&mut Flow, u32, &[Value]) -> Result<Progress, Stop>,
+    so: S,
+    mut look: impl FnMut(&mut Flow, &mut S, &[Value]) -> Result<Progress, Stop>,
 ) -> Result<Progress, Stop> {
     let now = f.now();
-    let deadline = f.record(&errand.step(leg, "bring_up.deadline"), || now.plus(span))?;
-    for round in 0_u32.. {
-        let now = f.now();
-        let at: Millis = f.record(&errand.step(leg, &format!("bring_up.at.{round}")), || now)?;
+    let first = || Following { deadline: now.plus(span), at: now, so };
+    f.fold(&errand.step(leg, FOLLOW), first, |f, Following { deadline, at, mut so }| {
         let until = deadline.min(at.plus(poll));
-        let told = match f.signal_or_timeout(&errand.step(leg, &format!("{WAIT}{round}")), signal, Some(until))? {
+        let told = match f.signal_or_timeout("wait", signal, Some(until))? {
             // The way back is gone to its end.
-            Waited::Cancelled(reason) if leg.prefix.is_empty() => return Ok(Progress::Stopped { reason }),
+            Waited::Cancelled(reason) if leg.prefix.is_empty() => return Ok(Turn::End(Progress::Stopped { reason })),
             Waited::Signalled(told) => told,
             Waited::Cancelled(_) | Waited::TimedOut => Vec::new(),
         };
-        let progress = look(f, round, &told)?;
+        let progress = look(f, &mut so, &told)?;
         if progress != Progress::Working {
-            return Ok(progress);
+            return Ok(Turn::End(progress));
         }
         if until >= deadline {
-            return Ok(Progress::Failed { reason: "nothing was reported in time".to_owned() });
+            return Ok(Turn::End(Progress::Failed { reason: "nothing was reported in time".to_owned() }));
         }
-    }
-    Err(Stop::Suspended)
+        Ok(Turn::Next(Following { deadline, at: f.now(), so }))
+    })
+}
+
+/// Where a target is followed to.
+#[derive(Serialize, Deserialize)]
+struct Following<S> {
+    deadline: Millis,
+    /// When this round began.
+    at: Millis,
+    so: S,
 }
 
 fn by_reporter(
@@ -141,35 +151,31 @@ fn by_reporter(
     errand: &Errand,
     target: &DeploymentTarget,
 ) -> Result<Progress, Stop> {
-    let mut members = Members::new();
-    follow(f, leg, errand, "report", (target.timeout, POLL), |f, round, _| {
-        let names = (&*errand.step(leg, &format!("reports.{round}")), &*leg.step("member"));
-        reported(f, this, leg, target, names, &mut members)
+    follow(f, leg, errand, "report", (target.timeout, POLL), Members::new(), |f, members, _| {
+        reported(f, this, leg, target, members)
     })
 }
 
 /// Accounts that have reported, and whether their reports count.
 pub(super) type Members = BTreeMap<String, bool>;
 
-/// Where the reports so far leave the deployment. `names` are that of the step that reads them, and what those of questions
-/// about accounts begin with.
+/// Where the reports so far leave the deployment. Once in a round.
 pub(super) fn reported(
     f: &mut Flow,
     this: &Deployment,
     leg: &Leg,
     target: &DeploymentTarget,
-    names: (&str, &str),
     members: &mut Members,
 ) -> Result<Progress, Stop> {
     let Some(deployment) = leg.deployment else {
         return Err(refused_step("bring_up", Refusal::us("deployment_lost", "There is no deployment to follow.")));
     };
     let read = Call::ReadStatuses { repo: this.input.repo.clone(), deployment };
-    let statuses: Vec<DeploymentStatusInfo> = f.step(names.0, &read)?;
+    let statuses: Vec<DeploymentStatusInfo> = f.step("reports", &read)?;
     for status in &statuses {
         let login = &status.creator_login;
         if !members.contains_key(login) {
-            let counts = counts(f, this, target, login, &format!("{}.{}", names.1, members.len()))?;
+            let counts = counts(f, this, target, login, &format!("member.{}", members.len()))?;
             members.insert(login.clone(), counts);
         }
     }
@@ -227,9 +233,9 @@ fn by_workflow(
     if let Some(url) = &started.url {
         shown.progress.push(format!("Workflow run: {url}"));
     }
-    follow(f, leg, errand, "workflow_run", (target.timeout, POLL), |f, round, _| {
+    follow(f, leg, errand, "workflow_run", (target.timeout, POLL), (), |f, (), _| {
         let read = Call::ReadWorkflowRun { repo: this.input.repo.clone(), workflow_run: started.workflow_run };
-        let run: WorkflowRunInfo = f.step(&errand.step(leg, &format!("workflow.{round}")), &read)?;
+        let run: WorkflowRunInfo = f.step("workflow", &read)?;
         if !started.told_sha && run.head_sha != subject.sha {
             let at = run.head_sha.short();
             return Ok(Progress::Failed {
@@ -272,7 +278,7 @@ fn by_errand(
     if ticket.progress != Progress::Working {
         return Ok(ticket.progress);
     }
-    follow(f, leg, errand, &callback_signal(&step), (timeout, poll), |f, round, told| {
+    follow(f, leg, errand, &callback_signal(&step), (timeout, poll), (), |f, (), told| {
         if let Some(heard) = told.iter().find_map(|value| Heard::deserialize(value).ok()) {
             return match heard {
                 Heard::Ended(progress) => Ok(progress),
@@ -280,7 +286,7 @@ fn by_errand(
             };
         }
         let ask = Call::FollowErrand { errand: call.clone(), ticket: taken.clone() };
-        f.step(&format!("{step}.{round}"), &ask)
+        f.step("ask", &ask)
     })
 }
 

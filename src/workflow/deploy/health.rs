@@ -6,7 +6,7 @@ use super::page::Shown;
 use super::{Deployment, refused_step};
 use crate::config::repo::{CONFIG_PATH, HealthCheck};
 use crate::domain::{Millis, Refusal};
-use crate::flow::{Flow, Stop};
+use crate::flow::{Flow, Stop, Turn};
 use crate::gates::shown as plain;
 use crate::plan::{Call, ProbeAnswer, ProbeCall};
 use crate::targets::{Values, fill};
@@ -56,7 +56,7 @@ enum Patience {
     Retries(u32),
 }
 
-/// Asks until the check holds; the last answer if it does not. `name` begins the names of its steps.
+/// Asks until the check holds; the last answer if it does not. `name` is unique in the leg.
 fn ask(
     f: &mut Flow,
     this: &Deployment,
@@ -65,33 +65,37 @@ fn ask(
     check: &HealthCheck,
     patience: Patience,
 ) -> Result<Result<(), ProbeAnswer>, Stop> {
-    for round in 0_u32.. {
-        let call = Call::Probe(ProbeCall {
-            check: check.clone(),
-            version: leg.subject.version.clone(),
-            sha: leg.subject.sha.clone(),
-            environment: this.input.environment.to_string(),
-        });
-        let report: ProbeAnswer = f.step(&leg.step(&format!("{name}.{round}")), &call)?;
-        if report.ok {
-            return Ok(Ok(()));
-        }
-        let now = f.now();
-        let next: Millis = f.record(&leg.step(&format!("{name}.next.{round}")), || now.plus(check.interval()))?;
-        let over = match patience {
-            Patience::Until(deadline) => next > deadline,
-            Patience::Retries(retries) => round >= retries,
-        };
-        if report.hopeless || over {
-            return Ok(Err(report));
-        }
-        match f.sleep_until(&leg.step(&format!("{name}.wait.{round}")), next) {
-            // The way back is gone to its end.
-            Err(Stop::Failed(failure)) if failure.refusal.code == "cancelled" && !leg.prefix.is_empty() => {}
-            other => other?,
-        }
-    }
-    Err(Stop::Suspended)
+    f.fold(
+        &leg.step(name),
+        || 0_u32,
+        |f, round| {
+            let call = Call::Probe(ProbeCall {
+                check: check.clone(),
+                version: leg.subject.version.clone(),
+                sha: leg.subject.sha.clone(),
+                environment: this.input.environment.to_string(),
+            });
+            let report: ProbeAnswer = f.step("probe", &call)?;
+            if report.ok {
+                return Ok(Turn::End(Ok(())));
+            }
+            let now = f.now();
+            let next: Millis = f.record("next", || now.plus(check.interval()))?;
+            let over = match patience {
+                Patience::Until(deadline) => next > deadline,
+                Patience::Retries(retries) => round >= retries,
+            };
+            if report.hopeless || over {
+                return Ok(Turn::End(Err(report)));
+            }
+            match f.sleep_until("wait", next) {
+                // The way back is gone to its end.
+                Err(Stop::Failed(failure)) if failure.refusal.code == "cancelled" && !leg.prefix.is_empty() => {}
+                other => other?,
+            }
+            Ok(Turn::Next(round.saturating_add(1)))
+        },
+    )
 }
 
 fn failed(name: &str, report: &ProbeAnswer) -> Refusal {

@@ -1,6 +1,7 @@
 //! The metrics of an environment while a version is watched: what to ask, and what the answers say so far.
 //!
-//! Invariant: everything is computed again from the stored answers at each evaluation, so that a restart changes no verdict.
+//! Invariant: what has been measured is data that is kept with the round that it came from, so that a restart changes no
+//! verdict.
 
 use super::bring_up::values;
 use super::drive::Drive;
@@ -10,6 +11,7 @@ use crate::flow::{Flow, StepFailure, Stop};
 use crate::plan::{Call, MeasureCall};
 use crate::rollout::analysis::{Counters, Metric, Observation, State, Verdict, between, combine};
 use crate::targets::traffic::{Counted, Counters as Seen};
+use serde::{Deserialize, Serialize};
 
 pub(super) struct Metrics<'a> {
     all: Vec<One<'a>>,
@@ -18,56 +20,61 @@ pub(super) struct Metrics<'a> {
 struct One<'a> {
     policy: &'a AnalysisPolicy,
     metric: Metric,
+}
+
+/// What has been measured of one of them.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Measured {
     state: State,
     /// The balancer's counters at the last look.
     before: Option<Counted>,
 }
 
 impl<'a> Metrics<'a> {
-    pub fn begin(policies: &'a [AnalysisPolicy], now: Millis, seed: &str) -> Result<Self, Refusal> {
-        let begin = |policy: &'a AnalysisPolicy| {
-            let metric = Metric::of(policy)?;
-            let state = State::begin(&policy.metric, now, hash(seed, &policy.name));
-            Ok(One { policy, metric, state, before: None })
-        };
-        Ok(Self { all: policies.iter().map(begin).collect::<Result<_, Refusal>>()? })
-    }
-
-    /// When the next of them is due.
-    pub fn next_at(&self) -> Option<Millis> {
-        self.all.iter().map(|one| one.state.next_at()).min()
-    }
-
-    pub fn verdict(&self) -> Verdict {
-        combine(self.all.iter().map(|one| (one.policy.name.as_str(), one.state.verdict())))
+    pub fn of(policies: &'a [AnalysisPolicy]) -> Result<Self, Refusal> {
+        let one = |policy: &'a AnalysisPolicy| Ok(One { policy, metric: Metric::of(policy)? });
+        Ok(Self { all: policies.iter().map(one).collect::<Result<_, Refusal>>()? })
     }
 
     /// What the counters stand at before anything is counted.
-    pub fn count_first(&mut self, f: &mut Flow, drive: &Drive, name: &str) -> Result<(), Stop> {
-        for (index, one) in self.all.iter_mut().enumerate() {
-            if matches!(one.policy.source, AnalysisSource::Haproxy(_))
-                && let Some(call) = drive.balancer()
-            {
-                one.before = f.try_step(&format!("{name}.first.{index}"), &Call::CountTraffic(call))?.unwrap_or_default();
-            }
+    pub fn count_first(&self, f: &mut Flow, drive: &Drive, name: &str) -> Result<Vec<Option<Counted>>, Stop> {
+        let mut all = Vec::with_capacity(self.all.len());
+        for (index, one) in self.all.iter().enumerate() {
+            let call = drive.balancer().filter(|_| matches!(one.policy.source, AnalysisSource::Haproxy(_)));
+            let counted = call.map(|call| f.try_step(&format!("{name}.first.{index}"), &Call::CountTraffic(call)));
+            all.push(counted.transpose()?.and_then(Result::ok).flatten());
         }
-        Ok(())
+        Ok(all)
+    }
+
+    /// Nothing measured yet.
+    pub fn begin(&self, first: Vec<Option<Counted>>, now: Millis, seed: &str) -> Vec<Measured> {
+        let begin = |(one, before): (&One, _)| {
+            let state = State::begin(&one.policy.metric, now, hash(seed, &one.policy.name));
+            Measured { state, before }
+        };
+        self.all.iter().zip(first).map(begin).collect()
+    }
+
+    /// When the next of them is due.
+    pub fn next_at(so: &[Measured]) -> Option<Millis> {
+        so.iter().map(|one| one.state.next_at()).min()
+    }
+
+    pub fn verdict(&self, so: &[Measured]) -> Verdict {
+        combine(self.all.iter().zip(so).map(|(one, so)| (one.policy.name.as_str(), so.state.verdict())))
     }
 
     /// Asks those that are due, side by side.
-    pub fn measure(&mut self, f: &mut Flow, drive: &Drive, name: &str, at: Millis) -> Result<(), Stop> {
-        let due: Vec<usize> =
-            (0..self.all.len()).filter(|i| self.all.get(*i).is_some_and(|one| one.state.next_at() <= at)).collect();
+    pub fn measure(&self, f: &mut Flow, drive: &Drive, so: &mut [Measured], at: Millis) -> Result<(), Stop> {
+        let due: Vec<(usize, (&One, &mut Measured))> =
+            self.all.iter().zip(so).enumerate().filter(|(_, (_, so))| so.state.next_at() <= at).collect();
         let calls: Vec<(String, Call)> =
-            due.iter().filter_map(|index| Some((format!("{name}.{index}"), self.all.get(*index)?.call(drive)?))).collect();
+            due.iter().filter_map(|(index, (one, _))| Some((format!("measure.{index}"), one.call(drive)?))).collect();
         let answers: Vec<Result<serde_json::Value, StepFailure>> = f.try_all(&calls)?;
-        let now = f.now();
-        let came: Millis = f.record(&format!("{name}.came"), || now)?;
-        for (index, answer) in due.into_iter().zip(answers) {
-            if let Some(one) = self.all.get_mut(index) {
-                let seen = one.seen(answer, drive);
-                one.state.feed(&one.metric, &seen, came);
-            }
+        for ((_, (one, so)), answer) in due.into_iter().zip(answers) {
+            let seen = one.seen(answer, &mut so.before, drive);
+            so.state.feed(&one.metric, &seen, f.now());
         }
         Ok(())
     }
@@ -95,7 +102,7 @@ impl One<'_> {
         }
     }
 
-    fn seen(&mut self, answer: Result<serde_json::Value, StepFailure>, drive: &Drive) -> Observation {
+    fn seen(&self, answer: Result<serde_json::Value, StepFailure>, before: &mut Option<Counted>, drive: &Drive) -> Observation {
         let broken = |code: &str, reason: String| Observation { sample: Sample::error(code, reason), baseline: None };
         let value = match answer {
             Ok(value) => value,
@@ -109,7 +116,7 @@ impl One<'_> {
                 let Ok(Some(now)) = serde_json::from_value::<Option<Counted>>(value) else {
                     return broken("counters_unreadable", "the balancer's counters could not be read".to_owned());
                 };
-                let before = self.before.replace(now.clone());
+                let before = before.replace(now.clone());
                 let sample = |slot: Option<Slot>| since(before.as_ref(), &now, slot);
                 let baseline = source.baseline.then(|| sample(drive.slots.and_then(|slots| slots.old)));
                 Observation { sample: sample(drive.leg.slot), baseline }

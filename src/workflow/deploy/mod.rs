@@ -174,7 +174,8 @@ impl Deployment<'_> {
     fn pass_gates(&self, f: &mut Flow, shown: &mut Shown, turn: u32) -> Result<Result<Vec<Verdict>, Box<Outcome>>, Stop> {
         let input = self.input;
         let prefix = named("", turn);
-        let gated = self.case(&prefix, |case| gating::pass(f, case, |f, verdicts| self.show_waiting(f, shown, verdicts)))?;
+        let gated = self
+            .case(&prefix, |case| gating::pass(f, case, shown, |f, verdicts, shown| self.show_waiting(f, shown, verdicts)))?;
         let ending = match gated {
             Gated::Passed { verdicts, .. } => return Ok(Ok(verdicts)),
             Gated::Refused { verdicts, refusal, failed, expired } => {

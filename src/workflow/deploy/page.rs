@@ -6,9 +6,10 @@ use crate::flow::{Flow, StepFailure, Stop};
 use crate::gates::Verdict;
 use crate::plan::{Call, CheckOutcome, CheckRunCall, CheckRunMade};
 use crate::render::check::{self, Deploy};
+use serde::{Deserialize, Serialize};
 
 /// What people can see of the run so far.
-#[derive(Default)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub(in crate::workflow) struct Shown {
     pub deployment: Option<u64>,
     pub check_run: Option<u64>,

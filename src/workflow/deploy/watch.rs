@@ -1,22 +1,25 @@
 //! Watches a version for a while: looks after users, listens to people, and says what came of it.
 //!
-//! Invariants: a failed metric decides at once, and time alone makes no pass where something is measured; a person's abort ends it whatever else is seen; while it goes on users are shared as the step says, also when
-//! the balancer is restarted; a copy where nobody serves, or that its own deployer calls a failure, is no success.
+//! Invariants: a failed metric decides at once, and time alone makes no pass where something is measured; a person's abort
+//! ends it whatever else is seen; while it goes on users are shared as the step says, also when the balancer is restarted; a
+//! copy where nobody serves, or that its own deployer calls a failure, is no success. A week of it leaves no more behind than
+//! a minute: rounds are folded into what counts of them.
 
 use super::bring_up::{Members, reported};
 use super::drive::Drive;
-use super::measure::Metrics;
+use super::measure::{Measured, Metrics};
 use super::slots::unhealthy;
 use crate::actions::control::Verb;
 use crate::config::repo::Target;
 use crate::domain::{Millis, Refusal};
-use crate::flow::{Flow, StepFailure, Stop, Waited};
+use crate::flow::{Flow, StepFailure, Stop, Turn, Waited};
 use crate::plan::Call;
 use crate::rollout::analysis::Verdict;
 use crate::rollout::machine::Event;
 use crate::targets::Progress;
 use crate::targets::traffic::Kept;
-use serde::Deserialize;
+use crate::workflow::pace::early;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -27,6 +30,7 @@ const FIRST: Duration = Duration::from_secs(2);
 const LONGEST: Duration = Duration::from_secs(60);
 
 /// What came of a watch, and why.
+#[derive(Serialize, Deserialize)]
 pub(super) struct Watched {
     pub event: Event,
     pub refusal: Option<Refusal>,
@@ -42,6 +46,17 @@ impl Watched {
     }
 }
 
+/// What counts of the rounds so far.
+#[derive(Serialize, Deserialize)]
+struct Watching {
+    begun: Millis,
+    /// When this round began.
+    from: Millis,
+    /// A person wants it to pause at the end.
+    pause: bool,
+    measured: Vec<Measured>,
+}
+
 /// What a person has said to a run.
 #[derive(Deserialize)]
 struct Said {
@@ -54,57 +69,64 @@ fn last(told: &[Value]) -> Option<Verb> {
 }
 
 /// What goes wrong goes wrong soon after users came: looks become rarer, so that a day costs 1,500 of them and not 40,000.
-fn pace(watched: Duration) -> Duration {
-    (watched / 20).clamp(FIRST, LONGEST)
+/// Environments that began together do not look together.
+fn pace(watched: Duration, run: &str) -> Duration {
+    let longest = (watched / 20).clamp(FIRST, LONGEST);
+    longest - early(longest / 8, run, u32::try_from(watched.as_millis()).unwrap_or(u32::MAX))
 }
 
 impl Drive<'_> {
     /// Watches for `span` at least, with `percent` of users at the new version, and until every metric has passed. `name` is
     /// unique in the run.
     pub(super) fn watch(&self, f: &mut Flow, name: &str, span: Duration, percent: u8) -> Result<Watched, Stop> {
-        let now = f.now();
-        let begun: Millis = f.record(&format!("{name}.at"), || now)?;
-        let end = begun.plus(span);
-        let seed = format!("{}.{name}", self.this.ground.run);
-        let mut metrics = match Metrics::begin(&self.this.environment.analysis, begun, &seed) {
+        let metrics = match Metrics::of(&self.this.environment.analysis) {
             Ok(metrics) => metrics,
             Err(refusal) => return Ok(Watched::because(Event::Failed, refusal)),
         };
-        metrics.count_first(f, self, name)?;
-        let mut pause = false;
-        for round in 0_u32.. {
-            let now = f.now();
-            let from: Millis = f.record(&format!("{name}.from.{round}"), || now)?;
-            let due = match self.due(&metrics, from, end) {
-                Ok(Some(due)) => due,
-                Ok(None) => return Ok(Watched::of(if pause { Event::Pause } else { Event::Done })),
-                Err(watched) => return Ok(watched),
-            };
-            let due = if self.is_looked_after() { due.min(from.plus(pace(begun.until(from)))) } else { due };
-            match f.signal_or_timeout(&format!("{name}.wait.{round}"), "control", Some(due))? {
-                Waited::Cancelled(reason) => return Ok(stopped(&reason)),
-                Waited::Signalled(told) => match last(&told) {
-                    Some(Verb::Promote) => return Ok(Watched::of(Event::Promote)),
-                    Some(verb @ (Verb::Pause | Verb::Resume)) => pause = verb == Verb::Pause,
-                    Some(Verb::Abort) | None => {}
-                },
-                Waited::TimedOut => {
-                    if let Some(seen) = self.look(f, &format!("{name}.{round}"), percent)? {
-                        return Ok(seen);
-                    }
-                    metrics.measure(f, self, &format!("{name}.{round}"), due.max(from))?;
+        let first = metrics.count_first(f, self, name)?;
+        let (now, seed) = (f.now(), format!("{}.{name}", self.this.ground.run));
+        let begin = || Watching { begun: now, from: now, pause: false, measured: metrics.begin(first, now, &seed) };
+        f.fold(name, begin, |f, so| self.watch_on(f, &metrics, so, span, percent))
+    }
+
+    /// A round: waits for what comes first, and looks.
+    fn watch_on(
+        &self,
+        f: &mut Flow,
+        metrics: &Metrics,
+        mut so: Watching,
+        span: Duration,
+        percent: u8,
+    ) -> Result<Turn<Watching, Watched>, Stop> {
+        let due = match self.due(metrics, &so, so.begun.plus(span)) {
+            Ok(Some(due)) => due,
+            Ok(None) => return Ok(Turn::End(Watched::of(if so.pause { Event::Pause } else { Event::Done }))),
+            Err(watched) => return Ok(Turn::End(watched)),
+        };
+        let due = if self.is_looked_after() { due.min(so.from.plus(self.pace(so.begun, so.from))) } else { due };
+        match f.signal_or_timeout("wait", "control", Some(due))? {
+            Waited::Cancelled(reason) => return Ok(Turn::End(stopped(&reason))),
+            Waited::Signalled(told) => match last(&told) {
+                Some(Verb::Promote) => return Ok(Turn::End(Watched::of(Event::Promote))),
+                Some(verb @ (Verb::Pause | Verb::Resume)) => so.pause = verb == Verb::Pause,
+                Some(Verb::Abort) | None => {}
+            },
+            Waited::TimedOut => {
+                if let Some(seen) = self.look(f, percent)? {
+                    return Ok(Turn::End(seen));
                 }
+                metrics.measure(f, self, &mut so.measured, due.max(so.from))?;
             }
         }
-        Err(Stop::Suspended)
+        Ok(Turn::Next(Watching { from: f.now(), ..so }))
     }
 
     /// When there is something to do next; nothing when all is done and good.
-    fn due(&self, metrics: &Metrics, from: Millis, end: Millis) -> Result<Option<Millis>, Watched> {
-        match (metrics.verdict(), metrics.next_at()) {
+    fn due(&self, metrics: &Metrics, so: &Watching, end: Millis) -> Result<Option<Millis>, Watched> {
+        match (metrics.verdict(&so.measured), Metrics::next_at(&so.measured)) {
             (Verdict::Failed { code, reason }, _) => Err(self.judged(Event::Failed, &code, &reason)),
             (Verdict::Inconclusive { code, reason }, Some(_)) => Err(self.judged(Event::Inconclusive, &code, &reason)),
-            (Verdict::Passed, _) | (_, None) if from >= end => Ok(None),
+            (Verdict::Passed, _) | (_, None) if so.from >= end => Ok(None),
             (Verdict::Passed, Some(next)) => Ok(Some(next.min(end))),
             (_, Some(next)) => Ok(Some(next)),
             (_, None) => Ok(Some(end)),
@@ -128,7 +150,7 @@ impl Drive<'_> {
         Ok(heard.unwrap_or_else(|| Watched::because(Event::Expired, nobody())))
     }
 
-    /// Rounds of waiting and looking; nothing when the time is over and all is well.
+    /// Waits and looks; nothing when the time is over and all is well.
     fn listen(
         &self,
         f: &mut Flow,
@@ -138,28 +160,33 @@ impl Drive<'_> {
         mut hear: impl FnMut(Verb) -> Option<Event>,
     ) -> Result<Option<Watched>, Stop> {
         let now = f.now();
-        let begun: Millis = f.record(&format!("{name}.at"), || now)?;
-        let end = begun.plus(span);
-        for round in 0_u32.. {
-            let now = f.now();
-            let from: Millis = f.record(&format!("{name}.from.{round}"), || now)?;
-            let until = if self.is_looked_after() { end.min(from.plus(pace(begun.until(from)))) } else { end };
-            match f.signal_or_timeout(&format!("{name}.wait.{round}"), "control", Some(until))? {
-                Waited::Cancelled(reason) => return Ok(Some(stopped(&reason))),
-                Waited::Signalled(told) => {
-                    if let Some(event) = last(&told).and_then(&mut hear) {
-                        return Ok(Some(Watched::of(event)));
+        f.fold(
+            name,
+            || (now, now),
+            |f, (begun, from): (Millis, Millis)| {
+                let end = begun.plus(span);
+                let until = if self.is_looked_after() { end.min(from.plus(self.pace(begun, from))) } else { end };
+                match f.signal_or_timeout("wait", "control", Some(until))? {
+                    Waited::Cancelled(reason) => return Ok(Turn::End(Some(stopped(&reason)))),
+                    Waited::Signalled(told) => {
+                        if let Some(event) = last(&told).and_then(&mut hear) {
+                            return Ok(Turn::End(Some(Watched::of(event))));
+                        }
+                    }
+                    Waited::TimedOut => {
+                        let seen = self.look(f, percent)?;
+                        if seen.is_some() || until >= end {
+                            return Ok(Turn::End(seen));
+                        }
                     }
                 }
-                Waited::TimedOut => {
-                    let seen = self.look(f, &format!("{name}.{round}"), percent)?;
-                    if seen.is_some() || until >= end {
-                        return Ok(seen);
-                    }
-                }
-            }
-        }
-        Err(Stop::Suspended)
+                Ok(Turn::Next((begun, f.now())))
+            },
+        )
+    }
+
+    fn pace(&self, begun: Millis, from: Millis) -> Duration {
+        pace(begun.until(from), self.this.ground.run.as_str())
     }
 
     /// There is something that could be seen between the beginning and the end.
@@ -167,11 +194,11 @@ impl Drive<'_> {
         self.balancer().is_some() || matches!(self.this.target, Target::Deployment(_))
     }
 
-    /// Why it cannot go on, if something is wrong.
-    fn look(&self, f: &mut Flow, name: &str, percent: u8) -> Result<Option<Watched>, Stop> {
+    /// Why it cannot go on, if something is wrong. Once in a round.
+    fn look(&self, f: &mut Flow, percent: u8) -> Result<Option<Watched>, Stop> {
         if let Some((slots, traffic)) = self.slots.zip(self.balancer()) {
             let call = Call::Keep { traffic, slot: slots.new, percent };
-            let kept: Result<Kept, StepFailure> = f.try_step(&format!("{name}.keep"), &call)?;
+            let kept: Result<Kept, StepFailure> = f.try_step("keep", &call)?;
             match kept {
                 Ok(Kept::Kept) => {}
                 Ok(Kept::Deaf(slot)) if slot == slots.new => {
@@ -186,20 +213,19 @@ impl Drive<'_> {
                 }
             }
         }
-        self.taken_back(f, name)
+        self.taken_back(f)
     }
 
     /// Who has reported success may find out better. Reports are read only when somebody has told of a new one.
-    fn taken_back(&self, f: &mut Flow, name: &str) -> Result<Option<Watched>, Stop> {
+    fn taken_back(&self, f: &mut Flow) -> Result<Option<Watched>, Stop> {
         let Target::Deployment(target) = self.this.target else { return Ok(None) };
         let now = f.now();
-        match f.signal_or_timeout(&format!("{name}.told"), "report", Some(now))? {
+        match f.signal_or_timeout("told", "report", Some(now))? {
             Waited::Cancelled(reason) => return Ok(Some(stopped(&reason))),
             Waited::TimedOut => return Ok(None),
             Waited::Signalled(_) => {}
         }
-        let names = (&*format!("{name}.reports"), &*format!("{name}.member"));
-        let progress = reported(f, self.this, &self.leg, target, names, &mut Members::new())?;
+        let progress = reported(f, self.this, &self.leg, target, &mut Members::new())?;
         Ok(match progress {
             Progress::Failed { reason } => Some(Watched::because(Event::Failed, disowned(&reason))),
             Progress::Done { .. } | Progress::Working | Progress::Stopped { .. } => None,
@@ -232,12 +258,14 @@ mod tests {
     fn looks_become_rarer_and_a_day_costs_not_too_many() {
         let (mut at, mut looks) = (Duration::ZERO, 0);
         while at < PATIENCE {
-            assert!((FIRST..=LONGEST).contains(&pace(at)));
-            at += pace(at);
+            let next = pace(at, "run");
+            assert!((FIRST * 7 / 8..=LONGEST).contains(&next), "{next:?}");
+            at += next;
             looks += 1;
         }
         assert!((1_000..2_000).contains(&looks), "{looks}");
-        assert_eq!(pace(Duration::from_secs(30)), FIRST);
-        assert_eq!(pace(Duration::from_secs(300)), Duration::from_secs(15));
+        assert!(pace(Duration::from_secs(30), "run") <= FIRST);
+        let of = |run: &str| pace(Duration::from_secs(300), run);
+        assert!(of("one") != of("two") && of("one") <= Duration::from_secs(15), "{:?} {:?}", of("one"), of("two"));
     }
 }

@@ -58,6 +58,43 @@ fn verdicts(policy: &MetricPolicy, samples: &[Sample], seed: u64) -> Vec<Verdict
     fed.collect()
 }
 
+/// The verdict on the whole list of measurements, as the rules say it, and nothing kept from one to the next.
+fn on_the_list(policy: &MetricPolicy, all: &[(Measurement, Millis)], running: &Verdict) -> String {
+    let last = |of: &dyn Fn(&Measurement) -> Option<bool>| -> Vec<bool> {
+        let told: Vec<bool> = all.iter().filter_map(|(one, _)| of(one)).collect();
+        told[told.len().saturating_sub(policy.window.max(1) as usize)..].to_vec()
+    };
+    let bad = last(&|one| match one {
+        Measurement::Good => Some(false),
+        Measurement::Bad(_) => Some(true),
+        _ => None,
+    });
+    let unclear = last(&|one| match one {
+        Measurement::Nothing => None,
+        other => Some(matches!(other, Measurement::Unclear(_))),
+    });
+    let count = |list: &[bool]| list.iter().filter(|yes| **yes).count();
+    let in_a_row = all.iter().rev().take_while(|(one, _)| matches!(one, Measurement::Error { .. })).count();
+    let goods = all.iter().filter(|(one, _)| matches!(one, Measurement::Good)).count();
+    let (newest, at) = all.last().unwrap();
+    match newest {
+        Measurement::Bad(_) if count(&bad) > policy.failure_limit as usize => "analysis_failed".into(),
+        Measurement::Unclear(_) if count(&unclear) > policy.inconclusive_limit as usize => "analysis_inconclusive".into(),
+        Measurement::Error { code, .. } if in_a_row > policy.consecutive_errors as usize => code.clone(),
+        _ if goods >= policy.count.max(1) as usize => "passed".into(),
+        _ if Millis(0).until(*at) >= policy.within => "analysis_out_of_time".into(),
+        _ => word(running),
+    }
+}
+
+fn word(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Running { .. } => "running".into(),
+        Verdict::Passed => "passed".into(),
+        Verdict::Failed { code, .. } | Verdict::Inconclusive { code, .. } => code.clone(),
+    }
+}
+
 fn good(sample: &Sample) -> bool {
     matches!(sample, Sample::Value(n) if n.0.is_finite() && n.0 < 0.01)
 }
@@ -94,6 +131,26 @@ proptest! {
                 Verdict::Failed { .. } => { prop_assert!(too_many); return Ok(()); }
                 Verdict::Inconclusive { .. } => return Ok(()),
                 _ => prop_assert!(!too_many, "{verdict:?} {answers:?}"),
+            }
+        }
+    }
+
+    /// What is kept is of one size, and says what the whole list would.
+    #[test]
+    fn folding_gives_the_verdict_of_the_list(policy in any_policy(), samples in prop::collection::vec(any_sample(), 1..60), seed: u64) {
+        let metric = one(&policy);
+        let (mut state, mut all) = (State::begin(&policy, Millis(0), seed), Vec::new());
+        let running = Verdict::Running { next_at: Millis(0) };
+        for sample in &samples {
+            let now = state.next_at();
+            all.push((metric.judge(&seen(sample.clone())), now));
+            let text = serde_json::to_string(&state).unwrap();
+            prop_assert!(text.len() < 400, "{text}");
+            state = serde_json::from_str(&text).unwrap();
+            state.feed(&metric, &seen(sample.clone()), now);
+            prop_assert_eq!(word(state.verdict()), on_the_list(&policy, &all, &running));
+            if matches!(state.verdict(), Verdict::Failed { .. } | Verdict::Inconclusive { .. }) {
+                return Ok(());
             }
         }
     }
