@@ -3,7 +3,7 @@
 //! The App reads with its token as a password; a person reads and pushes with `ghp_<login>`, if the role allows it.
 
 use super::http::{Body, Caller, Refused, Reply, RequestInfo, Shared};
-use super::model::Role;
+use crate::domain::Role;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;

@@ -2,8 +2,8 @@
 
 use super::SandboxError;
 use super::git::Git;
-use super::model::{CheckRun, CheckSuite, Comment, Deployment, Pull, Push, Release, Role, Status, WorkflowRun};
-use crate::domain::{Millis, Sha};
+use super::model::{CheckRun, CheckSuite, Comment, Deployment, Pull, Push, Release, Status, WorkflowRun};
+use crate::domain::{Millis, Role, Sha};
 use std::collections::BTreeMap;
 
 /// Where a branch or tag points.

@@ -1,7 +1,8 @@
 //! Commands in comments: signed webhooks in, reactions and replies out.
 
 use crate::world::{Setup, World};
-use lockkeeper::sandbox::{Comment, CommentSeed, CommitSeed, Fault, PullSeed, Role, Trouble};
+use lockkeeper::domain::Role;
+use lockkeeper::sandbox::{Comment, CommentSeed, CommitSeed, Fault, PullSeed, Trouble};
 
 /// A pull request by `dev` in a repository where `ann` may write.
 async fn pull(world: &World) -> u64 {

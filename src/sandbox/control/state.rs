@@ -1,10 +1,10 @@
 //! Looking in, and the few things that only people change.
 
 use super::{RepoHandle, no, refused, repo_of};
-use crate::domain::Sha;
+use crate::domain::{Role, Sha};
 use crate::sandbox::SandboxError;
 use crate::sandbox::ids::Kind;
-use crate::sandbox::model::{CheckRun, Deployment, Pull, Release, Role, Status, WorkflowRun};
+use crate::sandbox::model::{CheckRun, Deployment, Pull, Release, Status, WorkflowRun};
 use std::collections::BTreeMap;
 
 impl RepoHandle {

@@ -1,8 +1,8 @@
 //! Who may do what: roles in a repository, members of teams.
 
 use super::of;
+use crate::domain::Role;
 use crate::sandbox::http::{Answer, Call, Needs, Refused, Reply, Route};
-use crate::sandbox::model::Role;
 use crate::sandbox::views;
 use crate::sandbox::world::World;
 use serde_json::json;
@@ -33,15 +33,15 @@ fn permission(world: &mut World, call: &Call) -> Answer {
     let word = match role {
         Role::Maintain => "write",
         Role::Triage => "read",
-        other => other.name(),
+        other => other.as_str(),
     };
     let mut user = views::account(&world.base, account);
     user["permissions"] = json!({
         "pull": role >= Role::Read, "triage": role >= Role::Triage, "push": role >= Role::Write,
         "maintain": role >= Role::Maintain, "admin": role >= Role::Admin,
     });
-    user["role_name"] = role.name().into();
-    Ok(Reply::ok(json!({ "permission": word, "role_name": role.name(), "user": user })))
+    user["role_name"] = role.as_str().into();
+    Ok(Reply::ok(json!({ "permission": word, "role_name": role.as_str(), "user": user })))
 }
 
 fn membership(world: &mut World, call: &Call) -> Answer {

@@ -1,12 +1,12 @@
 //! Our own adapter against the stand-in: each finds the other's mistakes. Nothing it asks may be a violation.
 
 use super::shop;
-use lockkeeper::domain::{Ancestry, CheckState, EnvName, InstallationId, Millis, RepoName, Tag, UserId};
+use lockkeeper::domain::{Ancestry, CheckState, EnvName, InstallationId, Millis, RepoName, Role, Tag, UserId};
 use lockkeeper::github::{
     CheckRunBody, DispatchedAsk, GitHub, GitHubConfig, Installation, MakeLatest, NewDeployment, NewDeploymentStatus,
     NewRelease, RangeBase, RecheckAsk, Secret, TagOrSha,
 };
-use lockkeeper::sandbox::{CommentSeed, CommitSeed, HookAction, HookRule, Merge, PullSeed, RepoHandle, Role, Sandbox};
+use lockkeeper::sandbox::{CommentSeed, CommitSeed, HookAction, HookRule, Merge, PullSeed, RepoHandle, Sandbox};
 use std::collections::BTreeMap;
 
 fn adapter(sandbox: &Sandbox) -> (GitHub, Installation, RepoName) {
@@ -131,8 +131,8 @@ async fn the_app_and_people_agree() {
     assert_eq!(github.repositories().await.unwrap().len(), 1);
     assert!(github.is_team_member("acme", "sre", "ann").await.unwrap());
     let ann = UserId(sandbox.user("ann", "ann@example.com").id);
-    assert_eq!(github.role(&repo, "ann", ann).await.unwrap(), lockkeeper::domain::Role::Maintain);
-    assert_eq!(github.role(&repo, "ann", UserId(ann.0 + 1)).await.unwrap(), lockkeeper::domain::Role::None, "another account");
+    assert_eq!(github.role(&repo, "ann", ann).await.unwrap(), Role::Maintain);
+    assert_eq!(github.role(&repo, "ann", UserId(ann.0 + 1)).await.unwrap(), Role::None, "another account");
     let facts = github.pull_request(&repo, 1).await.unwrap();
     assert!(github.changes_path(&repo, &facts, "one").await.unwrap());
     assert!(!github.changes_path(&repo, &facts, "two").await.unwrap());

@@ -2,7 +2,8 @@
 
 use super::bot::{Answer, Bot};
 use super::shop;
-use lockkeeper::sandbox::{CommitSeed, Merge, PullSeed, RepoSeed, Role};
+use lockkeeper::domain::Role;
+use lockkeeper::sandbox::{CommitSeed, Merge, PullSeed, RepoSeed};
 use serde_json::json;
 
 #[tokio::test]
