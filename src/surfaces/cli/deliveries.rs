@@ -1,7 +1,7 @@
 //! `lockkeeper deliveries`: what GitHub has sent and what became of it.
 
 use super::operator::{Common, Operator};
-use super::table::{facts, table};
+use super::table::{self, facts};
 use crate::store::inbox::DeliveryStatus;
 use crate::surfaces::control::{DeliveryDetail, DeliveryFilter, DeliveryRow};
 use std::process::ExitCode;
@@ -57,24 +57,18 @@ pub fn run(args: Args) -> ExitCode {
 }
 
 fn list(rows: &[DeliveryRow]) -> String {
-    if rows.is_empty() {
-        return "No deliveries.\n".into();
-    }
-    let cells: Vec<Vec<String>> = rows
-        .iter()
-        .map(|row| {
-            vec![
-                row.received_at.clone(),
-                row.delivery.clone(),
-                event(row),
-                row.repository.clone().unwrap_or_default(),
-                row.status.clone(),
-                row.attempts.to_string(),
-                row.note.clone(),
-            ]
-        })
-        .collect();
-    table(&["RECEIVED", "DELIVERY", "EVENT", "REPOSITORY", "STATUS", "ATTEMPTS", "NOTE"], &cells)
+    let head = ["RECEIVED", "DELIVERY", "EVENT", "REPOSITORY", "STATUS", "ATTEMPTS", "NOTE"];
+    table::list(rows, "No deliveries.", &head, |row| {
+        vec![
+            row.received_at.clone(),
+            row.delivery.clone(),
+            event(row),
+            row.repository.clone().unwrap_or_default(),
+            row.status.clone(),
+            row.attempts.to_string(),
+            row.note.clone(),
+        ]
+    })
 }
 
 fn event(row: &DeliveryRow) -> String {

@@ -1,7 +1,7 @@
 //! `lockkeeper keys`: keys for agents, scripts and other machines.
 
 use super::operator::Common;
-use super::table::{facts, plain, table};
+use super::table::{self, facts, plain};
 use crate::actions::lock::span;
 use crate::domain::{EnvName, KeyName, RepoName, Scope};
 use crate::surfaces::control::{KeyAsk, KeyRow};
@@ -68,24 +68,18 @@ pub fn run(args: Args) -> ExitCode {
 }
 
 fn list(rows: &[KeyRow]) -> String {
-    if rows.is_empty() {
-        return "No keys. `lockkeeper keys create` makes one.\n".into();
-    }
-    let cells: Vec<Vec<String>> = rows
-        .iter()
-        .map(|row| {
-            vec![
-                row.id.to_string(),
-                row.name.to_string(),
-                row.state.clone(),
-                row.expires_at.clone(),
-                row.repository.to_string(),
-                joined(&row.environments),
-                scopes(row),
-            ]
-        })
-        .collect();
-    table(&["ID", "NAME", "STATE", "EXPIRES", "REPOSITORY", "ENVIRONMENTS", "SCOPES"], &cells)
+    let head = ["ID", "NAME", "STATE", "EXPIRES", "REPOSITORY", "ENVIRONMENTS", "SCOPES"];
+    table::list(rows, "No keys. `lockkeeper keys create` makes one.", &head, |row| {
+        vec![
+            row.id.to_string(),
+            row.name.to_string(),
+            row.state.clone(),
+            row.expires_at.clone(),
+            row.repository.to_string(),
+            joined(&row.environments),
+            scopes(row),
+        ]
+    })
 }
 
 fn made(row: &KeyRow) -> String {

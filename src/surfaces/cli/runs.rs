@@ -1,7 +1,7 @@
 //! `lockkeeper runs`: what Lockkeeper does or did, step by step.
 
 use super::operator::{Common, Operator};
-use super::table::{facts, table};
+use super::table::{self, facts, table};
 use crate::store::runs::RunState;
 use crate::surfaces::control::{RunDetail, RunFilter, RunRow};
 use std::process::ExitCode;
@@ -48,24 +48,18 @@ pub fn run(args: Args) -> ExitCode {
 }
 
 fn list(rows: &[RunRow]) -> String {
-    if rows.is_empty() {
-        return "No runs.\n".into();
-    }
-    let cells: Vec<Vec<String>> = rows
-        .iter()
-        .map(|row| {
-            vec![
-                row.created_at.clone(),
-                row.run.clone(),
-                row.workflow.clone(),
-                row.repository.clone(),
-                version(row),
-                row.environment.clone().unwrap_or_default(),
-                row.state.clone(),
-            ]
-        })
-        .collect();
-    table(&["STARTED", "RUN", "WORKFLOW", "REPOSITORY", "VERSION", "ENVIRONMENT", "STATE"], &cells)
+    let head = ["STARTED", "RUN", "WORKFLOW", "REPOSITORY", "VERSION", "ENVIRONMENT", "STATE"];
+    table::list(rows, "No runs.", &head, |row| {
+        vec![
+            row.created_at.clone(),
+            row.run.clone(),
+            row.workflow.clone(),
+            row.repository.clone(),
+            version(row),
+            row.environment.clone().unwrap_or_default(),
+            row.state.clone(),
+        ]
+    })
 }
 
 /// The tag, or the short commit.

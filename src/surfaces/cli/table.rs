@@ -15,6 +15,14 @@ pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     all.iter().map(line).collect()
 }
 
+/// A table with a line for each, or what is said when there are none.
+pub fn list<T>(all: &[T], none: &str, head: &[&str], line: impl Fn(&T) -> Vec<String>) -> String {
+    if all.is_empty() {
+        return format!("{none}\n");
+    }
+    table(head, &all.iter().map(line).collect::<Vec<_>>())
+}
+
 /// `name  value` lines; empty values are left out.
 pub fn facts(list: &[(&str, String)]) -> String {
     let shown: Vec<_> = list.iter().filter(|(_, value)| !value.is_empty()).collect();
