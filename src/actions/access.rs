@@ -60,7 +60,7 @@ impl Caller {
         }
         self.may_touch(environments(action).into_iter().chain(about.environment))?;
         match (action, about.environment) {
-            (Action::Control(_), None) => Err(self.lacks("what has no environment")),
+            (Action::Control(_), None) => Err(self.lacks("a run that has no environment")),
             _ => Ok(()),
         }
     }
@@ -103,7 +103,7 @@ impl Caller {
     fn lacks(&self, what: &str) -> Refusal {
         Refusal::user(
             "insufficient_scope",
-            format!("What {} may do is not for {what}.", self.actor.login),
+            format!("{} has no right to {what}.", self.actor.login),
             "Use a key that is, or ask the operator for one: `lockkeeper keys create`.",
         )
     }
