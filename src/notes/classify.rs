@@ -105,10 +105,14 @@ pub fn classify_messages(messages: &[Message<'_>]) -> Classified {
 }
 
 /// Whether a commit is taken back by what comes after it, and stays taken back. The commits are oldest first; what is not
-/// among them is older than all of them.
+/// among them is older than all of them. What the commit itself takes back does not count: it is gone only when others say so.
 pub fn takes_back(commits: &[Commit], sha: &Sha) -> bool {
-    let older = (!commits.iter().any(|c| c.sha == *sha)).then(|| Message { sha: sha.as_str(), text: "", merge: false });
-    let messages: Vec<Message<'_>> = older.into_iter().chain(commits.iter().map(Message::of)).collect();
+    let at = commits.iter().position(|commit| commit.sha == *sha);
+    let number = at.and_then(|at| reverts::pull_number(commits.get(at)?.message.lines().next()?));
+    let text = number.map(|number| format!("it (#{number})")).unwrap_or_default();
+    let itself = Message { sha: sha.as_str(), text: &text, merge: false };
+    let after = commits.get(at.map_or(0, |at| at + 1)..).unwrap_or_default();
+    let messages: Vec<Message<'_>> = std::iter::once(itself).chain(after.iter().map(Message::of)).collect();
     let texts: Vec<Cow<'_, str>> = messages.iter().map(|m| tidy(m.text)).collect();
     let read: Vec<Read<'_>> = messages.iter().zip(&texts).map(|(m, text)| Read::new(m, text)).collect();
     read.iter().zip(cancelled(&read)).any(|(one, gone)| gone && one.sha == sha.as_str())

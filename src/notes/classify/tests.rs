@@ -131,6 +131,8 @@ fn a_commit_is_taken_back_until_its_revert_is() {
     // The same when the commit itself is older than what was read.
     assert_eq!((2..=4).map(|n| takes_back(&list[1..n], &sha('a'))).collect::<Vec<_>>(), [true, false, true]);
     assert!(!takes_back(&[commit('b', format!("docs: why\n\nThis reverts commit {}.", sha('a')))], &sha('a')), "no revert");
+    // What takes something back is not gone itself by that.
+    assert_eq!((2..=3).map(|n| takes_back(&list[..n], &sha('b'))).collect::<Vec<_>>(), [false, true]);
 }
 
 proptest::proptest! {
