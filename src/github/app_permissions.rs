@@ -1,4 +1,4 @@
-//! What the App has to be given: the union of what the calls need, and the events that Lockkeeper acts on.
+//! What the App has to be given: the union of what the calls and the events need, and the events that Lockkeeper acts on.
 //!
 //! Invariant: `app.yml` says exactly this (tested here), so that nobody grants more than is used.
 
@@ -22,10 +22,13 @@ pub const EVENTS: &[&str] = &[
     "workflow_run",
 ];
 
+/// What an event needs that no call needs: GitHub sends comments, also those on pull requests, to those who may read issues.
+const FOR_EVENTS: [(Permission, Access); 1] = [(Permission::Issues, Access::Read)];
+
 /// The least that the App must be granted.
 pub fn required_permissions() -> BTreeMap<Permission, Access> {
     let mut union: BTreeMap<Permission, Access> = BTreeMap::new();
-    for (permission, access) in Operation::ALL.iter().flat_map(|operation| operation.needs()) {
+    for (permission, access) in Operation::ALL.iter().flat_map(|operation| operation.needs()).chain(&FOR_EVENTS) {
         let granted = union.entry(*permission).or_insert(*access);
         *granted = (*granted).max(*access);
     }

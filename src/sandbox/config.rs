@@ -42,6 +42,7 @@ impl Default for SandboxConfig {
             ("checks", "write"),
             ("contents", "write"),
             ("deployments", "write"),
+            ("issues", "read"),
             ("members", "read"),
             ("pull_requests", "write"),
             ("statuses", "read"),
