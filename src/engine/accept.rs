@@ -16,6 +16,7 @@ use crate::store::{StoreError, Tx, repos, steps};
 use crate::workflow::{self, Outcome, State, comment, deploy, merge, preview, release};
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// One transaction's worth of accepting.
 pub struct Accept<'a> {
@@ -48,6 +49,7 @@ impl Accept<'_> {
                     commented_at: *at,
                     actor: actor.clone(),
                     asked: asked.clone(),
+                    recent: self.answered_lately(repo, actor)?,
                 };
                 self.commented(&input, *edited)
             }
@@ -138,6 +140,14 @@ impl Accept<'_> {
     }
 
     /// One run for each comment, and one for all of its edits, however often GitHub tells of them.
+    fn answered_lately(&self, repo: &RepoRef, actor: &Actor) -> Result<usize, StoreError> {
+        const HOUR: Duration = Duration::from_secs(3_600);
+        let workflow = Some(comment::WORKFLOW.name.to_owned());
+        let all = runs::list(self.tx, &Filter { repo: Some(repo.id), workflow, ..Filter::default() })?;
+        let theirs = |run: &&Run| run.subject.actor.id == actor.id && run.created_at.until(self.now) < HOUR;
+        Ok(all.iter().filter(theirs).count())
+    }
+
     fn commented(&self, input: &comment::Input, edited: bool) -> Runs {
         let nth = if edited { ":edited" } else { "" };
         let key = format!("comment:{}:{}{nth}", input.repo.id, input.comment);
@@ -216,6 +226,10 @@ impl Accept<'_> {
 
     /// Starts the same thing once more, unless it was done or a newer run of it exists.
     fn again(&self, run: &Run) -> Runs {
+        // What was asked for in a comment is asked for again in another one; the number in its key is the comment's.
+        if run.workflow == comment::WORKFLOW.name {
+            return Ok(Vec::new());
+        }
         let done = outcome(run).is_some_and(|o| matches!(o.state, State::Succeeded | State::Nothing));
         let Some((stem, nth)) = generation(&run.key).filter(|_| run.state != RunState::Active && !done) else {
             return Ok(Vec::new());
@@ -296,11 +310,13 @@ impl Accept<'_> {
     }
 
     fn active(&self, repo: &RepoRef) -> Result<Vec<Run>, StoreError> {
-        runs::active_of(self.tx, repo.id)
+        runs::active_of(self.tx, repo.id, comment::WORKFLOW.name)
     }
 
     fn of_commit(&self, repo: &RepoRef, sha: &Sha) -> Result<Vec<Run>, StoreError> {
-        let mut all = runs::list(self.tx, &Filter { repo: Some(repo.id), limit: Some(runs::RECENT), ..Filter::default() })?;
+        let but = Some(comment::WORKFLOW.name);
+        let mut all =
+            runs::list(self.tx, &Filter { repo: Some(repo.id), but, limit: Some(runs::RECENT), ..Filter::default() })?;
         let here = |run: &Run| run.subject.sha.clone().or_else(|| outcome(run).and_then(|o| o.sha)).as_ref() == Some(sha);
         all.retain(here);
         all.retain(|run| [release::WORKFLOW.name, deploy::WORKFLOW.name].contains(&run.workflow.as_str()));

@@ -15,7 +15,7 @@ pub use secret::HookSecret;
 use super::accept::{Accept, Asked, outcome as ended};
 use super::host::{Host, NewRun};
 use crate::actions::Action;
-use crate::actions::access::{About, Caller};
+use crate::actions::access::{About, Caller, Rights};
 use crate::actions::deploy::{Deploy, Subject as Deployed};
 use crate::actions::outcome::{Live, Outcome, Planned, Started};
 use crate::actions::rollback;
@@ -81,6 +81,8 @@ impl Client {
     /// The repository that it is about, where this caller may ask it.
     async fn about(&self, action: &Action, caller: &Caller) -> Result<Option<RepoRef>, Refusal> {
         let repo = match (action.repo(), caller.only_repo()) {
+            // It is known by its id, whatever it is called by now.
+            (_, Some(only)) if matches!(caller.rights, Rights::In(_)) => self.read(move |rx| repos::get(rx, only)).await,
             (Some(name), _) => self.repo(name.clone()).await.map(Some),
             (None, Some(only)) => self.read(move |rx| repos::get(rx, only)).await,
             (None, None) => Ok(None),

@@ -9,7 +9,7 @@ use crate::domain::{EnvName, Refusal, RepoRef};
 use crate::plan::{Ground, Settings};
 use crate::store::runs::{self, Filter};
 use crate::store::{Rx, StoreError, steps};
-use crate::workflow::ground;
+use crate::workflow::{comment, ground};
 
 /// How many runs are looked through for settings.
 const RECENT: u32 = 50;
@@ -19,7 +19,7 @@ const RECENT: u32 = 50;
 /// # Errors
 /// Those of the store.
 pub fn settings(rx: &Rx<'_>, repo: &RepoRef) -> Result<Option<RepoConfig>, StoreError> {
-    let filter = Filter { repo: Some(repo.id), limit: Some(RECENT), ..Filter::default() };
+    let filter = Filter { repo: Some(repo.id), but: Some(comment::WORKFLOW.name), limit: Some(RECENT), ..Filter::default() };
     for run in runs::list(rx, &filter)? {
         for (step, read) in [("facts", of_ground as Read), ("settings", of_settings as Read)] {
             let found = steps::get(rx, &run.id, step)?.and_then(|step| step.result).and_then(read);

@@ -47,6 +47,22 @@ pub fn prose(text: &str) -> String {
     parts.iter().enumerate().map(part).collect()
 }
 
+/// What somebody else wrote, shown as code: nobody is mentioned by it, and nothing in it is a reference or a link.
+pub fn code(text: &str) -> String {
+    let plain: String = text
+        .chars()
+        .map(|c| if c.is_whitespace() { ' ' } else { c })
+        .filter(|c| !c.is_control() && !is_invisible(*c))
+        .collect();
+    // Our own comments are found again by such a mark.
+    let plain = plain.replace("<!--", "<\u{200d}!--");
+    let longest = plain.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest + 1);
+    // One space on each side is no part of the code, and keeps a backtick at its end apart from the fence.
+    let edge = if plain.starts_with('`') || plain.ends_with('`') || plain.trim().is_empty() { " " } else { "" };
+    format!("{fence}{edge}{plain}{edge}{fence}")
+}
+
 fn write_char(out: &mut impl fmt::Write, previous: char, c: char) -> fmt::Result {
     match c {
         '\n' | '\t' => out.write_char(' '),
@@ -55,8 +71,10 @@ fn write_char(out: &mut impl fmt::Write, previous: char, c: char) -> fmt::Result
         '>' => out.write_str("&gt;"),
         '&' => out.write_str("&amp;"),
         // A zero-width joiner keeps the name readable and is no mention for GitHub.
-        '@' if !previous.is_alphanumeric() => out.write_str("@\u{200d}"),
-        '#' if previous.is_whitespace() || previous == '(' => out.write_str("#\u{200d}"),
+        '@' if !previous.is_ascii_alphanumeric() => out.write_str("@\u{200d}"),
+        '#' => out.write_str("#\u{200d}"),
+        // `GH-12` is a reference too.
+        '-' if matches!(previous, 'h' | 'H') => out.write_str("-\u{200d}"),
         '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '!' => {
             out.write_char('\\')?;
             out.write_char(c)
@@ -80,12 +98,14 @@ mod tests {
         assert_eq!(prose("Odd ` one @all"), "Odd \\` one @\u{200d}all");
         assert_eq!(prose("Empty `` one"), "Empty \\`\\` one");
         assert_eq!(prose("`a\nb\u{202e}`"), "`a b`");
+        assert_eq!([code("/a @all"), code("/a `b"), code("``b`")], ["`/a @all`", "``/a `b``", "``` ``b` ```"]);
     }
 
     #[test]
     fn nothing_hostile_gets_through() {
         assert_eq!(escape("build | <b>x</b>\n# h"), "build \\| &lt;b&gt;x&lt;/b&gt; #\u{200d} h");
-        assert_eq!(escape("@octocat a@b.c"), "@\u{200d}octocat a@b.c");
+        assert_eq!(escape("@octocat a@b.c é@x"), "@\u{200d}octocat a@b.c é@\u{200d}x");
+        assert_eq!(escape("a/b#12 GH-12"), "a/b#\u{200d}12 GH-\u{200d}12");
         assert_eq!(escape("![x](http://t/)"), "\\!\\[x\\](http://t/)");
         assert_eq!(escape("a\u{202e}b\u{7}c"), "abc");
         assert_eq!(escape("plain 1.2.3 - ok"), "plain 1.2.3 - ok");

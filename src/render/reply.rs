@@ -3,7 +3,7 @@
 mod overview;
 
 use super::fit;
-use super::markdown::{escape, prose};
+use super::markdown::{code, escape, prose};
 use crate::actions::outcome::{CheckReport, HealthReport, Outcome, Written};
 use crate::domain::Refusal;
 use askama::Template;
@@ -15,6 +15,9 @@ const LIMIT: usize = 65_000;
 pub fn marker(run: &str) -> String {
     format!("<!-- lockkeeper:run:{run} -->")
 }
+
+/// What stands around an answer: the command, and a refusal's own words.
+const AROUND: usize = 500;
 
 /// What one command was answered with: Markdown of ours, or why it was not done.
 pub struct Answer<'a> {
@@ -44,12 +47,14 @@ impl Page<'_> {
     }
 }
 
-/// What a command that changes nothing answers; nothing for what no comment can ask for.
-pub fn outcome(outcome: &Outcome) -> Option<String> {
+/// What a command that changes nothing answers, one of so many in a comment; nothing for what no comment can ask for.
+pub fn outcome(outcome: &Outcome, answers: usize) -> Option<String> {
+    // Each has its share, so that none pushes another out of the reply.
+    let share = LIMIT / answers.max(1) - AROUND;
     match outcome {
-        Outcome::Status(overview) => Some(overview::text(overview)),
-        Outcome::Health(report) => Some(health(report)),
-        Outcome::Notes(written) => Some(notes(written)),
+        Outcome::Status(overview) => Some(fit(overview::text(overview), share)),
+        Outcome::Health(report) => Some(fit(health(report), share)),
+        Outcome::Notes(written) => Some(notes(written, share)),
         _ => None,
     }
 }
@@ -69,11 +74,12 @@ fn health(report: &HealthReport) -> String {
 }
 
 /// As source, so that nobody is mentioned by what is only a preview.
-fn notes(written: &Written) -> String {
+fn notes(written: &Written, share: usize) -> String {
     let longest = written.markdown.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest.max(2) + 1);
     let remarks: String = written.remarks.iter().map(|remark| format!("\n\n> {}", escape(remark))).collect();
-    let text = fit(written.markdown.trim_end().to_owned(), LIMIT / 2);
+    let remarks = fit(remarks, share / 4);
+    let text = fit(written.markdown.trim_end().to_owned(), share / 2);
     format!("**{}** would be released with:\n\n{fence}markdown\n{text}\n{fence}{remarks}", escape(written.tag.as_str()))
 }
 

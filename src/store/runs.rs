@@ -145,12 +145,13 @@ pub fn active(rx: &Rx<'_>) -> Result<Vec<RunId>, StoreError> {
     statement.query_and_then([], |row| name(row, "id"))?.collect()
 }
 
-/// The active runs of a repository, newest first. A repository with more of them than are looked through has other trouble.
+/// The active runs of a repository but those of one workflow, newest first. A repository with more of them than are looked through has other trouble.
 ///
 /// # Errors
 /// Those of the store.
-pub fn active_of(rx: &Rx<'_>, repo: RepoId) -> Result<Vec<Run>, StoreError> {
-    list(rx, &Filter { repo: Some(repo), state: Some(RunState::Active), limit: Some(RECENT), ..Filter::default() })
+pub fn active_of(rx: &Rx<'_>, repo: RepoId, but: &'static str) -> Result<Vec<Run>, StoreError> {
+    let filter = Filter { repo: Some(repo), state: Some(RunState::Active), but: Some(but), ..Filter::default() };
+    list(rx, &Filter { limit: Some(RECENT), ..filter })
 }
 
 /// What to list; everything when nothing is said.
@@ -159,6 +160,8 @@ pub struct Filter {
     pub repo: Option<RepoId>,
     pub state: Option<RunState>,
     pub workflow: Option<String>,
+    /// Not those of this workflow.
+    pub but: Option<&'static str>,
     pub environment: Option<EnvName>,
     /// At most this many, 100 when nothing is said.
     pub limit: Option<u32>,
@@ -172,13 +175,14 @@ pub fn list(rx: &Rx<'_>, filter: &Filter) -> Result<Vec<Run>, StoreError> {
     many(
         rx,
         "(?1 IS NULL OR repo_id = ?1) AND (?2 IS NULL OR state = ?2) AND (?3 IS NULL OR workflow = ?3)
-         AND (?4 IS NULL OR environment = ?4) ORDER BY created_at DESC, id DESC LIMIT ?5",
+         AND (?4 IS NULL OR environment = ?4) AND (?6 IS NULL OR workflow <> ?6) ORDER BY created_at DESC, id DESC LIMIT ?5",
         params![
             filter.repo.map(|id| id.0.cast_signed()),
             filter.state.map(RunState::as_str),
             filter.workflow,
             filter.environment.as_ref().map(EnvName::as_str),
             filter.limit.unwrap_or(100),
+            filter.but,
         ],
     )
 }

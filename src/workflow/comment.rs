@@ -1,7 +1,8 @@
 //! Commands in one comment: seen, allowed, done one after another, and answered in one reply.
 //!
 //! Invariants: nothing is done before GitHub has said what the person may do; each command is answered, also when another one
-//! went wrong; reactions only decorate.
+//! went wrong; reactions only decorate. Whoever may not write is answered only so often: each reply uses up what GitHub lets the
+//! whole installation create.
 
 use super::deploy::refused_step;
 use super::report::{self, State};
@@ -18,6 +19,9 @@ use serde_json::Value;
 
 pub const WORKFLOW: Workflow = Workflow { name: "comment", version: 1, run };
 
+/// Comments in an hour that are answered to somebody who may not write.
+const PATIENCE: usize = 10;
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Input {
     pub repo: RepoRef,
@@ -27,10 +31,16 @@ pub struct Input {
     pub commented_at: Millis,
     pub actor: Actor,
     pub asked: Vec<Asked>,
+    /// How many comments of theirs were answered here in the last hour.
+    #[serde(default)]
+    pub recent: usize,
 }
 
 fn run(f: &mut Flow, input: &Value) -> Result<Value, Stop> {
     let input: Input = super::read_input(input)?;
+    if input.recent >= PATIENCE && !may_write(f, &input)? {
+        return f.finish(&report::Outcome::new(State::Nothing));
+    }
     let role = seen(f, &input)?;
     let mut answers = Vec::new();
     for (index, asked) in input.asked.iter().enumerate() {
@@ -54,9 +64,19 @@ fn run(f: &mut Flow, input: &Value) -> Result<Value, Stop> {
     f.finish(&outcome)
 }
 
+/// Whoever cannot be asked about is answered no more either.
+fn may_write(f: &mut Flow, input: &Input) -> Result<bool, Stop> {
+    let role: Result<Role, StepFailure> = f.try_step("who", &ask_role(input))?;
+    Ok(role.is_ok_and(|role| role >= Role::Write))
+}
+
+fn ask_role(input: &Input) -> Call {
+    Call::ReadRole { repo: input.repo.clone(), account: input.actor.id, login: input.actor.login.clone() }
+}
+
 /// Shows that somebody has read it, and asks meanwhile who wrote it.
 fn seen(f: &mut Flow, input: &Input) -> Result<Result<Role, Refusal>, Stop> {
-    let role = Call::ReadRole { repo: input.repo.clone(), account: input.actor.id, login: input.actor.login.clone() };
+    let role = ask_role(input);
     let mut calls = vec![("seen", react(input, "eyes"))];
     if input.asked.iter().any(|asked| asked.what.is_ok()) {
         calls.push(("role", role));
@@ -90,7 +110,9 @@ fn look(f: &mut Flow, input: &Input, index: usize, action: &Action) -> Result<Sa
     let call = Call::Look { action, actor: input.actor.clone() };
     let outcome: Result<Outcome, StepFailure> = f.try_step(&format!("act.{index}"), &call)?;
     let unknown = || Refusal::us("answer_unknown", "What was answered is not what a comment asks for.");
-    Ok(outcome.map_err(|failure| failure.refusal).and_then(|outcome| reply::outcome(&outcome).ok_or_else(unknown)))
+    Ok(outcome
+        .map_err(|failure| failure.refusal)
+        .and_then(|outcome| reply::outcome(&outcome, input.asked.len()).ok_or_else(unknown)))
 }
 
 fn react(input: &Input, content: &str) -> Call {

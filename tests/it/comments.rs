@@ -67,8 +67,7 @@ async fn several_commands_are_answered_together_and_slips_with_what_was_meant() 
     let pull = pull(&world).await;
     let asked = says(&world, pull, "ann", "/help status\n@lockkeeper status\n/statsu\n/status --repo acme/other");
     let body = reply(&world).await;
-    for part in
-        ["> /help status", "Usage: /status", "> @\u{200d}lockkeeper status", "Nothing runs.", "`/status`", "own repository"]
+    for part in ["> `/help status`", "Usage: /status", "> `@lockkeeper status`", "Nothing runs.", "`/status`", "own repository"]
     {
         assert!(body.contains(part), "no {part}:\n{body}");
     }
@@ -132,6 +131,26 @@ async fn a_stranger_and_a_crowd_of_commands_are_refused() {
     for comment in [crowd, long] {
         assert_eq!(reactions(&world, comment), ["eyes", "confused"]);
     }
+    world.finish().await;
+}
+
+/// What a reply costs is the whole installation's; whoever may write is answered always.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_may_not_write_is_answered_only_so_often() {
+    let world = World::start().await;
+    let pull = pull(&world).await;
+    world.shop.set_role("eve", Role::Read);
+    for by in ["eve", "ann"] {
+        for _ in 0..12 {
+            says(&world, pull, by, "/status");
+        }
+        world.quiet().await;
+        let to_all = replies(&world).len();
+        assert_eq!(to_all, if by == "eve" { 10 } else { 22 });
+    }
+    let last = says(&world, pull, "eve", "/statsu");
+    world.quiet().await;
+    assert_eq!(reactions(&world, last), [""; 0]);
     world.finish().await;
 }
 

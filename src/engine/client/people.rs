@@ -11,8 +11,8 @@ use crate::domain::{Actor, EnvName, HoldKind, NewHold, Refusal, RepoRef};
 use crate::engine::known;
 use crate::store::runs::{self, RunState};
 use crate::store::{StoreError, audit, holds};
-use crate::workflow::deploy;
 use crate::workflow::gating::OUR_RECORD;
+use crate::workflow::{comment, deploy};
 use serde_json::json;
 
 impl Client {
@@ -75,7 +75,7 @@ impl Client {
             audit::add(tx, &client.record(&action, &actor, Some(&repo), &done))?;
             // Whoever waits for the lock to end looks again.
             let here = |run: &runs::Run| run.subject.environment.as_ref() == Some(&environment);
-            for run in runs::active_of(tx, repo.id)?.into_iter().filter(here) {
+            for run in runs::active_of(tx, repo.id, comment::WORKFLOW.name)?.into_iter().filter(here) {
                 client.host.signal_in(tx, &run.id, "wake", &json!(OUR_RECORD))?;
             }
             Ok(done)

@@ -21,7 +21,12 @@ impl Client {
     /// What this caller may see of it.
     pub(super) async fn overview(&self, repo: Option<RepoRef>, caller: &Caller) -> Result<Overview, Refusal> {
         let (now, caller) = (self.host.now(), caller.clone());
-        let quota = self.github.quotas().into_iter().map(left).collect();
+        let mut quota = self.github.quotas();
+        // What is left for others is not theirs to know, and not theirs to use.
+        if let Some(repo) = &repo {
+            quota.retain(|quota| quota.installation.is_none_or(|id| id == repo.installation));
+        }
+        let quota = quota.into_iter().map(left).collect();
         self.read(move |rx| {
             let all = match repo {
                 Some(repo) => vec![repo],
@@ -61,12 +66,9 @@ fn of_repo(rx: &Rx<'_>, repo: &RepoRef, holders: &HashSet<RunId>, now: Millis) -
     let release = ended(release::WORKFLOW.name)?.iter().filter_map(live).max_by_key(|live| live.since);
     let in_place = ledger::live(rx, repo.id)?.into_iter().map(|(name, entry)| in_place(name, entry)).collect();
     let holds = holds::all_open(rx, repo.id, now)?;
-    let filter = Filter { repo: Some(repo.id), state: Some(RunState::Active), limit: Some(RECENT), ..Filter::default() };
     let mut active = Vec::new();
-    for run in runs::list(rx, &filter)?
-        .into_iter()
-        .filter(|run| ![look::WORKFLOW.name, comment::WORKFLOW.name].contains(&run.workflow.as_str()))
-    {
+    let all = runs::active_of(rx, repo.id, comment::WORKFLOW.name)?;
+    for run in all.into_iter().filter(|run| run.workflow != look::WORKFLOW.name) {
         let waits_for = waits_for(&steps::of(rx, &run.id)?);
         let holds_lock = holders.contains(&run.id);
         let subject = run.subject;

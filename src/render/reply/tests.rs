@@ -63,7 +63,7 @@ fn a_status_with_everything_in_it() {
             reset: Millis(1_795_003_600_000),
         }],
     };
-    insta::assert_snapshot!(outcome(&Outcome::Status(overview)).unwrap());
+    insta::assert_snapshot!(outcome(&Outcome::Status(overview), 1).unwrap());
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn an_empty_status() {
         active: vec![],
     };
     let overview = Overview { repositories: vec![repo], inbox_depth: 0, dead_letters: 0, quota: vec![] };
-    insta::assert_snapshot!(outcome(&Outcome::Status(overview)).unwrap());
+    insta::assert_snapshot!(outcome(&Outcome::Status(overview), 1).unwrap());
 }
 
 #[test]
@@ -106,9 +106,9 @@ fn health_and_notes() {
         healthy: false,
         checks: vec![check(true, "200"), check(false, "503 <b>@all</b>")],
     };
-    let mut texts = vec![outcome(&Outcome::Health(report.clone())).unwrap()];
+    let mut texts = vec![outcome(&Outcome::Health(report.clone()), 1).unwrap()];
     report.checks.clear();
-    texts.push(outcome(&Outcome::Health(report)).unwrap());
+    texts.push(outcome(&Outcome::Health(report), 1).unwrap());
     let written = Written {
         tag: Tag::parse("v1.3.0").unwrap(),
         previous: None,
@@ -117,6 +117,6 @@ fn health_and_notes() {
         markdown: "### Features\n\n- a ```` b by @ann\n".into(),
         remarks: vec!["The commits call for <1.4.0>.".into()],
     };
-    texts.push(outcome(&Outcome::Notes(written)).unwrap());
+    texts.push(outcome(&Outcome::Notes(written), 1).unwrap());
     insta::assert_snapshot!(texts.join("\n\n----\n\n"));
 }

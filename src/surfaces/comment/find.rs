@@ -14,8 +14,8 @@ pub struct Line<'b> {
 }
 
 /// HTML elements in which nothing is a command, as long as they are open.
-const BARRING: [&str; 12] =
-    ["a", "blockquote", "code", "del", "details", "kbd", "pre", "s", "samp", "strike", "template", "tt"];
+const BARRING: [&str; 13] =
+    ["a", "blockquote", "code", "del", "details", "kbd", "pre", "q", "s", "samp", "strike", "template", "tt"];
 
 /// In the order of the source.
 pub fn lines(body: &str) -> Vec<Line<'_>> {
@@ -112,6 +112,7 @@ impl Html {
                 self.in_comment = true;
             } else {
                 self.element(rest);
+                rest = after_tag(rest);
             }
         }
     }
@@ -127,6 +128,20 @@ impl Html {
             }
         }
     }
+}
+
+/// What follows the tag that has been begun: what stands between quotation marks ends none and begins none.
+fn after_tag(text: &str) -> &str {
+    let mut quote = None;
+    for (at, c) in text.char_indices() {
+        match (quote, c) {
+            (None, '"' | '\'') => quote = Some(c),
+            (None, '>') => return text.get(at + 1..).unwrap_or_default(),
+            (Some(open), c) if open == c => quote = None,
+            _ => {}
+        }
+    }
+    ""
 }
 
 #[cfg(test)]

@@ -32,5 +32,7 @@ pub fn shape(known: &Known, prefix: &str, repo: &RepoName) -> String {
     let mut command = known.command(prefix, repo);
     let usage = command.render_usage().to_string();
     let plain = usage.trim_start_matches("Usage:").trim();
-    plain.strip_suffix("[OPTIONS]").unwrap_or(plain).replace("[OPTIONS] ", "").trim().to_lowercase()
+    let plain = plain.strip_suffix("[OPTIONS]").unwrap_or(plain).replace("[OPTIONS] ", "");
+    let ours = plain.trim().strip_prefix(prefix).unwrap_or_default().to_lowercase();
+    format!("{prefix}{ours}")
 }

@@ -48,20 +48,20 @@ impl Reader<'_> {
 
     /// Nothing when the line is not meant for us.
     fn line(&self, line: &Line<'_>) -> Option<Asked> {
-        let rest = self.called(line.text)?;
+        let (rest, by_name) = self.called(line.text)?;
         let name = rest.split(char::is_whitespace).next().unwrap_or_default().to_lowercase();
         let what = match Known::named(&name) {
             Some(known) => self.command(known, rest, line),
-            None => Err(unknown(near(&name)?, self.prefix)),
+            None => Err(unknown(if by_name { near(&name) } else { slip(&name) }?, self.prefix)),
         };
         Some(Asked { line: line.text.chars().filter(|c| !hidden(*c)).take(SHOWN).collect(), what })
     }
 
-    /// What follows the prefix or our name.
-    fn called<'t>(&self, text: &'t str) -> Option<&'t str> {
+    /// What follows the prefix or our name, and whether it was our name.
+    fn called<'t>(&self, text: &'t str) -> Option<(&'t str, bool)> {
         let by_name = self.slug.and_then(|slug| mentioned(text, slug));
         let rest = by_name.or_else(|| text.strip_prefix(self.prefix))?;
-        rest.starts_with(char::is_alphabetic).then_some(rest)
+        rest.starts_with(char::is_alphabetic).then_some((rest, by_name.is_some()))
     }
 
     fn command(&self, known: &Known, rest: &str, line: &Line<'_>) -> Result<Ask, Refusal> {
@@ -109,17 +109,22 @@ fn mentioned<'t>(text: &'t str, slug: &str) -> Option<&'t str> {
     rest.starts_with([' ', '\t']).then(|| rest.trim_start_matches([' ', '\t']))
 }
 
-/// The command that a word is most likely a slip of. Short words are names of other bots' commands too often.
-fn near(word: &str) -> Option<&'static str> {
-    let names: Vec<&str> = KNOWN.iter().map(|known| known.name).collect();
-    let found = nearest(word, &names)?;
+/// The command of which a word has the letters in another order. Anything less alike is a path or another bot's command too
+/// often: `/healthz`, `/stats`.
+fn slip(word: &str) -> Option<&'static str> {
     let sorted = |text: &str| {
         let mut letters: Vec<char> = text.chars().collect();
         letters.sort_unstable();
         letters
     };
-    let long = found.len() >= 6 && word.chars().count() >= 5;
-    KNOWN.iter().map(|known| known.name).find(|name| *name == found).filter(|_| long || sorted(word) == sorted(found))
+    KNOWN.iter().map(|known| known.name).find(|name| sorted(name) == sorted(word))
+}
+
+/// The command that a word is most likely a slip of, for whoever certainly means us.
+fn near(word: &str) -> Option<&'static str> {
+    let names: Vec<&str> = KNOWN.iter().map(|known| known.name).collect();
+    let found = nearest(word, &names)?;
+    KNOWN.iter().map(|known| known.name).find(|name| *name == found)
 }
 
 /// What a reader does not see, or sees elsewhere than it is.
