@@ -91,6 +91,12 @@ impl Caller {
         about.repo == Some(grant.repo) && theirs && about.environment.is_none_or(|name| self.sees_environment(name))
     }
 
+    /// Whether they may read errors in their own words: those of the store and of deployers are not for a page that anybody
+    /// may read.
+    pub fn reads_errors(&self) -> bool {
+        !matches!(self.rights, Rights::In(_))
+    }
+
     /// The only repository that they may know of.
     pub fn only_repo(&self) -> Option<RepoId> {
         match &self.rights {

@@ -34,7 +34,8 @@ impl Client {
                 None => repos::active(rx, None)?,
             };
             let holders: HashSet<RunId> = locks::all(rx)?.into_iter().filter(|p| p.held).map(|p: Place| p.run).collect();
-            let repositories: Result<Vec<_>, StoreError> = all.iter().map(|repo| of_repo(rx, repo, &holders, now)).collect();
+            let repositories: Result<Vec<_>, StoreError> =
+                all.iter().map(|repo| of_repo(rx, repo, &holders, now, caller.reads_errors())).collect();
             let repositories = repositories?.into_iter().map(|repo| seen_by(&caller, repo)).collect();
             let depth = inbox::depth(rx)?;
             Ok(Overview { repositories, inbox_depth: depth.pending, dead_letters: depth.dead, quota })
@@ -52,7 +53,13 @@ fn seen_by(caller: &Caller, mut repo: RepoOverview) -> RepoOverview {
     repo
 }
 
-fn of_repo(rx: &Rx<'_>, repo: &RepoRef, holders: &HashSet<RunId>, now: Millis) -> Result<RepoOverview, StoreError> {
+fn of_repo(
+    rx: &Rx<'_>,
+    repo: &RepoRef,
+    holders: &HashSet<RunId>,
+    now: Millis,
+    errors: bool,
+) -> Result<RepoOverview, StoreError> {
     let ended = |workflow: &str| {
         let filter = Filter {
             repo: Some(repo.id),
@@ -69,7 +76,7 @@ fn of_repo(rx: &Rx<'_>, repo: &RepoRef, holders: &HashSet<RunId>, now: Millis) -
     let mut active = Vec::new();
     let all = runs::active_of(rx, repo.id, comment::WORKFLOW.name)?;
     for run in all.into_iter().filter(|run| run.workflow != look::WORKFLOW.name) {
-        let waits_for = waits_for(&steps::of(rx, &run.id)?);
+        let waits_for = waits_for(&steps::of(rx, &run.id)?, errors);
         let holds_lock = holders.contains(&run.id);
         let subject = run.subject;
         active.push(Active {
@@ -114,7 +121,7 @@ pub(super) fn in_place(environment: EnvName, entry: LedgerEntry) -> Live {
 }
 
 /// The reasons of the gates that were judged last, while the run waits for them; otherwise what has not been answered.
-fn waits_for(steps: &[Step]) -> Vec<String> {
+fn waits_for(steps: &[Step], errors: bool) -> Vec<String> {
     #[derive(Deserialize)]
     struct Judged {
         verdicts: Vec<Verdict>,
@@ -127,10 +134,10 @@ fn waits_for(steps: &[Step]) -> Vec<String> {
         let bad = verdicts.into_iter().filter(|v| !v.status.advances());
         return bad.map(|v| format!("{}: {}", v.gate, v.reason)).collect();
     }
-    open.into_iter().map(sentence).collect()
+    open.into_iter().map(|step| sentence(step, errors)).collect()
 }
 
-fn sentence(step: &Step) -> String {
+fn sentence(step: &Step, errors: bool) -> String {
     let what = match step.kind.as_str() {
         "lock" => "the deployment before it".to_owned(),
         "sleep" => "its time".to_owned(),
@@ -142,7 +149,11 @@ fn sentence(step: &Step) -> String {
         _ if step.name.starts_with("paused.") => "a person to resume, promote or abort it".to_owned(),
         _ => format!("an answer to {}", step.name),
     };
-    step.last_error.as_ref().map_or(what.clone(), |error| format!("{what}, which failed and is tried again ({error})"))
+    match step.last_error.as_ref() {
+        None => what,
+        Some(error) if errors => format!("{what}, which failed and is tried again ({error})"),
+        Some(_) => format!("{what}, which failed and is tried again"),
+    }
 }
 
 fn left(quota: Quota) -> QuotaLeft {
