@@ -174,3 +174,26 @@ async fn a_server_that_was_killed_starts_no_second_copy_beside_the_first() {
     assert_eq!(lines(&folder), ["start", "start", "end"].map(|word| format!("{word} {sha}")));
     block_in_place(|| process.kill());
 }
+
+/// Whoever waits for its turn when the server lets go has nobody left to run the command for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_that_waits_for_its_turn_does_not_begin_when_the_server_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let (lock, mark) = (folder.path().join("lock"), folder.path().join("mark"));
+    let before = std::fs::File::create(&lock).unwrap();
+    before.lock().unwrap();
+    let job = serde_json::json!({ "run": ["/bin/touch", mark], "env": {}, "directory": "/", "lock": lock });
+    let mut waiting = std::process::Command::new(env!("CARGO_BIN_EXE_lockkeeper"))
+        .arg("run-command")
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let begun = Instant::now();
+    let mut leash = waiting.stdin.take().unwrap();
+    std::io::Write::write_all(&mut leash, format!("{job}\n").as_bytes()).unwrap();
+    drop(leash);
+    assert_eq!(block_in_place(|| waiting.wait()).unwrap().code(), Some(127));
+    assert!(begun.elapsed() < Duration::from_secs(8), "it waited for the lock all the same");
+    before.unlock().unwrap();
+    assert!(!mark.exists());
+}

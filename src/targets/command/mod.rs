@@ -43,7 +43,7 @@ pub struct Command {
     program: PathBuf,
     masker: Masker,
     lines: Sender<Line>,
-    /// Held as long as anything of the command may run.
+    /// Held as long as the command runs.
     lock: Option<PathBuf>,
 }
 
@@ -71,8 +71,8 @@ impl Command {
         Self { lock: Some(lock), ..self }
     }
 
-    /// As [`Target::carry_out`], but ends the command when `stop` is ready, with its reason. When this returns nothing of the
-    /// command's process group is left.
+    /// As [`Target::carry_out`], but ends the command when `stop` is ready, with its reason. Nothing of the
+    /// command's process group is left then.
     pub async fn carry_out_until(&self, errand: &Errand, stop: impl Future<Output = String>) -> Result<Ticket, Trouble> {
         let done = Ticket { progress: Progress::Done { url: None }, status_url: None };
         if self.observe(errand).await?.is_some_and(|running| running.satisfies(errand)) {

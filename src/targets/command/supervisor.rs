@@ -5,8 +5,9 @@
 //! kernel closes it when the server dies. (A death signal would not do: it is not inherited by the command's own children,
 //! and it is sent when a thread of the server ends.)
 //!
-//! Invariants: the command is not reaped before its group has been ended, so that the group's number is nobody else's; no
-//! command begins while the supervisor of an earlier one of the same environment is there.
+//! Invariants: a group is ended before its command is reaped, so that the group's number is nobody else's; no command begins
+//! while the supervisor of an earlier one of the same environment is there, or after the server has let go. What a command
+//! that ended by itself has left running is left alone: it may be what was deployed.
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use serde::{Deserialize, Serialize};
@@ -16,7 +17,7 @@ use std::io::{BufRead, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -48,14 +49,25 @@ enum Event {
 /// What `lockkeeper run-command` does. Ends as the command ended, with 128 and the signal's number if one ended it.
 pub fn run() -> ExitCode {
     let Some(job) = read() else { return ExitCode::from(NOT_STARTED) };
+    let (events, next) = channel();
+    let released = events.clone();
+    thread::spawn(move || release(&released));
     // Let go by the kernel when this process ends, however it does.
-    let Some(_alone) = job.lock.as_deref().map_or(Some(None), |path| hold(path).map(Some)) else {
+    let Some(_alone) = job.lock.as_deref().map_or(Some(None), |path| hold(path, &next).map(Some)) else {
         return ExitCode::from(NOT_STARTED);
     };
+    if is_released(&next) {
+        return ExitCode::from(NOT_STARTED);
+    }
     match start(&job) {
-        Ok(child) => supervise(child),
+        Ok(child) => supervise(child, events, &next),
         Err(_) => ExitCode::from(NOT_STARTED),
     }
+}
+
+/// Nobody waits for the command any more. Only asked while there is none, so that nothing else can have happened.
+fn is_released(next: &Receiver<Event>) -> bool {
+    !matches!(next.try_recv(), Err(TryRecvError::Empty))
 }
 
 fn read() -> Option<Job> {
@@ -64,12 +76,13 @@ fn read() -> Option<Job> {
     serde_json::from_str(&line).ok()
 }
 
-/// Waits until the one before, which may still be ending its command, has let go.
-fn hold(path: &Path) -> Option<File> {
+/// Waits until the one before, which may still be ending its command, has let go; nothing when it does not, or when the
+/// server lets go meanwhile.
+fn hold(path: &Path, next: &Receiver<Event>) -> Option<File> {
     let file = File::options().create(true).truncate(false).write(true).open(path).ok()?;
     let end = Instant::now() + 2 * GRACE + LOOK;
     while file.try_lock().is_err() {
-        if Instant::now() >= end {
+        if Instant::now() >= end || is_released(next) {
             return None;
         }
         thread::sleep(LOOK);
@@ -89,11 +102,8 @@ fn start(job: &Job) -> std::io::Result<Child> {
         .spawn()
 }
 
-fn supervise(mut child: Child) -> ExitCode {
+fn supervise(mut child: Child, events: Sender<Event>, next: &Receiver<Event>) -> ExitCode {
     let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) else { return ExitCode::FAILURE };
-    let (events, next) = channel();
-    let released = events.clone();
-    thread::spawn(move || release(&released));
     thread::spawn(move || {
         let _ = waitid(WaitId::Pid(group), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
         let _ = events.send(Event::Ended);
