@@ -103,7 +103,7 @@ impl Server {
         let desk = Desk::new(store.clone(), Arc::clone(&bell));
         let remote = remote(desk.clone(), Client { door: "remote", ..client.clone() });
         let doors = traced(router(receiver).merge(callback_router(reports)).merge(health_router(health)).merge(remote));
-        let door = Door::open(&settings.local.data_dir).await?.acting(client, OwnHooks::of(&settings.app.private_key));
+        let door = Door::open(&settings.local.data_dir).await?.acting(client, OwnHooks::of(&settings.app.private_key)?);
         let worker = Worker::new(store.clone(), own, bell, accept(&host, &store));
         let reconciler = Reconciler { github: github.clone(), host: host.clone(), store: store.clone() };
         let tasks = vec![
@@ -164,7 +164,7 @@ fn secrets(settings: &Serve) -> Result<Secrets, Refusal> {
 fn reports(settings: &Serve, host: &Host, store: &Store) -> Result<Reports, Refusal> {
     let caller = Caller::new(AllowList::from(settings.allow_addresses.clone()))?;
     let callbacks = Callbacks::new(&issuer(&settings.app.github_api_url), settings.app.public_url.clone(), caller);
-    let (resources, own_hooks) = (settings.resources.clone(), OwnHooks::of(&settings.app.private_key));
+    let (resources, own_hooks) = (settings.resources.clone(), OwnHooks::of(&settings.app.private_key)?);
     Ok(Reports::new(host.clone(), store.clone(), resources, own_hooks, callbacks))
 }
 
@@ -192,7 +192,7 @@ async fn start_host(settings: &Serve, tuning: &Tuning, store: &Store, github: &G
         resources: settings.resources.clone(),
         locks: command_locks(&settings.local.data_dir)?,
         public_url: settings.app.public_url.clone(),
-        own_hooks: OwnHooks::of(&settings.app.private_key),
+        own_hooks: OwnHooks::of(&settings.app.private_key)?,
         prometheus: Prometheus::new(&settings.resources.prometheus)?,
         caller: Caller::new(AllowList::from(settings.allow_addresses.clone()))?,
         // What no command may say.

@@ -105,7 +105,7 @@ impl Reports {
         let Target::Http(target) = &call.target else { return None };
         match &target.at {
             HttpAddress::Hook(name) => self.resources.hook(name, &call.repo.name).ok().map(|hook| hook.secret.clone()),
-            HttpAddress::Url(_) => Some(self.own_hooks.secret(call.repo.id)),
+            HttpAddress::Url(_) => Some(self.own_hooks.secret(call.repo.id, &call.environment)),
         }
     }
 

@@ -2,13 +2,14 @@
 //!
 //! A hook of the operator's has the secret that the operator wrote down. A repository's own deployer has one that follows from
 //! the App's private key ([`OwnHooks`]): nothing needs to be stored or set up, and it stays the same when the repository is
-//! renamed. The private key and not the webhook secret, because GitHub knows that one too, and because it may be a word that
+//! renamed; each environment has its own, since who deploys to staging must not pass for who deploys to production. The private key and not the webhook secret, because GitHub knows that one too, and because it may be a word that
 //! people can remember: whoever has a secret that follows from it could try words until one fits, and then forge webhooks.
 //!
-//! Invariant: what a repository learns tells nothing about the key, nor about the secret of another repository.
+//! Invariant: what a repository learns tells nothing about the key, nor about the secret of another repository or environment; where
+//! nothing secret is left of the key, there is no secret at all.
 
 use crate::config::Secret;
-use crate::domain::RepoId;
+use crate::domain::{EnvName, Refusal, RepoId};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use std::fmt::Write as _;
@@ -37,15 +38,24 @@ pub fn is_signed(secret: &Secret, header: &[u8], bytes: &[u8]) -> bool {
 pub struct OwnHooks(Secret);
 
 impl OwnHooks {
-    /// Line breaks and the words around a key are not part of it, so that it may come from a file or from a variable.
-    pub fn of(private_key: &Secret) -> Self {
-        let lines = private_key.expose().lines().map(str::trim).filter(|line| !line.starts_with("-----"));
-        let plain = Secret::new(lines.flat_map(str::split_whitespace).collect::<String>());
-        Self(Secret::new(hex(&digest(&plain, b"lockkeeper: secrets of repositories' own deploy hooks"))))
+    /// Line breaks and the words around a key are not part of it, so that it may come from a file or from a variable, in
+    /// which it may all stand in one line.
+    ///
+    /// # Errors
+    /// `private_key_empty`: what is between the words around it holds nothing that nobody else knows.
+    pub fn of(private_key: &Secret) -> Result<Self, Refusal> {
+        // Before the first marker, its words, the key, the words of the last one, the rest.
+        let plain: String = private_key.expose().split("-----").nth(2).unwrap_or_default().split_whitespace().collect();
+        if plain.is_empty() {
+            let text = "The App's private key holds nothing between its first and its last line.";
+            return Err(Refusal::operator("private_key_empty", text, "Give the key in PEM form, as GitHub gave it to you."));
+        }
+        Ok(Self(Secret::new(hex(&digest(&Secret::new(plain), b"lockkeeper: secrets of repositories' own deploy hooks")))))
     }
 
-    pub fn secret(&self, repo: RepoId) -> Secret {
-        Secret::new(hex(&digest(&self.0, format!("lockkeeper: deploy hook of repository {repo}").as_bytes())))
+    pub fn secret(&self, repo: RepoId, environment: &EnvName) -> Secret {
+        let of = format!("lockkeeper: deploy hook of repository {repo}, environment {environment}");
+        Secret::new(hex(&digest(&self.0, of.as_bytes())))
     }
 }
 
@@ -89,13 +99,21 @@ mod tests {
     #[test]
     fn each_repository_has_its_own_secret_however_the_key_is_written() {
         let pem = "-----BEGIN PRIVATE KEY-----\nabcd\nefgh\n-----END PRIVATE KEY-----\n";
-        let secret = |pem: &str, repo| OwnHooks::of(&Secret::from(pem)).secret(RepoId(repo));
-        assert_eq!(secret(pem, 1), secret(pem, 1));
-        assert_eq!(secret(pem, 1), secret(&pem.replace('\n', "\r\n"), 1));
-        assert_eq!(secret(pem, 1), secret(pem.trim(), 1));
-        assert_ne!(secret(pem, 1), secret(pem, 2));
-        assert_ne!(secret(pem, 1), secret(&pem.replace("efgh", "efgi"), 1));
-        assert_eq!(secret(pem, 1).expose().len(), 64);
-        assert!(!format!("{:?}", OwnHooks::of(&Secret::from(pem))).contains("abcd"));
+        let of = |pem: &str| OwnHooks::of(&Secret::from(pem));
+        let secret =
+            |pem: &str, repo, environment| of(pem).unwrap().secret(RepoId(repo), &EnvName::parse(environment).unwrap());
+        let first = secret(pem, 1, "staging");
+        for same in [pem.replace('\n', "\r\n"), pem.trim().to_owned(), pem.replace('\n', " "), pem.replace('\n', "")] {
+            assert_eq!(secret(&same, 1, "staging"), first, "{same}");
+        }
+        assert_ne!(secret(pem, 2, "staging"), first);
+        assert_ne!(secret(pem, 1, "production"), first);
+        assert_ne!(secret(&pem.replace("efgh", "efgi"), 1, "staging"), first);
+        assert_ne!(secret(&pem.replace("efgh", "efgi").replace('\n', ""), 1, "staging"), first);
+        assert_eq!(first.expose().len(), 64);
+        for nothing in ["", "abcd", "-----BEGIN PRIVATE KEY-----", "-----BEGIN PRIVATE KEY----- \n -----END PRIVATE KEY-----"] {
+            assert_eq!(of(nothing).unwrap_err().code, "private_key_empty", "{nothing}");
+        }
+        assert!(!format!("{:?}", of(pem)).contains("abcd"));
     }
 }

@@ -14,7 +14,7 @@ fn config(url: &str) -> String {
 }
 
 async fn secret(world: &World) -> String {
-    let (code, said, warned) = world.command_told(&["hook-secret", "--repo", "acme/shop"]).await;
+    let (code, said, warned) = world.command_told(&["hook-secret", "--repo", "acme/shop", "--environment", "staging"]).await;
     assert!(code == 0 && warned.contains("is a secret") && !warned.contains(said.trim()), "{code} {warned}");
     said.trim().to_owned()
 }
@@ -39,10 +39,10 @@ async fn a_repository_s_own_deployer_is_asked_with_its_own_secret() {
     assert!(!shown.contains(&secret), "the secret is shown");
     // It is the same after a restart, and nobody else's.
     world.quiet().await;
-    let (code, _, problem) = world.command_told(&["hook-secret", "--repo", "acme/other"]).await;
+    let (code, _, problem) = world.command_told(&["hook-secret", "--repo", "acme/other", "--environment", "staging"]).await;
     assert!(code == 2 && problem.contains("repo_unknown"), "{code} {problem}");
     world.stop().await;
-    let (code, _, problem) = world.command_told(&["hook-secret", "--repo", "acme/shop"]).await;
+    let (code, _, problem) = world.command_told(&["hook-secret", "--repo", "acme/shop", "--environment", "staging"]).await;
     assert!(code == 2 && problem.contains("server_not_running"), "{code} {problem}");
     let stored = std::fs::read(world.data_dir().join("lockkeeper.db")).unwrap();
     assert!(!stored.windows(secret.len()).any(|window| window == secret.as_bytes()), "the secret is stored");

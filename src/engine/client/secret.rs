@@ -4,7 +4,7 @@
 //! it.
 
 use super::Client;
-use crate::domain::{Actor, Refusal, RepoName};
+use crate::domain::{Actor, EnvName, Refusal, RepoName};
 use crate::store::audit::{self, Record};
 use crate::targets::sign::OwnHooks;
 use serde::{Deserialize, Serialize};
@@ -14,13 +14,14 @@ use serde_json::json;
 #[derive(Serialize, Deserialize)]
 pub struct HookSecret {
     pub repository: RepoName,
+    pub environment: EnvName,
     pub secret: String,
 }
 
 impl Client {
     /// # Errors
     /// `repo_unknown`, or those of the store.
-    pub async fn hook_secret(&self, name: RepoName, hooks: &OwnHooks) -> Result<HookSecret, Refusal> {
+    pub async fn hook_secret(&self, name: RepoName, environment: EnvName, hooks: &OwnHooks) -> Result<HookSecret, Refusal> {
         let repo = self.repo(name).await?;
         let record = Record {
             at: self.host.now(),
@@ -30,9 +31,10 @@ impl Client {
             run: None,
             repo: Some(repo.id),
             decision: "accepted".to_owned(),
-            detail: json!({ "repo": repo.name }),
+            detail: json!({ "repo": repo.name, "environment": environment }),
         };
         self.store.write(move |tx| audit::add(tx, &record)).await.map_err(|why| why.refusal())?;
-        Ok(HookSecret { secret: hooks.secret(repo.id).expose().to_owned(), repository: repo.name })
+        let secret = hooks.secret(repo.id, &environment).expose().to_owned();
+        Ok(HookSecret { repository: repo.name, environment, secret })
     }
 }

@@ -100,7 +100,7 @@ impl Steps {
                     Ok(Hook::lent(settings, self.caller.clone()).reporting_to(self.public_url.as_deref()))
                 }
                 HttpAddress::Url(url) => {
-                    let secret = self.own_hooks.secret(call.repo.id);
+                    let secret = self.own_hooks.secret(call.repo.id, &call.environment);
                     Ok(Hook::own(url, secret, self.caller.clone()).reporting_to(self.public_url.as_deref()))
                 }
             },
@@ -111,9 +111,8 @@ impl Steps {
     fn command(&self, call: &ErrandCall, lines: Sender<Line>) -> Result<Command, StepError> {
         let Kind::Command(target) = &call.target else { return Err(no_errand()) };
         let settings = self.resources.command(&target.command, &call.repo.name).map_err(StepError::Fail)?;
-        let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
-        let environment: String = call.environment.as_str().chars().map(plain).collect();
-        let lock = self.locks.join(format!("{}-{environment}.lock", call.repo.id));
+        // The name of an environment holds no separator, and the number keeps it from being one of a path's own names.
+        let lock = self.locks.join(format!("{}-{}.lock", call.repo.id, call.environment));
         Ok(Command::new(settings, target, &self.program, &self.secrets, lines).alone(lock))
     }
 }

@@ -10,7 +10,7 @@ use crate::actions::Action;
 use crate::actions::access::Caller;
 use crate::actions::outcome::Outcome;
 use crate::config::settings::Flags;
-use crate::domain::{Refusal, RepoName};
+use crate::domain::Refusal;
 use crate::engine::client::HookSecret;
 use crate::store::Store;
 use crate::surfaces::control::{
@@ -199,8 +199,8 @@ pub(super) async fn act(place: &Place, action: &Action) -> Result<Outcome, Refus
 }
 
 /// The secret of a repository's own deploy hook.
-pub(super) async fn hook_secret(place: &Place, repo: &RepoName) -> Result<HookSecret, Refusal> {
-    running(place).await?.here()?.post(&["hook-secret"], &Of { repo: repo.clone() }).await
+pub(super) async fn hook_secret(place: &Place, of: &Of) -> Result<HookSecret, Refusal> {
+    running(place).await?.here()?.post(&["hook-secret"], of).await
 }
 
 pub(super) async fn running(place: &Place) -> Result<Server, Refusal> {

@@ -9,7 +9,7 @@ use super::keys::KeyAsk;
 use super::remote::bearer;
 use super::routes::{Counter, closed, routes, shown};
 use crate::actions::access::Caller;
-use crate::domain::{Refusal, RepoName};
+use crate::domain::{EnvName, Refusal, RepoName};
 use crate::engine::client::{Client, HookSecret};
 use crate::surfaces::http::{Limits, serve, traced};
 use crate::targets::sign::OwnHooks;
@@ -41,10 +41,11 @@ struct Acting {
     own_hooks: OwnHooks,
 }
 
-/// Of which repository.
+/// Of which repository's environment.
 #[derive(Serialize, Deserialize)]
 pub struct Of {
     pub repo: RepoName,
+    pub environment: EnvName,
 }
 
 impl Door {
@@ -83,7 +84,7 @@ fn digest(token: &str) -> [u8; 32] {
 
 async fn hook_secret(acting: Option<Acting>, of: Of) -> Result<HookSecret, Refusal> {
     let Acting { client, own_hooks } = acting.ok_or_else(closed)?;
-    client.hook_secret(of.repo, &own_hooks).await
+    client.hook_secret(of.repo, of.environment, &own_hooks).await
 }
 
 fn router(desk: Desk, acting: Option<Acting>, token: Arc<[u8; 32]>) -> Router {
