@@ -110,7 +110,7 @@ impl Caller {
         Refusal::user(
             "insufficient_scope",
             format!("{} has no right to {what}.", self.actor.login),
-            "Use a key that is, or ask the operator for one: `lockkeeper keys create`.",
+            "Ask somebody who has it, or use a key that has it: `lockkeeper keys create` makes one.",
         )
     }
 }

@@ -41,6 +41,11 @@ impl Actor {
         Self { kind: ActorKind::Key, id: UserId(key.number), login: format!("key {} ({})", key.name, key.id) }
     }
 
+    /// What tells one from every other one, whatever they are called.
+    pub fn id_of(&self) -> (ActorKind, UserId) {
+        (self.kind, self.id)
+    }
+
     /// Whether a reason in their words may open what is in the way: an agent's never does.
     pub fn is_person(&self) -> bool {
         matches!(self.kind, ActorKind::User | ActorKind::Operator)

@@ -14,17 +14,18 @@ pub use secret::HookSecret;
 
 use super::accept::{Accept, Asked, outcome as ended};
 use super::host::{Host, NewRun};
+use super::known;
 use crate::actions::Action;
 use crate::actions::access::{About, Caller, Rights};
 use crate::actions::deploy::{Deploy, Subject as Deployed};
 use crate::actions::outcome::{Live, Outcome, Planned, Started};
 use crate::actions::rollback;
-use crate::domain::{Actor, EnvName, EnvPlace, LedgerEntry, Refusal, RepoName, RepoRef, RunId, Sha, Tag};
+use crate::domain::{Actor, ActorKind, EnvName, EnvPlace, LedgerEntry, Refusal, RepoName, RepoRef, RunId, Sha, Tag};
 use crate::flow;
 use crate::github::GitHub;
 use crate::store::audit::{self, Record};
 use crate::store::runs::{Run, Subject};
-use crate::store::{Rx, Store, StoreError, Tx, ledger, repos, steps};
+use crate::store::{Rx, Store, StoreError, Tx, keys, ledger, repos, steps};
 use crate::workflow::{State, deploy, look};
 use std::time::Duration;
 
@@ -107,18 +108,18 @@ impl Client {
                 caller.may_touch(&planned.plan.deploys_to())?;
                 let (repo, tag, by) = (repo.clone(), ask.tag.clone(), actor.clone());
                 let sha = planned.plan.pin.sha.clone();
-                self.start(action, actor, *planned, move |accept| accept.publish(&repo, &tag, &sha, &by)).await
+                self.start(action, caller, *planned, move |accept| accept.publish(&repo, &tag, &sha, &by)).await
             }
             (Action::Deploy(ask), Outcome::Planned(planned)) if !ask.dry_run => {
                 let input = self.deploy_input(repo, &ask.environment, &planned, actor);
                 let (reason, strategy) = (ask.reason.clone(), ask.strategy.clone());
                 let input = deploy::Input { reason, strategy, wait: ask.wait, ..input };
-                self.start(action, actor, *planned, move |accept| accept.deploy(&input)).await
+                self.start(action, caller, *planned, move |accept| accept.deploy(&input)).await
             }
             (Action::Rollback(ask), Outcome::Planned(planned)) if !ask.dry_run => {
                 let input = self.deploy_input(repo, &ask.environment, &planned, actor);
                 let input = deploy::Input { rollback: true, reason: Some(ask.reason.clone()), ..input };
-                self.start(action, actor, *planned, move |accept| accept.deploy(&input)).await
+                self.start(action, caller, *planned, move |accept| accept.deploy(&input)).await
             }
             (_, looked) => Ok(looked),
         }
@@ -126,13 +127,7 @@ impl Client {
 
     async fn repo(&self, name: RepoName) -> Result<RepoRef, Refusal> {
         let wanted = name.clone();
-        self.read(move |rx| repos::named(rx, &wanted)).await?.ok_or_else(|| {
-            Refusal::user(
-                "repo_unknown",
-                format!("Lockkeeper does not look after {name}."),
-                "Write it as owner/name, and install the App on it; `lockkeeper status` lists what is known.",
-            )
-        })
+        self.read(move |rx| repos::named(rx, &wanted)).await?.ok_or_else(|| known::not_known(&name))
     }
 
     async fn at(&self, action: &Action, repo: &RepoRef) -> Result<At, Refusal> {
@@ -242,13 +237,16 @@ impl Client {
     async fn start(
         &self,
         action: &Action,
-        actor: &Actor,
+        caller: &Caller,
         planned: Planned,
         ask: impl FnOnce(&Accept<'_>) -> Result<Asked, StoreError> + Send + 'static,
     ) -> Result<Outcome, Refusal> {
         let (host, client, now) = (self.host.clone(), self.clone(), self.host.now());
-        let (action, actor, repo) = (action.clone(), actor.clone(), planned.plan.repo.clone());
+        let (action, actor, repo) = (action.clone(), caller.actor.clone(), planned.plan.repo.clone());
         let work = move |tx: &Tx<'_>| {
+            if let Err(refusal) = client.still_may(tx, &actor)? {
+                return Ok(Err(refusal));
+            }
             let Asked { run, new } = ask(&Accept { host: &host, tx, delivery: None, now })?;
             let (plan, gates) = (planned.plan.digest, planned.gates);
             let started = Ok(Outcome::Started(Box::new(Started { run, new, plan, gates })));
@@ -256,6 +254,12 @@ impl Client {
             Ok(started)
         };
         self.store.write(work).await.map_err(|why| why.refusal())?
+    }
+
+    /// A key may have ended while somebody looked for it.
+    fn still_may(&self, tx: &Tx<'_>, actor: &Actor) -> Result<Result<(), Refusal>, StoreError> {
+        let good = actor.kind != ActorKind::Key || keys::is_good(tx, actor.id.0, self.host.now())?;
+        Ok(if good { Ok(()) } else { Err(key_ended()) })
     }
 
     fn record(&self, action: &Action, actor: &Actor, repo: Option<&RepoRef>, done: &Result<Outcome, Refusal>) -> Record {
@@ -284,6 +288,11 @@ impl Client {
     {
         self.store.read(work).await.map_err(|why| why.refusal())
     }
+}
+
+fn key_ended() -> Refusal {
+    let text = "The key has ended while this was being looked at; nothing was changed.";
+    Refusal::user("key_ended", text, "Ask for it again with a key that is good.")
 }
 
 /// A tag or a whole commit id; short ids and branches move, so they are not taken.

@@ -5,7 +5,7 @@
 
 use crate::actions::deploy;
 use crate::config::repo::RepoConfig;
-use crate::domain::{EnvName, Refusal, RepoRef};
+use crate::domain::{EnvName, Refusal, RepoName, RepoRef};
 use crate::plan::{Ground, Settings};
 use crate::store::runs::{self, Filter};
 use crate::store::{Rx, StoreError, steps};
@@ -29,6 +29,15 @@ pub fn settings(rx: &Rx<'_>, repo: &RepoRef) -> Result<Option<RepoConfig>, Store
         }
     }
     Ok(None)
+}
+
+/// Nobody has installed the App there.
+pub fn not_known(name: &RepoName) -> Refusal {
+    Refusal::user(
+        "repo_unknown",
+        format!("Lockkeeper does not look after {name}."),
+        "Write it as owner/name, and install the App on it; `lockkeeper status` lists what is known.",
+    )
 }
 
 /// `unknown_environment` where the settings that we know have no such environment; where we know none, nobody can say.

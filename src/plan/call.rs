@@ -41,6 +41,10 @@ pub enum Call {
     IsLocked {
         key: String,
     },
+    /// Whether a key of ours has neither ended nor been revoked; our own store answers.
+    IsKeyGood {
+        number: u64,
+    },
     /// The commits after the first candidate that the head contains; answers `Range`.
     ReadRange {
         repo: RepoRef,

@@ -61,6 +61,16 @@ pub fn all(rx: &Rx<'_>) -> Result<Vec<Key>, StoreError> {
     rx.conn.prepare_cached("SELECT * FROM keys ORDER BY number DESC")?.query_and_then([], read)?.collect()
 }
 
+/// Whether the key of this number is good.
+///
+/// # Errors
+/// Those of the store.
+pub fn is_good(rx: &Rx<'_>, number: u64, now: Millis) -> Result<bool, StoreError> {
+    let mut statement = rx.conn.prepare_cached("SELECT * FROM keys WHERE number = ?1")?;
+    let found = statement.query_and_then([number.cast_signed()], read)?.next().transpose()?;
+    Ok(found.is_some_and(|key| key.is_good(now)))
+}
+
 /// Ends a key; one that has ended stays as it was.
 ///
 /// # Errors

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
-/// Reports that are read and judged at once.
+/// Reports that are judged at once.
 const AT_ONCE: usize = 32;
 /// From the header to the end of the report.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
@@ -39,13 +39,14 @@ pub fn callback_router(reports: Reports) -> Router {
 }
 
 async fn receive(State(callback): State<Callback>, Path(run): Path<String>, request: Request<Body>) -> Response {
-    let Ok(_place) = callback.places.try_acquire() else { return busy(Duration::from_secs(1)) };
     let (parts, body) = request.into_parts();
     let body = match tokio::time::timeout(READ_TIMEOUT, read(body)).await {
         Ok(Ok(body)) => body,
         Ok(Err(response)) => return response,
         Err(_) => return refused(StatusCode::REQUEST_TIMEOUT, "callback_too_slow", "The report did not arrive in time."),
     };
+    // Only now, so that nobody keeps a place by being slow.
+    let Ok(_place) = callback.places.try_acquire() else { return busy(Duration::from_secs(1)) };
     let told = tokio::time::timeout(STORE_TIMEOUT, callback.reports.report(&run, &parts.headers, &body)).await;
     match told {
         Ok(Ok(told)) => said(told),

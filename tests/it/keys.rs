@@ -132,6 +132,40 @@ async fn a_reason_of_a_key_opens_no_hold() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_ends_only_its_own_locks() {
+    let world = Setup::new().config(CONFIG).start().await;
+    let (_, key) = key(&world, "ci", "lock", "staging").await;
+    let lock = ["lock", "staging", "--repo", "acme/shop", "--reason", "mine"];
+    let unlock = ["unlock", "staging", "--repo", "acme/shop"];
+    for own in [true, false] {
+        let (code, ..) = if own { remote(&world, &key, &lock).await } else { world.command_told(&lock).await };
+        assert_eq!(code, 0);
+        let (code, _, problem) = remote(&world, &key, &unlock).await;
+        assert!(if own { code == 0 } else { code == 1 && problem.contains("not_allowed") }, "{own} {problem}");
+    }
+    assert_eq!(world.command_told(&unlock).await.0, 0);
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_for_a_key_that_has_ended_does_not_begin() {
+    let world = Setup::new().config(CONFIG).start().await;
+    let sha = world.head();
+    let (id, key) = key(&world, "ci", "deploy", "staging").await;
+    let lock = ["lock", "staging", "--repo", "acme/shop", "--reason", "busy"];
+    assert_eq!(world.command_told(&lock).await.0, 0);
+    let ask = ["deploy", "staging", "--repo", "acme/shop", "--ref", sha.as_str(), "--wait", "--detach"];
+    let (code, _, problem) = remote(&world, &key, &ask).await;
+    assert_eq!(code, 0, "{problem}");
+    assert_eq!(world.command_told(&["keys", "revoke", &id]).await.0, 0);
+    assert_eq!(world.command_told(&["unlock", "staging", "--repo", "acme/shop"]).await.0, 0);
+    world.refused(&sha, "lockkeeper/staging", "failure", "key_ended").await;
+    world.quiet().await;
+    assert_eq!(world.shop.deployments().len(), 0);
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_no_key_or_has_ended_is_turned_away_and_then_told_to_wait() {
     let world = Setup::new().config(CONFIG).start().await;
     let (id, good) = key(&world, "ci", "read", "staging").await;

@@ -3,7 +3,7 @@
 use super::{Accept, Start, generation, outcome};
 use crate::domain::{Actor, RepoRef, RunId, Sha, Tag};
 use crate::store::StoreError;
-use crate::store::runs::{self, RunState, Subject};
+use crate::store::runs::{self, Run, RunState, Subject};
 use crate::workflow::{State, deploy};
 
 /// A run that does what was asked.
@@ -39,6 +39,16 @@ impl Accept<'_> {
         started(runs, Some(last.id))
     }
 
+    /// Given up, and asked for as it was: it goes on with what is stored, so it must be what this actor asks for now.
+    fn is_the_same(&self, run: &Run, asked: &deploy::Input) -> Result<bool, StoreError> {
+        if run.state != RunState::Dead {
+            return Ok(false);
+        }
+        let stored = runs::input(self.tx, &run.id)?.and_then(|value| serde_json::from_value::<deploy::Input>(value).ok());
+        let of = |input: &deploy::Input| (input.actor.id_of(), input.rollback, input.reason.clone(), input.strategy.clone());
+        Ok(stored.is_some_and(|stored| of(&stored) == of(asked)))
+    }
+
     /// A deployment. While one of the same commit to the same place is not over, that is the one; afterwards it is done again.
     ///
     /// # Errors
@@ -46,7 +56,9 @@ impl Accept<'_> {
     pub fn deploy(&self, input: &deploy::Input) -> Result<Asked, StoreError> {
         let stem = deploy::stem(&input.repo, &input.environment, &input.subject.sha, input.subject.tag.as_ref());
         let last = runs::latest_by_prefix(self.tx, &format!("{stem}:"))?;
-        if let Some(last) = last.as_ref().filter(|run| run.state != RunState::Finished) {
+        if let Some(last) = last.as_ref()
+            && (last.state == RunState::Active || self.is_the_same(last, input)?)
+        {
             self.wake(last)?;
             return Ok(Asked { run: last.id.clone(), new: false });
         }

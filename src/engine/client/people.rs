@@ -7,7 +7,7 @@ use crate::actions::access::{About, Caller};
 use crate::actions::control::{Control, Verb};
 use crate::actions::lock::{Lock, Unlock, span};
 use crate::actions::outcome::{Locked, Outcome, Steered};
-use crate::domain::{Actor, EnvName, HoldKind, NewHold, Refusal, RepoRef};
+use crate::domain::{Actor, EnvName, Hold, HoldKind, NewHold, Refusal, RepoRef};
 use crate::engine::known;
 use crate::store::runs::{self, RunState};
 use crate::store::{StoreError, audit, holds};
@@ -33,6 +33,9 @@ impl Client {
         };
         let (client, action, actor, repo) = (self.clone(), action.clone(), actor.clone(), repo.clone());
         let work = move |tx: &crate::store::Tx<'_>| {
+            if let Err(refusal) = client.still_may(tx, &actor)? {
+                return Ok(Err(refusal));
+            }
             holds::place(tx, &new)?;
             let open = holds::open(tx, repo.id, &new.environment, now)?;
             let done = Ok(Outcome::Locks(Locked { environment: new.environment.clone(), holds: open, ended: 0 }));
@@ -64,7 +67,15 @@ impl Client {
         let (client, action, actor, repo) = (self.clone(), action.clone(), actor.clone(), repo.clone());
         let environment = ask.environment.clone();
         let work = move |tx: &crate::store::Tx<'_>| {
+            if let Err(refusal) = client.still_may(tx, &actor)? {
+                return Ok(Err(refusal));
+            }
             let open = holds::open(tx, repo.id, &environment, now)?;
+            // An agent ends its own locks; what people or a rollback have put in the way is for people.
+            let own = |hold: &&Hold| hold.what.kind == HoldKind::Lock && hold.what.owner.id_of() == actor.id_of();
+            if let Some(hold) = open.iter().find(|hold| !actor.is_person() && !own(hold)) {
+                return Ok(Err(not_theirs(hold)));
+            }
             for hold in &open {
                 holds::end(tx, hold.id, &actor, &why, now)?;
             }
@@ -92,7 +103,8 @@ impl Client {
                 repo: subject.as_ref().map(|subject| subject.repo.id),
                 environment: subject.as_ref().and_then(|subject| subject.environment.as_ref()),
             };
-            let done = match (caller.may(&action, about), run) {
+            let may = client.still_may(tx, &caller.actor)?.and_then(|()| caller.may(&action, about));
+            let done = match (may, run) {
                 (Err(refusal), _) => Err(refusal),
                 (Ok(()), None) => Err(no_run()),
                 (Ok(()), Some(run)) if run.workflow != deploy::WORKFLOW.name => Err(no_deployment()),
@@ -133,6 +145,12 @@ fn bad_time(why: String) -> Refusal {
 
 fn not_locked(environment: &str) -> Refusal {
     Refusal::user("not_locked", format!("{environment} is not locked."), "Nothing needs to be done.")
+}
+
+fn not_theirs(hold: &Hold) -> Refusal {
+    let (kind, owner) = (hold.what.kind.as_str(), &hold.what.owner.login);
+    let text = format!("The {kind} on {} is by {owner}, and an agent ends only its own locks.", hold.what.environment);
+    Refusal::user("not_allowed", text, "Ask a person to end it: `lockkeeper unlock` on the server's machine.")
 }
 
 fn no_run() -> Refusal {

@@ -24,7 +24,8 @@ impl Client {
         let mut quota = self.github.quotas();
         // What is left for others is not theirs to know, and not theirs to use.
         if let Some(repo) = &repo {
-            quota.retain(|quota| quota.installation.is_none_or(|id| id == repo.installation));
+            let whole = caller.only_repo().is_none();
+            quota.retain(|quota| quota.installation.map_or(whole, |id| id == repo.installation));
         }
         let quota = quota.into_iter().map(left).collect();
         self.read(move |rx| {

@@ -8,8 +8,8 @@ use crate::engine::host::{StepCtx, StepError};
 use crate::gates::BranchStanding;
 use crate::github::{RangeBase, RecheckAsk, TagOrSha};
 use crate::plan::{Base, Ground, Settings};
-use crate::store::locks;
 use crate::store::runs::{self, Filter, RunState};
+use crate::store::{keys, locks};
 use crate::workflow::{self, range, release};
 
 /// How many of our own releases are remembered as possible baselines.
@@ -93,6 +93,11 @@ impl Steps {
     pub(super) async fn is_locked(&self, ctx: &StepCtx, key: String) -> Done {
         let queue = self.store.read(move |rx| locks::queue(rx, &key)).await.map_err(stored)?;
         answer(&queue.iter().any(|place| place.run != ctx.run))
+    }
+
+    pub(super) async fn is_key_good(&self, number: u64) -> Done {
+        let now = self.now();
+        answer(&self.store.read(move |rx| keys::is_good(rx, number, now)).await.map_err(stored)?)
     }
 
     pub(super) async fn read_range(&self, repo: &RepoRef, candidates: &[Base], head: &Sha) -> Done {

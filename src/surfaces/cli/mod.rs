@@ -125,12 +125,14 @@ fn fail(refusal: &Refusal) -> ExitCode {
 /// What was asked for is understood and known, and the answer is no. Everything else is input that cannot be used, or a
 /// question that nobody could answer.
 fn is_refused(refusal: &Refusal) -> bool {
-    const CODES: [&str; 11] = [
+    const CODES: [&str; 13] = [
         "environment_locked",
         "held_after_rollback",
         "insufficient_scope",
+        "key_ended",
         "not_a_deployment",
         "not_a_good_version",
+        "not_allowed",
         "not_locked",
         "nothing_live",
         "nothing_to_roll_back_to",

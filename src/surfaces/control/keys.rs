@@ -76,7 +76,7 @@ impl Desk {
 
     async fn repo_with(&self, name: RepoName, environments: BTreeSet<EnvName>) -> Result<RepoRef, Refusal> {
         self.read(move |rx| {
-            let repo = repos::named(rx, &name)?.ok_or_else(|| not_known(&name))?;
+            let repo = repos::named(rx, &name)?.ok_or_else(|| known::not_known(&name))?;
             for environment in &environments {
                 known::exists(rx, &repo, environment)??;
             }
@@ -173,14 +173,6 @@ fn note(tx: &Tx<'_>, action: &str, key: &Key, at: Millis) -> Result<(), StoreErr
         detail: serde_json::to_value(key).unwrap_or_default(),
     };
     audit::add(tx, &record)
-}
-
-fn not_known(name: &RepoName) -> Refusal {
-    Refusal::user(
-        "repo_unknown",
-        format!("Lockkeeper does not look after {name}."),
-        "Write it as owner/name, and install the App on it; `lockkeeper status` lists what is known.",
-    )
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::end::Ending;
 use super::page::Shown;
 use super::{Deployment, drive, lock_key, named, what};
 use crate::domain::{
-    Commit, EnvironmentRecord, Hold, HoldKind, InQueue, Lease, LedgerEntry, Millis, Recheck, Refusal, Sha, Standing,
+    ActorKind, Commit, EnvironmentRecord, Hold, HoldKind, InQueue, Lease, LedgerEntry, Millis, Recheck, Refusal, Sha, Standing,
 };
 use crate::flow::{Flow, Stop};
 use crate::gates::Verdict;
@@ -71,6 +71,9 @@ impl Deployment<'_> {
         if let Some(ending) = self.gives_way(f, record)? {
             return Ok(Err(ending));
         }
+        if !self.may_still(f)? {
+            return Ok(Err(Ending::refused(key_ended(&self.input.actor.login))));
+        }
         let over = match self.held(f, record)? {
             Ok(over) => over,
             Err(refusal) => return Ok(Err(Ending::refused(refusal))),
@@ -79,6 +82,14 @@ impl Deployment<'_> {
             return Ok(Err(ending));
         }
         Ok(self.verify_pin(f)?.map_or(Ok(over), Err))
+    }
+
+    /// A key that has ended meanwhile has no right to what it has asked for either. (What people may do is theirs by GitHub.)
+    fn may_still(&self, f: &mut Flow) -> Result<bool, Stop> {
+        match self.input.actor.kind {
+            ActorKind::Key => f.step("lease.key", &Call::IsKeyGood { number: self.input.actor.id.0 }),
+            _ => Ok(true),
+        }
     }
 
     /// A newer automatic deployment that waits behind this one and contains it takes its place.
@@ -201,6 +212,11 @@ enum Bad {
     /// It contains a revert of it.
     Mended,
     Elsewhere,
+}
+
+fn key_ended(key: &str) -> Refusal {
+    let text = format!("The {key}, which asked for this, has ended before its turn came.");
+    Refusal::user("key_ended", text, "Ask for it again with a key that is good.")
 }
 
 fn superseded(by: &Sha, run: &str, why: &str) -> Ending<'static> {
