@@ -76,6 +76,10 @@ impl Accept<'_> {
         match (sha, before) {
             (Some(now), Some(before)) if *now != before => {
                 self.wake(&last)?;
+                // Its deployments may wait for something else for days.
+                for run in runs::by_tag(self.tx, repo.id, tag)?.iter().filter(|run| run.state == RunState::Active) {
+                    self.wake(run)?;
+                }
                 self.start_release(repo, tag, sha, actor, Start { nth, moved_from: Some(before), found: false })
             }
             // Deleted before it was released, and pushed again as it was.

@@ -3,7 +3,7 @@
 //!
 //! A look is a request, so a run that waits for checks by name looks again when the last of them has come or one has failed,
 //! not at each; events can be lost, so it looks at longer and longer intervals anyway. While nothing but our own record and the
-//! clock can open a gate (a soak, a window, a lock), they are all that is looked at.
+//! clock can open a gate (a soak, a window, a lock), they are what is looked at, and GitHub only every hour.
 //!
 //! Known race: what changes between the last look and the effect; whoever publishes looks again when the look is old.
 
@@ -69,10 +69,9 @@ const LOOP: &str = "gates";
 /// What counts of the looks so far. `S` is what people have been shown.
 #[derive(Serialize, Deserialize)]
 struct Looked<S> {
-    round: u32,
+    /// How often GitHub has been asked again.
+    looks: u32,
     look: Recheck,
-    /// GitHub has been asked again since the first read.
-    again: bool,
     /// Nothing has been waited for since that, so that the gates may pass.
     fresh: bool,
     /// A check of somebody else has been there.
@@ -88,8 +87,7 @@ pub fn pass<S: Clone + Serialize + DeserializeOwned>(
     mut show: impl FnMut(&mut Flow, &[Verdict], &mut S) -> Result<(), Stop>,
 ) -> Result<Gated, Stop> {
     let branches = branches(f, case)?;
-    let first =
-        Looked { round: 0, look: first_look(case.ground), again: false, fresh: false, seen: false, shown: shown.clone() };
+    let first = Looked { looks: 0, look: first_look(case.ground), fresh: false, seen: false, shown: shown.clone() };
     let (gated, said) = f.fold(
         &case.step(LOOP),
         || first,
@@ -127,11 +125,15 @@ impl Case<'_> {
             (_, None) => return Ok(Turn::End(refused(judged.verdicts, &so.look))),
             (_, Some(ask_again)) => {
                 show(f, &judged.verdicts)?;
-                let until = ask_again.min(judged.at.plus(between_looks(self.ground.run.as_str(), so.round)));
+                // The first read knows too little to be the only one for long.
+                let ours = so.looks > 0 && waits_for_us(&judged.verdicts);
+                let pause = between_looks(ours, self.ground.run.as_str(), so.looks);
+                let from = if ours { so.look.at } else { judged.at };
+                let until = ask_again.min(from.plus(pause));
                 match wait(f, awaited(&judged.verdicts), until)? {
                     Woken::Stopped(reason) => return Ok(Turn::End(Gated::Cancelled(reason))),
-                    Woken::ByUs | Woken::ByTime if waits_for_us(&judged.verdicts) => {
-                        return Ok(Turn::Next(Looked { round: so.round.saturating_add(1), fresh: false, ..so }));
+                    Woken::ByUs | Woken::ByTime if ours && self.woken(f)? < from.plus(pause) => {
+                        return Ok(Turn::Next(Looked { fresh: false, ..so }));
                     }
                     Woken::ByUs | Woken::ByTime | Woken::ByOthers => {}
                 }
@@ -140,14 +142,19 @@ impl Case<'_> {
         let again: Recheck = f.step("look", &self.recheck(so.look.touched.is_none()))?;
         // Which commits touch a folder does not change while the run waits.
         let look = Recheck { touched: again.touched.or(so.look.touched), ..again };
-        Ok(Turn::Next(Looked { round: so.round.saturating_add(1), look, again: true, fresh: true, ..so }))
+        Ok(Turn::Next(Looked { looks: so.looks.saturating_add(1), look, fresh: true, ..so }))
+    }
+
+    fn woken(&self, f: &mut Flow) -> Result<Millis, Stop> {
+        let now = f.now();
+        f.record("woken", || now)
     }
 
     fn judged<S>(&self, f: &mut Flow, so: &Looked<S>, branches: Option<&[BranchStanding]>) -> Result<Judged, Stop> {
         let found = self.range.map(|range| range.within(&so.look));
         // The first read does not know whose commits these are. It passes nothing by itself; the second look does.
         let unclassified = found.as_ref().map(|found| match found.folder {
-            Some(_) if !so.again => Vec::new(),
+            Some(_) if so.looks == 0 => Vec::new(),
             _ => found.nameless(),
         });
         let place = self.place(f, "place")?;
@@ -158,9 +165,9 @@ impl Case<'_> {
 }
 
 /// Shorter by up to a quarter, so that runs which began together do not look together.
-fn between_looks(run: &str, round: u32) -> Duration {
-    let longest = LOOK_AGAIN.saturating_mul(1 << round.min(4)).min(LOOK_AT_LEAST);
-    longest - early(longest / 4, run, round)
+fn between_looks(ours: bool, run: &str, looks: u32) -> Duration {
+    let longest = if ours { LOOK_AT_LEAST } else { LOOK_AGAIN.saturating_mul(1 << looks.min(4)).min(LOOK_AT_LEAST) };
+    longest - early(longest / 4, run, looks)
 }
 
 /// Only our own record and the clock can change the answer: asking GitHub again is for when everything else is settled.

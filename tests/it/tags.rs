@@ -44,6 +44,24 @@ async fn a_tag_that_moves_is_refused_at_both_commits() {
     world.finish().await;
 }
 
+/// A deployment that waits for something else for days hears of it at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deployment_that_soaks_is_refused_when_its_tag_moves() {
+    let config = "[environments.staging]\non = [\"manual\"]\ntarget = \"cluster\"\n\n[environments.production]\non = \
+                  [\"tag\"]\ntarget = \"cluster\"\nafter = [{ environment = \"staging\", soak = \"7d\" }]\n\n\
+                  [targets.cluster]\nkind = \"deployment\"\nreporters = [\"deployer[bot]\"]\n";
+    let world = World::with(config).await;
+    let old = world.commit("feat: sell more");
+    world.shop.tag("v1.1.0", &old).unwrap();
+    world.released("v1.1.0", &old).await;
+    world.waiting(&old, "lockkeeper/production").await;
+    let new = world.commit("feat: sell even more");
+    world.shop.move_tag("v1.1.0", &new).unwrap();
+    world.refused(&old, "lockkeeper/production", "failure", "tag_moved").await;
+    world.refused(&new, RELEASE, "failure", "tag_moved").await;
+    world.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_released_tag_that_moves_changes_nothing() {
     let world = World::start().await;
