@@ -25,6 +25,16 @@ pub fn push(tx: &Tx<'_>, run: &RunId, signal: &str, value: &Value, now: Millis) 
     Ok(tx.conn.last_insert_rowid().cast_unsigned())
 }
 
+/// The value of the newest signal of this name that nobody has taken yet.
+///
+/// # Errors
+/// Those of the store.
+pub fn newest_open(rx: &Rx<'_>, run: &RunId, signal: &str) -> Result<Option<Value>, StoreError> {
+    let sql = "SELECT value FROM signals WHERE run = ?1 AND name = ?2 AND taken_by IS NULL ORDER BY id DESC LIMIT 1";
+    let mut statement = rx.conn.prepare_cached(sql)?;
+    statement.query_and_then([run.as_str(), signal], |row| json(row, "value"))?.next().transpose()
+}
+
 /// # Errors
 /// Those of the store.
 pub fn take(tx: &Tx<'_>, id: u64, wait: &str) -> Result<(), StoreError> {

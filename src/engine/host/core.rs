@@ -60,12 +60,15 @@ impl Core {
         Ok(Submitted::New(id))
     }
 
-    /// Stores a signal and wakes the run; false when it is over.
+    /// Stores a signal and wakes the run; false when it is over. One that says what the last one said, which nobody has heard
+    /// yet, is no news: a run that waits for something else for weeks does not collect them.
     pub(super) fn signal(self: &Arc<Self>, tx: &Tx<'_>, run: &RunId, name: &str, value: &Value) -> Result<bool, StoreError> {
         if runs::get(tx, run)?.is_none_or(|run| run.state != RunState::Active) {
             return Ok(false);
         }
-        signals::push(tx, run, name, value, self.now())?;
+        if signals::newest_open(tx, run, name)?.as_ref() != Some(value) {
+            signals::push(tx, run, name, value, self.now())?;
+        }
         // The signal is loaded with the run, so that the evaluation finds it.
         self.deliver(tx, run, Message::Resume)?;
         Ok(true)

@@ -275,9 +275,8 @@ impl Host {
     async fn recover(&self) -> Result<(), StoreError> {
         let (calls, timers) = self.store.read(|rx| Ok((steps::open_calls(rx)?, stored_timers::all(rx)?))).await?;
         let now = self.core.now();
-        let late = timers.iter().filter(|(_, _, at)| *at <= now).count();
-        for (nth, (run, name, at)) in timers.into_iter().enumerate() {
-            self.core.timers.set(run, name, at.max(now.plus(one_by_one(nth, late))), now);
+        for (run, name, at) in timers {
+            self.core.timers.set(run, name, at, now);
         }
         for call in calls {
             let wait = work::remaining(now, call.next_at);
@@ -299,12 +298,6 @@ impl Host {
         futures::future::join_all(resumed).await;
         Ok(())
     }
-}
-
-/// What became due while nobody was there happens one by one, a millisecond apart and within a second, and not in one moment.
-fn one_by_one(nth: usize, late: usize) -> Duration {
-    let (nth, late) = (u64::try_from(nth.min(late)).unwrap_or(0), u64::try_from(late.max(1)).unwrap_or(1));
-    Duration::from_millis(nth * late.min(1_000) / late)
 }
 
 fn left_over(call: OpenCall) -> CallJob {

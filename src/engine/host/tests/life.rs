@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::flow::Waited;
+use crate::store::signals;
 
 /// Calls the steps that its input lists, one after the other.
 pub fn listed(f: &mut Flow, input: &Value) -> Result<Value, Stop> {
@@ -114,4 +115,28 @@ async fn a_panicking_workflow_unwinds_and_is_dead_and_a_panicking_step_is_a_fail
     let run = start(&host, new_run("listed", "k2", json!({"steps": [{"name": "b", "bug": true}]}))).await;
     let (state, outcome) = end(&host, &run).await;
     assert!(matches!((state, outcome), (RunState::Dead, Outcome::Failed(why)) if why.code == "step_panicked"));
+}
+
+/// A run may wait for weeks for something else than what it is told all the time.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_waits_for_is_kept_once_and_changes_of_mind_are_kept_all() {
+    let (dir, world) = (tempfile::tempdir().unwrap(), Arc::new(World::default()));
+    let host = open(dir.path(), &world, &[workflow("waits", waits)], fast()).await;
+    let run = start(&host, new_run("waits", "k", Value::Null)).await;
+    let tell = async |name: &'static str, value: Value| {
+        let (inner, id) = (host.clone(), run.clone());
+        host.store.write(move |tx| inner.signal_in(tx, &id, name, &value)).await.unwrap()
+    };
+    for _ in 0..100 {
+        assert!(tell("other", Value::Null).await);
+    }
+    for word in ["pause", "resume", "resume", "pause"] {
+        tell("mind", json!(word)).await;
+    }
+    let id = run.clone();
+    let kept = host.store.read(move |rx| signals::of(rx, &id)).await.unwrap();
+    let kept: Vec<_> = kept.into_iter().map(|signal| signal.value).collect();
+    assert_eq!(kept, [Value::Null, json!("pause"), json!("resume"), json!("pause")]);
+    tell("news", json!(1)).await;
+    assert_eq!(end(&host, &run).await, finished(json!([1])));
 }
