@@ -119,9 +119,12 @@ pub struct Written {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Overview {
     pub repositories: Vec<RepoOverview>,
-    /// Deliveries that are stored and not yet done.
-    pub inbox_depth: u64,
-    pub dead_letters: u64,
+    /// Deliveries that are stored and not yet done, of all repositories: only for those who look after all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inbox_depth: Option<u64>,
+    /// Deliveries given up; for the same people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dead_letters: Option<u64>,
     pub quota: Vec<QuotaLeft>,
 }
 

@@ -108,6 +108,14 @@ async fn a_key_for_staging_opens_nothing_else() {
     assert_eq!(world.command_told(&production).await.0, 0);
     let (code, said, _) = remote(&world, &all, &["status", "--format", "json"]).await;
     assert!(code == 0 && said.contains("acme/shop") && !said.contains("a secret reason"), "{said}");
+    assert!(!said.contains("inbox_depth"), "what comes in for others: {said}");
+    // What others ask meanwhile takes no place in its list.
+    let ask = ["deploy", "staging", "--repo", "acme/shop", "--dry-run"];
+    assert_eq!(remote(&world, &all, &ask).await.0, 0);
+    assert_eq!(world.command_told(&ask).await.0, 0);
+    let (code, said, _) = remote(&world, &all, &["runs", "--format", "json", "list", "--limit", "1"]).await;
+    let rows: Vec<Value> = serde_json::from_str(&said).unwrap();
+    assert!(code == 0 && rows.len() == 1, "{said}");
     world.finish().await;
 }
 

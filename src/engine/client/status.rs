@@ -38,8 +38,9 @@ impl Client {
             let repositories: Result<Vec<_>, StoreError> =
                 all.iter().map(|repo| of_repo(rx, repo, &holders, now, caller.reads_errors())).collect();
             let repositories = repositories?.into_iter().map(|repo| seen_by(&caller, repo)).collect();
-            let depth = inbox::depth(rx)?;
-            Ok(Overview { repositories, inbox_depth: depth.pending, dead_letters: depth.dead, quota })
+            let depth = if caller.only_repo().is_none() { Some(inbox::depth(rx)?) } else { None };
+            let (inbox_depth, dead_letters) = depth.map(|depth| (depth.pending, depth.dead)).unzip();
+            Ok(Overview { repositories, inbox_depth, dead_letters, quota })
         })
         .await
     }

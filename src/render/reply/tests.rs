@@ -53,8 +53,8 @@ fn a_status_with_everything_in_it() {
             holds: vec![Hold { id: 1, what: hold, ended_at: None, ended_by: None, ended_why: None }],
             active: vec![active],
         }],
-        inbox_depth: 0,
-        dead_letters: 0,
+        inbox_depth: None,
+        dead_letters: None,
         quota: vec![QuotaLeft {
             installation: Some(7),
             resource: "core".into(),
@@ -75,7 +75,7 @@ fn an_empty_status() {
         holds: vec![],
         active: vec![],
     };
-    let overview = Overview { repositories: vec![repo], inbox_depth: 0, dead_letters: 0, quota: vec![] };
+    let overview = Overview { repositories: vec![repo], inbox_depth: None, dead_letters: None, quota: vec![] };
     insta::assert_snapshot!(outcome(&Outcome::Status(overview), 1).unwrap());
 }
 

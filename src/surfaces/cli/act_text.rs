@@ -146,8 +146,9 @@ fn status(overview: &Overview) -> String {
         out += &table(&["REPOSITORY", "RUN", "WHAT", "VERSION", "SINCE", "LOCK", "WAITS FOR"], &active);
     }
     let quota = overview.quota.iter().map(|quota| ("GitHub calls left", left(quota)));
-    let inbox = [("inbox", overview.inbox_depth.to_string()), ("given up", overview.dead_letters.to_string())];
-    out + "\n" + &facts(&inbox.into_iter().chain(quota).collect::<Vec<_>>())
+    let inbox = [("inbox", overview.inbox_depth), ("given up", overview.dead_letters)];
+    let inbox = inbox.into_iter().filter_map(|(name, count)| Some((name, count?.to_string())));
+    out + "\n" + &facts(&inbox.chain(quota).collect::<Vec<_>>())
 }
 
 fn live_rows(repo: &RepoOverview) -> Vec<Vec<String>> {
