@@ -55,6 +55,13 @@ pub struct Subject {
     pub component: Option<String>,
 }
 
+impl Subject {
+    /// How people call it.
+    pub fn name(&self) -> String {
+        self.tag.as_ref().map_or_else(|| self.sha.short().to_owned(), ToString::to_string)
+    }
+}
+
 /// A rollback has no gates: its version passed them when it was first deployed.
 pub fn plan(
     repo: &RepoRef,

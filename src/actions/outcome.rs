@@ -31,6 +31,9 @@ pub struct Planned {
     pub gates: Gates,
     /// Only for a release.
     pub notes: Option<Written>,
+    /// What else there is to know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
 }
 
 /// A run that does what was asked; its gates decide when.
@@ -42,6 +45,8 @@ pub struct Started {
     pub plan: Digest,
     /// As they stood when it was asked for.
     pub gates: Gates,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
 }
 
 /// What keeps deployments out of an environment now.

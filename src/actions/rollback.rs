@@ -4,6 +4,9 @@ use crate::domain::{EnvName, LedgerEntry, Refusal, RepoName, Sha};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// How many versions are tried whose commits turn out to be gone.
+const MAX_TARGETS: usize = 10;
+
 /// Go back to a version that was live before.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, clap::Args)]
 pub struct Rollback {
@@ -26,20 +29,28 @@ pub struct Rollback {
 }
 
 /// The entry to go back to: the newest (or the named) one that succeeded here, was not found to be bad, is another commit than
-/// the one that is left, and does not lie behind a migration barrier. `history` is newest first.
+/// the one that is left, and does not lie behind a migration barrier. `history` is newest first; the commits in `gone` are known
+/// not to be in the repository any more.
 ///
 /// # Errors
-/// `rollback_forbidden`, `nothing_to_roll_back_to`, `not_a_good_version`.
-pub fn target<'h>(history: &'h [LedgerEntry], leaving: &Sha, to: Option<&str>) -> Result<&'h LedgerEntry, Refusal> {
+/// `rollback_forbidden`, `nothing_to_roll_back_to`, `not_a_good_version`, `rollback_target_unsafe`.
+pub fn target<'h>(
+    history: &'h [LedgerEntry],
+    leaving: &Sha,
+    to: Option<&str>,
+    gone: &[Sha],
+) -> Result<&'h LedgerEntry, Refusal> {
     let barred = history.iter().position(|entry| entry.barrier);
     let reachable = barred.map_or(history, |at| history.get(..=at).unwrap_or(history));
     let good = |entry: &&LedgerEntry| entry.good && entry.sha != *leaving;
     let Some(to) = to else {
-        return reachable.iter().find(good).ok_or_else(|| nothing(history, reachable, leaving));
+        let mut all = reachable.iter().filter(good);
+        let there = all.clone().find(|entry| !gone.contains(&entry.sha));
+        return there.ok_or_else(|| all.next().map_or_else(|| nothing(history, reachable, leaving), unsafe_target));
     };
     let named = |entry: &&LedgerEntry| is_named(entry, to);
     if let Some(found) = reachable.iter().find(|entry| good(entry) && named(entry)) {
-        return Ok(found);
+        return if gone.contains(&found.sha) { Err(unsafe_target(found)) } else { Ok(found) };
     }
     if history.iter().any(|entry| good(&entry) && named(&entry)) {
         return Err(barrier());
@@ -52,6 +63,39 @@ pub fn target<'h>(history: &'h [LedgerEntry], leaving: &Sha, to: Option<&str>) -
         format!("Name one of: {}.", known.join(", "))
     };
     Err(Refusal::user("not_a_good_version", text, fix))
+}
+
+/// The version to go back to, and those that follow should its commit be gone: none does for one that was named.
+///
+/// # Errors
+/// As [`target`].
+pub fn targets<'h>(history: &'h [LedgerEntry], leaving: &Sha, to: Option<&str>) -> Result<Vec<&'h LedgerEntry>, Refusal> {
+    let mut all = vec![target(history, leaving, to, &[])?];
+    while to.is_none() && all.len() < MAX_TARGETS {
+        let tried: Vec<Sha> = all.iter().map(|entry| entry.sha.clone()).collect();
+        let Ok(older) = target(history, leaving, None, &tried) else { break };
+        all.push(older);
+    }
+    Ok(all)
+}
+
+/// Why a version is not gone back to: its commit is gone.
+pub fn passed_over(name: &str) -> String {
+    format!("{name} was passed over: the repository has not its commit any more.")
+}
+
+/// The version cannot be brought up again.
+pub fn unsafe_target(entry: &LedgerEntry) -> Refusal {
+    gone_target(&name(entry), &entry.sha)
+}
+
+/// As [`unsafe_target`].
+pub fn gone_target(name: &str, sha: &Sha) -> Refusal {
+    Refusal::user(
+        "rollback_target_unsafe",
+        format!("{name} cannot come back: the repository has not its commit {} any more.", sha.short()),
+        "Name another version with `--to`, leave it out for the newest one that can come back, or push the commit again.",
+    )
 }
 
 /// How people call an entry.

@@ -22,7 +22,7 @@ pub use ids::{DeliveryId, InstallationId, KeyId, RepoId, RunId, UserId};
 pub use key::{Grant, Key, Scope};
 pub use ledger::{EnvPlace, EnvironmentRecord, Hold, HoldKind, InQueue, Lease, LedgerEntry, NewHold};
 pub use names::{EnvName, KeyName, NameError, RepoName, Sha, Tag};
-pub use refusal::{Blame, Refusal};
+pub use refusal::{Blame, COMMIT_GONE, Refusal};
 pub use role::Role;
 pub use sample::{Number, Sample};
 pub use slot::{PerSlot, Slot};

@@ -17,6 +17,9 @@ pub enum Blame {
     Us,
 }
 
+/// The code of a commit that the repository has not, or not any more.
+pub const COMMIT_GONE: &str = "commit_gone";
+
 /// A stable code, one sentence, and what to do next. Texts never hold a secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, thiserror::Error)]
 #[error("{message} ({code})")]

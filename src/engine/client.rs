@@ -51,8 +51,8 @@ struct At {
     tag: Option<Tag>,
     sha: Option<Sha>,
     url: Option<String>,
-    /// What our ledger says of it, where it has been live.
-    subject: Option<Deployed>,
+    /// What our ledger says of it, where it has been live, and of what is taken when its commit is gone.
+    subjects: Vec<Deployed>,
 }
 
 impl Client {
@@ -118,7 +118,8 @@ impl Client {
             }
             (Action::Rollback(ask), Outcome::Planned(planned)) if !ask.dry_run => {
                 let input = self.deploy_input(repo, &ask.environment, &planned, actor);
-                let input = deploy::Input { rollback: true, reason: Some(ask.reason.clone()), ..input };
+                let (reason, remarks) = (Some(ask.reason.clone()), planned.remarks.clone());
+                let input = deploy::Input { rollback: true, reason, remarks, ..input };
                 self.start(action, caller, *planned, move |accept| accept.deploy(&input)).await
             }
             (_, looked) => Ok(looked),
@@ -143,17 +144,16 @@ impl Client {
             Action::Rollback(ask) => {
                 let entries = self.entries(repo, &ask.environment).await?;
                 let live = entries.first().ok_or_else(|| nothing_live(&ask.environment))?;
-                let back = rollback::target(&entries, &live.sha, ask.to.as_deref())?.clone();
-                let subject =
-                    Deployed { sha: back.sha.clone(), tag: back.tag, version: back.version, component: back.component };
-                Ok(At { sha: Some(back.sha), subject: Some(subject), ..At::default() })
+                let back = rollback::targets(&entries, &live.sha, ask.to.as_deref())?;
+                let sha = back.first().map(|entry| entry.sha.clone());
+                Ok(At { sha, subjects: back.into_iter().map(deploy::subject_of).collect(), ..At::default() })
             }
             Action::Validate(ask) => named(ask.git_ref.as_deref()),
             Action::Health(ask) => {
                 let live = self.live(repo, &ask.environment).await?;
                 let url = live.as_ref().and_then(|live| live.url.clone());
                 match (&ask.git_ref, live) {
-                    (None, Some(live)) => Ok(At { tag: live.tag, sha: live.sha, url, subject: None }),
+                    (None, Some(live)) => Ok(At { tag: live.tag, sha: live.sha, url, subjects: Vec::new() }),
                     (git_ref, _) => Ok(At { url, ..named(git_ref.as_deref())? }),
                 }
             }
@@ -175,7 +175,9 @@ impl Client {
 
     /// Reads and judges in a run of its own, so that its plan is kept.
     async fn look(&self, action: &Action, repo: &RepoRef, at: At, actor: &Actor) -> Result<Outcome, Refusal> {
-        let At { tag, sha, url, subject: known } = at;
+        let At { tag, sha, url, subjects } = at;
+        let mut subjects = subjects.into_iter();
+        let (known, older) = (subjects.next(), subjects.collect());
         let subject = Subject {
             repo: repo.clone(),
             tag: tag.clone(),
@@ -185,8 +187,17 @@ impl Client {
             actor: actor.clone(),
         };
         let asked_at = self.host.now();
-        let input =
-            look::Input { repo: repo.clone(), action: action.clone(), tag, sha, url, known, actor: actor.clone(), asked_at };
+        let input = look::Input {
+            repo: repo.clone(),
+            action: action.clone(),
+            tag,
+            sha,
+            url,
+            known,
+            older,
+            actor: actor.clone(),
+            asked_at,
+        };
         let unwritable =
             |why: serde_json::Error| Refusal::us("input_unwritable", format!("The question cannot be kept: {why}."));
         let new = NewRun {
@@ -230,6 +241,7 @@ impl Client {
             reason: None,
             strategy: None,
             wait: false,
+            remarks: Vec::new(),
         }
     }
 
@@ -248,8 +260,8 @@ impl Client {
                 return Ok(Err(refusal));
             }
             let Asked { run, new } = ask(&Accept { host: &host, tx, delivery: None, now })?;
-            let (plan, gates) = (planned.plan.digest, planned.gates);
-            let started = Ok(Outcome::Started(Box::new(Started { run, new, plan, gates })));
+            let Planned { plan, gates, remarks, .. } = planned;
+            let started = Ok(Outcome::Started(Box::new(Started { run, new, plan: plan.digest, gates, remarks })));
             audit::add(tx, &client.record(&action, &actor, Some(&repo), &started))?;
             Ok(started)
         };

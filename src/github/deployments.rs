@@ -5,7 +5,7 @@
 use super::client::{Call, Reply};
 use super::paths::{encode, repo_path};
 use super::{Class, Installation, Operation, Trouble};
-use crate::domain::{DeploymentInfo, DeploymentStatusInfo, EnvName, Millis, RepoName, Sha};
+use crate::domain::{COMMIT_GONE, DeploymentInfo, DeploymentStatusInfo, EnvName, Millis, RepoName, Sha};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -125,7 +125,8 @@ impl Installation {
             // Nothing is merged, and no status is asked about: the gates did that, on this very commit.
             "auto_merge": false, "required_contexts": [], "payload": payload,
         });
-        let reply = self.call(Call::new(Operation::DeploymentCreate, repo_path(repo, "deployments")).with(body)).await?;
+        let call = Call::new(Operation::DeploymentCreate, repo_path(repo, "deployments")).with(body);
+        let reply = self.call(call).await.map_err(|why| no_commit(why, new.sha))?;
         let made = reply.json::<Raw>()?.info().ok_or_else(|| Trouble::nonsense(reply.operation, "the sha is none"))?;
         if &made.sha != new.sha {
             let message = format!("GitHub made a deployment of {} instead of {}.", made.sha.short(), new.sha.short());
@@ -217,6 +218,16 @@ impl Installation {
         let same = |s: &DeploymentStatusInfo| s.app_id == Some(own) && s.state == state && s.description == wanted;
         Ok(all.into_iter().find(same))
     }
+}
+
+/// GitHub's word for a ref that leads nowhere; ours is always a commit.
+fn no_commit(why: Trouble, sha: &Sha) -> Trouble {
+    if why.status != Some(422) || !why.message.contains("No ref found") {
+        return why;
+    }
+    let message = format!("The repository has no commit {} (any more).", sha.short());
+    let fix = "Name a commit that is there, or push it again.";
+    Trouble { class: Class::Gone, code: COMMIT_GONE, message, fix: fix.to_owned(), ..why }
 }
 
 /// At most 140 characters, with a mark where something was cut.

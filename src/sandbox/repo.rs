@@ -4,7 +4,7 @@ use super::SandboxError;
 use super::git::Git;
 use super::model::{CheckRun, CheckSuite, Comment, Deployment, Pull, Push, Release, Status, WorkflowRun};
 use crate::domain::{Millis, Role, Sha};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Where a branch or tag points.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +55,8 @@ pub(super) struct Repo {
     /// Oldest first.
     pub pushes: Vec<Push>,
     pub roles: BTreeMap<String, Role>,
+    /// Commits that GitHub has thrown away after history was rewritten.
+    pub lost: BTreeSet<Sha>,
 }
 
 impl Repo {
@@ -76,7 +78,7 @@ impl Repo {
             return None;
         }
         if let Ok(sha) = Sha::parse(text) {
-            return self.git.commit(&sha).map(|c| c.sha.clone());
+            return self.git.commit(&sha).map(|c| c.sha.clone()).filter(|sha| !self.lost.contains(sha));
         }
         let object = self.git.object(text).ok()??;
         self.git.commit(&object.oid).map(|c| c.sha.clone())

@@ -12,6 +12,7 @@ use super::range::{self, Found};
 use crate::actions::deploy::{self, Subject};
 use crate::actions::outcome::{CheckReport, Gates, HealthReport, Locked, Outcome, Planned, Validated, Written};
 use crate::actions::publish::{self, ReadTag};
+use crate::actions::rollback;
 use crate::actions::{Action, outcome};
 use crate::config::repo::{CONFIG_PATH, GatePolicy, RepoConfig};
 use crate::domain::{Actor, EnvName, Millis, Recheck, Refusal, RepoRef, Sha, Tag};
@@ -35,6 +36,9 @@ pub struct Input {
     /// What our ledger says of the commit, where it has been live before: a rollback takes it as it was.
     #[serde(default)]
     pub known: Option<Subject>,
+    /// What a rollback takes, in this order, when that commit is gone.
+    #[serde(default)]
+    pub older: Vec<Subject>,
     pub actor: Actor,
     pub asked_at: Millis,
 }
@@ -99,7 +103,7 @@ impl Look<'_> {
         let look: Recheck = f.step("look", &case.recheck(true))?;
         let gates = Gates::of(gating::once(f, &case, &look)?);
         let notes = Some(self.write(f, found, &parsed, &look)?);
-        Ok(Outcome::Planned(Box::new(Planned { run: self.ground.run.clone(), plan, gates, notes })))
+        Ok(Outcome::Planned(Box::new(Planned { run: self.ground.run.clone(), plan, gates, notes, remarks: Vec::new() })))
     }
 
     fn notes(&self, f: &mut Flow, tag: &Tag) -> Result<Outcome, Stop> {
@@ -120,18 +124,37 @@ impl Look<'_> {
         let plan: Plan = planned.map_err(refused)?;
         let going = Going { digest: plan.digest.as_str(), ..self.going(environment)? };
         let gates = self.judge(f, &subject, &plan.gates, going)?;
-        Ok(Outcome::Planned(Box::new(Planned { run: self.ground.run.clone(), plan, gates, notes: None })))
+        let run = self.ground.run.clone();
+        Ok(Outcome::Planned(Box::new(Planned { run, plan, gates, notes: None, remarks: Vec::new() })))
     }
 
-    /// A version that was live before: its gates were passed then.
+    /// A version that was live before: its gates were passed then. One whose commit is gone gives way to the next older one.
     fn rollback(&self, f: &mut Flow, environment: &EnvName) -> Result<Outcome, Stop> {
         let input = self.input;
-        let gone = self.ground.facts.sha.is_none();
-        let subject = input.known.clone().filter(|_| !gone).ok_or_else(|| refused(no_commit()))?;
-        let planned = f.record("plan", || deploy::plan(&input.repo, environment, &subject, &input.actor, self.config, true))?;
+        let known = input.known.iter().chain(&input.older);
+        let (mut remarks, mut found) = (Vec::new(), None);
+        for (nth, subject) in known.clone().enumerate() {
+            if nth == 0 && self.ground.facts.sha.is_some() || nth > 0 && self.is_there(f, nth, &subject.sha)? {
+                found = Some(subject);
+                break;
+            }
+            remarks.push(rollback::passed_over(&subject.name()));
+        }
+        let Some(subject) = found else {
+            let first = known.clone().next();
+            let why = first.map_or_else(no_commit, |subject| rollback::gone_target(&subject.name(), &subject.sha));
+            return Err(refused(why));
+        };
+        let planned = f.record("plan", || deploy::plan(&input.repo, environment, subject, &input.actor, self.config, true))?;
         let plan: Plan = planned.map_err(refused)?;
-        let gates = Gates::of(Vec::new());
-        Ok(Outcome::Planned(Box::new(Planned { run: self.ground.run.clone(), plan, gates, notes: None })))
+        let (run, gates) = (self.ground.run.clone(), Gates::of(Vec::new()));
+        Ok(Outcome::Planned(Box::new(Planned { run, plan, gates, notes: None, remarks })))
+    }
+
+    fn is_there(&self, f: &mut Flow, nth: usize, sha: &Sha) -> Result<bool, Stop> {
+        let read = Call::ReadCommit { repo: self.input.repo.clone(), tag: None, sha: Some(sha.clone()) };
+        let ground: Ground = f.step(&format!("facts.{nth}"), &read)?;
+        Ok(ground.facts.sha.is_some())
     }
 
     fn validate(&self, f: &mut Flow, environment: &EnvName) -> Result<Outcome, Stop> {

@@ -239,6 +239,7 @@ impl Tagged<'_> {
                 reason: None,
                 strategy: None,
                 wait: false,
+                remarks: Vec::new(),
             };
             let key = super::deploy::key(&input.repo, &name, &self.sha, Some(&input.tag), 1);
             f.spawn(&format!("deploy.{name}"), super::deploy::WORKFLOW.name, &key, &child)?;

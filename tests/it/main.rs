@@ -21,6 +21,7 @@ mod doctor;
 mod door;
 mod ends;
 mod enterprise;
+mod gone;
 mod haproxy;
 mod health;
 mod hook;

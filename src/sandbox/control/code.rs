@@ -107,6 +107,14 @@ impl RepoHandle {
         self.push("dev", vec![RefPush::branch(name, at)])
     }
 
+    /// GitHub has thrown a commit away: it is in nobody's history any more and cannot be asked for.
+    pub fn lose_commit(&self, sha: &Sha) -> Result<(), SandboxError> {
+        self.change(|world, id| {
+            repo_of(world, id)?.lost.insert(sha.clone());
+            Ok(())
+        })
+    }
+
     /// A branch, tag or commit id as a commit.
     pub fn resolve(&self, text: &str) -> Option<Sha> {
         self.shared.world().repos.get_mut(&self.id)?.resolve(text)

@@ -8,7 +8,7 @@ use crate::sandbox::model::Pull;
 use crate::sandbox::repo::{Repo, Target};
 use crate::sandbox::world::World;
 use crate::sandbox::{Sandbox, SandboxError};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -97,6 +97,7 @@ fn blank(world: &mut World, name: &RepoName, git: Git, default_branch: String, p
         comments: Vec::new(),
         pushes: Vec::new(),
         roles: BTreeMap::new(),
+        lost: BTreeSet::new(),
     }
 }
 

@@ -39,18 +39,24 @@ fn plan(planned: &Planned) -> String {
     let steps: String =
         plan.steps.iter().enumerate().map(|(i, step)| format!("  {}. {}\n", i + 1, plain(&step.what))).collect();
     let notes = planned.notes.as_ref().map(|n| format!("\nnotes\n{}", indented(&n.markdown))).unwrap_or_default();
+    let remarks = remarks(&planned.remarks);
     let next = match planned.gates.status {
         Status::Pass => "Nothing has been done. The same command without --dry-run does it.",
         Status::Pending => "Nothing has been done. Without --dry-run the run waits for the open gates by itself.",
         _ => "Nothing has been done. Without --dry-run it would be refused as things are.",
     };
-    format!("{head}\nsteps\n{steps}\n{}{notes}\n{next}\n", gates(&planned.gates))
+    format!("{head}\nsteps\n{steps}\n{}{notes}\n{remarks}{next}\n", gates(&planned.gates))
 }
 
 fn start(started: &Started) -> String {
     let head = facts(&[("run", started.run.to_string()), ("plan", started.plan.to_string())]);
     let first = if started.new { "Started." } else { "A run does or did this already; nothing new was started." };
-    format!("{first}\n{head}\n{}\n`lockkeeper runs show {}` follows it.\n", gates(&started.gates), started.run)
+    let remarks = remarks(&started.remarks);
+    format!("{first}\n{head}\n{}\n{remarks}`lockkeeper runs show {}` follows it.\n", gates(&started.gates), started.run)
+}
+
+pub(super) fn remarks(all: &[String]) -> String {
+    all.iter().map(|remark| format!("{}\n", plain(remark))).collect()
 }
 
 fn locks(locked: &Locked) -> String {

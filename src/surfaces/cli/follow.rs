@@ -38,6 +38,7 @@ pub(super) async fn act(place: &Place, action: &Action) -> Result<Followed, Refu
         other => return Ok(Followed::Answer(other)),
     };
     progress(&format!("run {}", started.run));
+    started.remarks.iter().for_each(|remark| progress(remark));
     let (mut told, mut seen, mut silent) = (HashSet::new(), Seen::default(), 0);
     loop {
         let run = match server.news(started.run.as_str(), &seen).await {

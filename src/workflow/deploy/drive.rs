@@ -101,7 +101,9 @@ impl Drive<'_> {
         };
         let previous = match self.slots {
             Some(slots) => slots.old.is_some(),
-            None => !self.this.input.rollback && rollback::target(&self.record.history, &self.leg.subject.sha, None).is_ok(),
+            None => {
+                !self.this.input.rollback && rollback::target(&self.record.history, &self.leg.subject.sha, None, &[]).is_ok()
+            }
         };
         Rules { in_place: self.slots.is_none(), steps, bake, rollback, previous }
     }
@@ -192,7 +194,7 @@ impl Drive<'_> {
 }
 
 /// A version as it was live before.
-pub(super) fn subject_of(entry: &LedgerEntry) -> Subject {
+pub fn subject_of(entry: &LedgerEntry) -> Subject {
     Subject {
         sha: entry.sha.clone(),
         tag: entry.tag.clone(),

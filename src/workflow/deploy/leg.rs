@@ -70,6 +70,18 @@ pub(super) fn status_of(
 impl Deployment<'_> {
     /// Makes GitHub's deployment of a leg.
     pub(super) fn deployment(&self, f: &mut Flow, shown: &mut Shown, leg: &Leg, task: Task) -> Result<Leg, Stop> {
+        self.deployment_as(f, shown, leg, task, &leg.step("deployment"))
+    }
+
+    /// As [`Self::deployment`], in a step of this name.
+    pub(super) fn deployment_as(
+        &self,
+        f: &mut Flow,
+        shown: &mut Shown,
+        leg: &Leg,
+        task: Task,
+        step: &str,
+    ) -> Result<Leg, Stop> {
         let (input, subject) = (self.input, &leg.subject);
         let verb = if task == Task::Rollback { "Back to " } else { "" };
         let call = DeploymentCall {
@@ -83,8 +95,7 @@ impl Deployment<'_> {
             task,
             payload: payload(leg),
         };
-        let step = leg.step("deployment");
-        let made: DeploymentMade = f.step(&step, &Call::CreateDeployment(call))?;
+        let made: DeploymentMade = f.step(step, &Call::CreateDeployment(call))?;
         if leg.prefix.is_empty() {
             shown.deployment = Some(made.id);
         }
@@ -92,7 +103,7 @@ impl Deployment<'_> {
             return Ok(Leg { deployment: Some(made.id), ..leg.clone() });
         }
         let text = format!("GitHub answered commit {} instead of {}.", made.sha.short(), subject.sha.short());
-        Err(refused_step(&step, Refusal::us("deployment_sha_differs", text)))
+        Err(refused_step(step, Refusal::us("deployment_sha_differs", text)))
     }
 }
 

@@ -20,6 +20,7 @@ mod watch;
 
 pub(super) use bring_up::values_of;
 pub use bring_up::{ERRAND, callback_signal, waits_for};
+pub use drive::subject_of;
 pub(super) use health::filled;
 pub(super) use leg::what;
 
@@ -31,6 +32,7 @@ use super::ground;
 use super::place::Going;
 use super::report::{Outcome, State};
 use crate::actions::deploy::{self, Subject};
+use crate::actions::rollback;
 use crate::config::repo::{Environment, RepoConfig, Strategy, Target};
 use crate::domain::{Actor, EnvName, EnvPlace, Millis, Refusal, RepoRef, RunId, Sha, Tag};
 use crate::flow::{Flow, StepFailure, Stop, Workflow};
@@ -66,6 +68,9 @@ pub struct Input {
     /// Waits for a lock of the environment to end; without it the lock refuses.
     #[serde(default)]
     pub wait: bool,
+    /// What was found out before it was started and is to be told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
 }
 
 /// The natural key of a deployment run: the same thing to the same place, asked for the n-th time.
@@ -97,7 +102,7 @@ impl Input {
 
 fn run(f: &mut Flow, input: &Value) -> Result<Value, Stop> {
     let input: Input = super::read_input(input)?;
-    let mut shown = Shown::default();
+    let mut shown = Shown { progress: input.remarks.clone(), ..Shown::default() };
     let outcome = match story(f, &input, &mut shown) {
         Err(Stop::Failed(failure)) => end::broken(f, &input, failure, &shown)?,
         other => other?,
@@ -109,11 +114,15 @@ fn story(f: &mut Flow, input: &Input, shown: &mut Shown) -> Result<Outcome, Stop
     let tag = if input.rollback { None } else { input.subject.tag.clone() };
     let read = Call::ReadCommit { repo: input.repo.clone(), tag, sha: Some(input.subject.sha.clone()) };
     let ground: Ground = f.step("facts", &read)?;
+    let subject = &input.subject;
+    if input.rollback && ground.facts.sha.is_none() {
+        let refusal = rollback::gone_target(&subject.name(), &subject.sha);
+        return Ending::refused(refusal).report(f, input, shown);
+    }
     let config = match ground::settings(&ground.facts.config) {
         Ok(config) => config,
         Err(refusal) => return Ending::refused(refusal).report(f, input, shown),
     };
-    let subject = &input.subject;
     let planned =
         f.record("plan", || deploy::plan(&input.repo, &input.environment, subject, &input.actor, &config, input.rollback))?;
     let plan = match planned {

@@ -7,6 +7,7 @@ use super::page::{Shown, check_run, sheet};
 use super::{cancelled, health};
 use crate::actions::rollback;
 use crate::config::repo::{GradualStep, Strategy};
+use crate::domain::{COMMIT_GONE, LedgerEntry};
 use crate::flow::{Flow, StepFailure, Stop};
 use crate::plan::{Call, CheckRunMade, Task};
 use crate::rollout::machine::Event;
@@ -153,9 +154,7 @@ impl Drive<'_> {
 
     /// The version before it is brought up again, as a deployment of its own that people can see.
     pub(super) fn roll_back(&self, f: &mut Flow, shown: &mut Shown, so: &mut So) -> Result<Event, Stop> {
-        let Ok(entry) = rollback::target(&self.record.history, &self.leg.subject.sha, None) else { return Ok(Event::Failed) };
-        let leg = Leg { prefix: "back.", subject: subject_of(entry), deployment: None, slot: None };
-        let leg = self.this.deployment(f, shown, &leg, Task::Rollback)?;
+        let Some((leg, entry)) = self.way_back(f, shown)? else { return Ok(Event::Failed) };
         let input = self.this.input;
         leg.status(f, input, "status.in_progress", "in_progress", &format!("Going back to {}", what(&leg.subject)), None)?;
         let url = match self.bring_back(f, shown, &leg) {
@@ -168,6 +167,25 @@ impl Drive<'_> {
         self.retire_previous(f, &leg)?;
         so.back = Some(entry.clone());
         Ok(Event::Done)
+    }
+
+    /// The deployment of the newest version that can come back: GitHub makes none of a commit that is gone, so that is known
+    /// before anybody is moved.
+    fn way_back(&self, f: &mut Flow, shown: &mut Shown) -> Result<Option<(Leg, &LedgerEntry)>, Stop> {
+        let mut gone = Vec::new();
+        while let Ok(entry) = rollback::target(&self.record.history, &self.leg.subject.sha, None, &gone) {
+            let leg = Leg { prefix: "back.", subject: subject_of(entry), deployment: None, slot: None };
+            let step = if gone.is_empty() { leg.step("deployment") } else { leg.step(&format!("deployment.{}", gone.len())) };
+            match self.this.deployment_as(f, shown, &leg, Task::Rollback, &step) {
+                Ok(leg) => return Ok(Some((leg, entry))),
+                Err(Stop::Failed(failure)) if failure.refusal.code == COMMIT_GONE => {
+                    shown.progress.push(rollback::passed_over(&rollback::name(entry)));
+                    gone.push(entry.sha.clone());
+                }
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(None)
     }
 
     /// Brings the version before up, and gives its address or why it is not there.

@@ -79,7 +79,7 @@ fn object(cx: &mut Cx<'_>, id: u64, args: &Value) -> Answer {
     if spec.starts_with('-') {
         return Got::one(None);
     }
-    let object = repo.git.object(&spec).ok().flatten();
+    let object = repo.git.object(&spec).ok().flatten().filter(|o| !repo.lost.contains(&o.oid));
     Got::one(object.and_then(|o| git_object(id, &o.kind, o.oid)))
 }
 
