@@ -81,7 +81,7 @@ pub fn targets<'h>(history: &'h [LedgerEntry], leaving: &Sha, to: Option<&str>) 
 
 /// Why a version is not gone back to: its commit is gone.
 pub fn passed_over(name: &str) -> String {
-    format!("{name} was passed over: the repository has not its commit any more.")
+    format!("{name} was passed over: its commit is no longer in the repository.")
 }
 
 /// The version cannot be brought up again.
@@ -93,7 +93,7 @@ pub fn unsafe_target(entry: &LedgerEntry) -> Refusal {
 pub fn gone_target(name: &str, sha: &Sha) -> Refusal {
     Refusal::user(
         "rollback_target_unsafe",
-        format!("{name} cannot come back: the repository has not its commit {} any more.", sha.short()),
+        format!("{name} cannot come back: its commit {} is no longer in the repository.", sha.short()),
         "Name another version with `--to`, leave it out for the newest one that can come back, or push the commit again.",
     )
 }

@@ -135,6 +135,9 @@ pub struct Environment {
     pub traffic: Traffic,
     #[serde(default)]
     pub rollback: Rollback,
+    /// Whether the pages of merged pull requests show it; see [`Environment::mirrors`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<bool>,
     /// Keys that are valid but that this version cannot enforce, for example `agents`.
     pub unsupported: Vec<String>,
 }
@@ -282,5 +285,9 @@ impl Component {
 impl Environment {
     pub fn is_production(&self) -> bool {
         self.production.unwrap_or(self.name.as_str() == "production")
+    }
+    /// Whoever acts on GitHub deployments would act on mirrors, too, unless the file says that they do not.
+    pub fn mirrors(&self, target: &Target) -> bool {
+        self.mirror.unwrap_or(!matches!(target, Target::Deployment(_)))
     }
 }

@@ -8,6 +8,7 @@ mod facts;
 mod ids;
 mod key;
 mod ledger;
+mod merged;
 mod names;
 mod refusal;
 mod role;
@@ -21,6 +22,7 @@ pub use facts::{CommitFacts, DeploymentInfo, DeploymentStatusInfo, Folder, Reche
 pub use ids::{DeliveryId, InstallationId, KeyId, RepoId, RunId, UserId};
 pub use key::{Grant, Key, Scope};
 pub use ledger::{EnvPlace, EnvironmentRecord, Hold, HoldKind, InQueue, Lease, LedgerEntry, NewHold};
+pub use merged::{MergedPull, MergedPulls, Mirror};
 pub use names::{EnvName, KeyName, NameError, RepoName, Sha, Tag};
 pub use refusal::{Blame, COMMIT_GONE, Refusal};
 pub use role::Role;

@@ -59,6 +59,8 @@ pub(super) struct Call {
     /// Path and query below the REST base, or an absolute URL of the same origin.
     pub target: String,
     pub body: Option<Value>,
+    /// It gives way to everything else: while half of what may be written in a time is used up, it is told to wait.
+    pub spare: bool,
 }
 
 /// A successful answer.
@@ -70,10 +72,14 @@ pub(super) struct Reply {
 
 impl Call {
     pub fn new(operation: Operation, target: impl Into<String>) -> Self {
-        Self { operation, target: target.into(), body: None }
+        Self { operation, target: target.into(), body: None, spare: false }
     }
     pub fn with(mut self, body: Value) -> Self {
         self.body = Some(body);
+        self
+    }
+    pub fn spare(mut self, spare: bool) -> Self {
+        self.spare = spare;
         self
     }
 }
@@ -171,7 +177,7 @@ impl Installation {
 impl Inner {
     async fn send(&self, caller: Option<InstallationId>, call: Call) -> Result<Reply, Trouble> {
         let lane = self.lanes.of(caller, &self.config);
-        let _writing = lane.enter(call.operation, now()).await?;
+        let _writing = lane.enter(call.operation, call.spare, now()).await?;
         let mut credentials = self.credentials(caller).await?;
         let mut incoming = self.exchange(caller, &call, &credentials).await?;
         if incoming.status == StatusCode::UNAUTHORIZED && self.renew(caller, &credentials).await {

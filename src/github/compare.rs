@@ -20,6 +20,12 @@ struct Compared {
     status: String,
     ahead_by: u64,
     behind_by: u64,
+    merge_base_commit: Base,
+}
+
+#[derive(Deserialize)]
+struct Base {
+    sha: String,
 }
 
 impl Installation {
@@ -32,6 +38,13 @@ impl Installation {
     pub async fn distance(&self, repo: &RepoName, base: &Sha, head: &Sha) -> Result<Distance, Trouble> {
         let compared = self.compared(repo, base.as_str(), head).await?;
         Ok(Distance { ahead: compared.ahead_by, behind: compared.behind_by })
+    }
+
+    /// The newest commit that both contain; one request. Unrelated histories and unknown commits are `Gone`.
+    pub(super) async fn merge_base(&self, repo: &RepoName, base: &Sha, head: &Sha) -> Result<Sha, Trouble> {
+        let compared = self.compared(repo, base.as_str(), head).await?;
+        let nonsense = |_| Trouble::nonsense(Operation::CompareCommits, "the merge base is no commit id");
+        Sha::parse(&compared.merge_base_commit.sha).map_err(nonsense)
     }
 
     async fn compared(&self, repo: &RepoName, base: &str, head: &Sha) -> Result<Compared, Trouble> {

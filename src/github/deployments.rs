@@ -23,8 +23,10 @@ pub struct NewDeployment<'a> {
     pub description: &'a str,
     /// Our run's id.
     pub run: &'a str,
-    /// `deploy` or `rollback`.
+    /// `deploy`, `rollback` or `mirror`.
     pub task: &'a str,
+    /// It gives way to every other call.
+    pub spare: bool,
     /// More for the payload, which whoever deploys may read: the tag, the version, the plan's digest.
     pub payload: serde_json::Map<String, Value>,
 }
@@ -39,6 +41,8 @@ pub struct NewDeploymentStatus<'a> {
     pub log_url: Option<&'a str>,
     /// With `success`: whether GitHub marks the environment's earlier deployments inactive.
     pub auto_inactive: bool,
+    /// It gives way to every other call.
+    pub spare: bool,
 }
 
 #[derive(Deserialize)]
@@ -125,7 +129,7 @@ impl Installation {
             // Nothing is merged, and no status is asked about: the gates did that, on this very commit.
             "auto_merge": false, "required_contexts": [], "payload": payload,
         });
-        let call = Call::new(Operation::DeploymentCreate, repo_path(repo, "deployments")).with(body);
+        let call = Call::new(Operation::DeploymentCreate, repo_path(repo, "deployments")).with(body).spare(new.spare);
         let reply = self.call(call).await.map_err(|why| no_commit(why, new.sha))?;
         let made = reply.json::<Raw>()?.info().ok_or_else(|| Trouble::nonsense(reply.operation, "the sha is none"))?;
         if &made.sha != new.sha {
@@ -200,7 +204,7 @@ impl Installation {
             }
         }
         let path = repo_path(repo, &format!("deployments/{id}/statuses"));
-        let reply = self.call(Call::new(Operation::DeploymentStatusCreate, path).with(body)).await?;
+        let reply = self.call(Call::new(Operation::DeploymentStatusCreate, path).with(body).spare(new.spare)).await?;
         Ok(reply.json::<RawStatus>()?.into())
     }
 

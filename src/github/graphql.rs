@@ -71,7 +71,7 @@ impl Installation {
     {
         let body = json!({"query": document, "variables": variables, "operationName": operation.name()});
         let target = self.github.inner.bases.graphql.clone();
-        let reply = self.call(Call { operation, target, body: Some(body) }).await?;
+        let reply = self.call(Call::new(operation, target).with(body)).await?;
         let answered = read(&reply);
         if let Err(trouble) = &answered
             && trouble.code == "github_secondary_limit"
@@ -178,6 +178,9 @@ pub(super) struct PageSize(u32);
 impl PageSize {
     pub fn full() -> Self {
         Self(100)
+    }
+    pub fn one() -> Self {
+        Self(1)
     }
     pub fn get(&self) -> u32 {
         self.0

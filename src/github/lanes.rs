@@ -34,8 +34,9 @@ impl Lane {
         }
     }
 
-    /// Waits for the call's turn, within the longest wait; keep the guard while a write is under way.
-    pub async fn enter(&self, operation: Operation, now: Millis) -> Result<Option<OwnedMutexGuard<()>>, Trouble> {
+    /// Waits for the call's turn, within the longest wait; keep the guard while a write is under way. A `spare` call has only
+    /// half of each window, and does not stand in the others' way while it waits.
+    pub async fn enter(&self, operation: Operation, spare: bool, now: Millis) -> Result<Option<OwnedMutexGuard<()>>, Trouble> {
         let resource = if operation.cost() == Cost::Query { "graphql" } else { "core" };
         let used_up = self.quotas.lock().unwrap_or_else(PoisonError::into_inner).wait(resource, self.reserve, now);
         if let Some(wait) = used_up {
@@ -51,10 +52,11 @@ impl Lane {
             Cost::Read | Cost::Query => None,
         };
         loop {
-            let admission = self.pace.lock().unwrap_or_else(PoisonError::into_inner).admit(Instant::now(), operation.cost());
+            let admission =
+                self.pace.lock().unwrap_or_else(PoisonError::into_inner).admit(Instant::now(), operation.cost(), spare);
             match admission {
                 Admission::Go => return Ok(guard),
-                Admission::Wait(wait) if Instant::now() + wait <= deadline => tokio::time::sleep(wait).await,
+                Admission::Wait(wait) if !spare && Instant::now() + wait <= deadline => tokio::time::sleep(wait).await,
                 Admission::Wait(wait) => return Err(paced(wait).at(operation)),
             }
         }

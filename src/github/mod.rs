@@ -33,6 +33,7 @@ mod git_objects;
 mod git_process;
 mod graphql;
 mod lanes;
+mod merged;
 mod operations;
 mod pace;
 mod paths;

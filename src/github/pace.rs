@@ -31,10 +31,11 @@ impl Window {
         }
     }
 
-    /// How long until `units` fit; zero if they fit now.
-    fn wait(&mut self, now: Instant, units: u32) -> Duration {
+    /// How long until `units` fit; zero if they fit now. What is `spare` has half of the limit.
+    fn wait(&mut self, now: Instant, units: u32, spare: bool) -> Duration {
         self.expire(now);
-        let mut over = (self.used + units).saturating_sub(self.limit);
+        let limit = if spare { self.limit / 2 } else { self.limit };
+        let mut over = (self.used + units).saturating_sub(limit);
         if over == 0 {
             return Duration::ZERO;
         }
@@ -82,8 +83,8 @@ impl Pace {
     }
 
     /// Admits and counts a call, or says how long it has to wait.
-    pub fn admit(&mut self, now: Instant, cost: Cost) -> Admission {
-        let wait = self.wait(now, cost);
+    pub fn admit(&mut self, now: Instant, cost: Cost, spare: bool) -> Admission {
+        let wait = self.wait(now, cost, spare);
         if wait > Duration::ZERO {
             return Admission::Wait(wait);
         }
@@ -101,15 +102,15 @@ impl Pace {
         Admission::Go
     }
 
-    fn wait(&mut self, now: Instant, cost: Cost) -> Duration {
+    fn wait(&mut self, now: Instant, cost: Cost, spare: bool) -> Duration {
         let held = self.held_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
         let paced = match cost {
             Cost::Query => Duration::ZERO,
-            Cost::Read => self.points.wait(now, 1),
-            Cost::Write => self.points.wait(now, 5),
+            Cost::Read => self.points.wait(now, 1, spare),
+            Cost::Write => self.points.wait(now, 5, spare),
             Cost::Create => {
-                let creates = self.creates_minute.wait(now, 1).max(self.creates_hour.wait(now, 1));
-                creates.max(self.points.wait(now, 5))
+                let creates = self.creates_minute.wait(now, 1, spare).max(self.creates_hour.wait(now, 1, spare));
+                creates.max(self.points.wait(now, 5, spare))
             }
         };
         held.max(paced)
@@ -134,15 +135,15 @@ mod tests {
     fn creates_stop_at_80_a_minute_and_500_an_hour() {
         let (mut pace, start) = (Pace::new(&LIMITS), Instant::now());
         for _ in 0..80 {
-            assert_eq!(pace.admit(start, Cost::Create), Admission::Go);
+            assert_eq!(pace.admit(start, Cost::Create, false), Admission::Go);
         }
-        assert_eq!(pace.admit(start, Cost::Create), Admission::Wait(Duration::from_secs(61)));
-        assert_eq!(pace.admit(start, Cost::Query), Admission::Go, "reads go on");
+        assert_eq!(pace.admit(start, Cost::Create, false), Admission::Wait(Duration::from_secs(61)));
+        assert_eq!(pace.admit(start, Cost::Query, false), Admission::Go, "reads go on");
         let mut now = start;
         let mut sent = 80;
         while now < start + Duration::from_secs(3600) {
             now += Duration::from_secs(1);
-            while pace.admit(now, Cost::Create) == Admission::Go {
+            while pace.admit(now, Cost::Create, false) == Admission::Go {
                 sent += 1;
             }
         }
@@ -155,9 +156,29 @@ mod tests {
         pace.hold(start, Duration::from_secs(60));
         pace.hold(start, Duration::from_secs(5));
         for cost in [Cost::Read, Cost::Write, Cost::Create, Cost::Query] {
-            assert_eq!(pace.admit(start, cost), Admission::Wait(Duration::from_secs(60)));
+            assert_eq!(pace.admit(start, cost, false), Admission::Wait(Duration::from_secs(60)));
         }
-        assert_eq!(pace.admit(start + Duration::from_secs(60), Cost::Create), Admission::Go);
+        assert_eq!(pace.admit(start + Duration::from_secs(60), Cost::Create, false), Admission::Go);
+    }
+
+    #[test]
+    fn what_is_spare_leaves_half_to_the_others() {
+        let (mut pace, start) = (Pace::new(&LIMITS), Instant::now());
+        for _ in 0..40 {
+            assert_eq!(pace.admit(start, Cost::Create, true), Admission::Go);
+        }
+        assert_eq!(pace.admit(start, Cost::Create, true), Admission::Wait(Duration::from_secs(61)));
+        for _ in 0..40 {
+            assert_eq!(pace.admit(start, Cost::Create, false), Admission::Go, "nobody waits for it");
+        }
+        assert_ne!(pace.admit(start + Duration::from_secs(30), Cost::Create, true), Admission::Go);
+        let mut sent = 40;
+        for second in 61..3600 {
+            while pace.admit(start + Duration::from_secs(second), Cost::Create, true) == Admission::Go {
+                sent += 1;
+            }
+        }
+        assert_eq!(sent, 250 - 40, "what others have sent counts");
     }
 
     proptest! {
@@ -171,9 +192,9 @@ mod tests {
                 now += Duration::from_millis(gap);
                 let (cost, points, create) =
                     [(Cost::Read, 1, 0), (Cost::Write, 5, 0), (Cost::Create, 5, 1)][usize::from(kind)];
-                if let Admission::Wait(wait) = pace.admit(now, cost) {
+                if let Admission::Wait(wait) = pace.admit(now, cost, false) {
                     now += wait;
-                    prop_assert_eq!(pace.admit(now, cost), Admission::Go);
+                    prop_assert_eq!(pace.admit(now, cost, false), Admission::Go);
                 }
                 log.push((now, points, create));
                 let within = |span: u64| log.iter().filter(move |(at, ..)| now.duration_since(*at) < Duration::from_secs(span));

@@ -272,6 +272,7 @@ async fn a_deployment_of_another_commit_is_refused() {
         description: "d",
         run: "r1",
         task: "deploy",
+        spare: false,
         payload: serde_json::Map::new(),
     };
     let trouble = server.installation().create_deployment(&repo(), &new).await.unwrap_err();

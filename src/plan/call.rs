@@ -1,5 +1,6 @@
 //! One request to the world for each variant. The executor of each lives in `engine::steps`, one file for each area.
 
+use super::deployments::{DeploymentCall, MirrorCall, StatusCall};
 use crate::config::repo::{HaproxyTraffic, HealthCheck, Target};
 use crate::domain::{Actor, EnvName, EnvPlace, Folder, Lease, LedgerEntry, Millis, NewHold, RepoRef, Sha, Slot, Tag, UserId};
 use serde::{Deserialize, Serialize};
@@ -64,6 +65,27 @@ pub enum Call {
     },
     CreateDeployment(DeploymentCall),
     DeploymentStatus(StatusCall),
+    /// Pull requests whose merges `head` contains and `base` does not, newest first, at most `most`; without a base those of
+    /// `head` alone. Answers `MergedPulls`.
+    ReadMerged {
+        repo: RepoRef,
+        base: Option<Sha>,
+        head: Sha,
+        most: usize,
+    },
+    /// A deployment on a pull request's head, beside the one that brought its merge; answers a `Mirror`, or nothing when a
+    /// rollback has taken that away.
+    Mirror(MirrorCall),
+    /// Which pull requests show that they run in an environment; answers a list of `Mirror`.
+    ReadMirrors {
+        place: EnvPlace,
+    },
+    /// It does not show it any more.
+    ForgetMirror {
+        place: EnvPlace,
+        /// GitHub's id.
+        deployment: u64,
+    },
     /// Every report on a deployment; answers a list of `DeploymentStatusInfo`.
     ReadStatuses {
         repo: RepoRef,
@@ -282,40 +304,6 @@ pub struct PublishCall {
     pub verified_at: Millis,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct DeploymentCall {
-    pub repo: RepoRef,
-    pub sha: Sha,
-    /// The tag, if a tag is what is deployed; for people, in the payload.
-    pub tag: Option<Tag>,
-    pub environment: EnvName,
-    pub production: bool,
-    pub description: String,
-    pub plan: String,
-    /// GitHub's `task`.
-    pub task: Task,
-    /// More for whoever deploys: `slot`, `step`, `weight`, `version`, …
-    #[serde(default)]
-    pub payload: BTreeMap<String, String>,
-}
-
-/// Why a version goes to an environment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Task {
-    Deploy,
-    Rollback,
-}
-
-impl Task {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Deploy => "deploy",
-            Self::Rollback => "rollback",
-        }
-    }
-}
-
 /// One thing that a deploy hook or a command is asked to do. `(run, step)` is its idempotency key.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ErrandCall {
@@ -360,18 +348,6 @@ pub struct LandCall {
     pub place: EnvPlace,
     pub lease: Lease,
     pub entry: LedgerEntry,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct StatusCall {
-    pub repo: RepoRef,
-    pub deployment: u64,
-    /// `pending`, `queued`, `in_progress`, `success`, `failure`, `error`, `inactive`.
-    pub state: String,
-    /// Cut to GitHub's 140 characters.
-    pub description: String,
-    pub environment_url: Option<String>,
-    pub log_url: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -4,14 +4,16 @@
 //! run) and serializable, so that it survives a restart; a [`Plan`]'s digest covers everything that decides what happens.
 
 mod call;
+mod deployments;
 mod digest;
 mod results;
 mod stored;
 
 pub use call::{
-    Annotation, Base, Call, CheckOutcome, CheckRunCall, DeploymentCall, DraftCall, ErrandCall, LandCall, Latest, MeasureCall,
-    NotesCall, ProbeCall, PublishCall, StatusCall, Task, TrafficCall,
+    Annotation, Base, Call, CheckOutcome, CheckRunCall, DraftCall, ErrandCall, LandCall, Latest, MeasureCall, NotesCall,
+    ProbeCall, PublishCall, TrafficCall,
 };
+pub use deployments::{DeploymentCall, MirrorCall, StatusCall, Task};
 pub use digest::{Digest, canonical};
 pub use results::{
     CheckRunMade, DeploymentMade, DispatchMade, DraftMade, Ground, NotesMade, ProbeAnswer, PublishMade, Replied, Settings,

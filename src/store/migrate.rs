@@ -9,6 +9,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_start.sql"),
     include_str!("migrations/0002_ledger.sql"),
     include_str!("migrations/0003_keys.sql"),
+    include_str!("migrations/0004_mirrors.sql"),
 ];
 
 /// # Errors

@@ -20,6 +20,7 @@ mod latency;
 pub mod ledger;
 pub mod locks;
 mod migrate;
+pub mod mirrors;
 mod mover;
 mod open;
 mod reader;

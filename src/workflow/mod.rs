@@ -10,6 +10,7 @@ pub mod gating;
 pub mod ground;
 pub mod look;
 pub mod merge;
+pub mod mirror;
 mod pace;
 mod place;
 pub mod preview;
@@ -23,8 +24,15 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// Every workflow, for the host.
-pub const ALL: [Workflow; 6] =
-    [release::WORKFLOW, deploy::WORKFLOW, merge::WORKFLOW, preview::WORKFLOW, look::WORKFLOW, comment::WORKFLOW];
+pub const ALL: [Workflow; 7] = [
+    release::WORKFLOW,
+    deploy::WORKFLOW,
+    merge::WORKFLOW,
+    mirror::WORKFLOW,
+    preview::WORKFLOW,
+    look::WORKFLOW,
+    comment::WORKFLOW,
+];
 
 pub use report::{FailedCheck, Outcome, State};
 

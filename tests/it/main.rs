@@ -28,6 +28,7 @@ mod hook;
 mod keys;
 mod kills;
 mod merge;
+mod mirror;
 mod notes;
 mod notes_config;
 mod operator;

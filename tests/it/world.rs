@@ -320,8 +320,8 @@ impl World {
             let end = ["success", "failure", "error", "inactive"].contains(&deployment.state());
             assert!(end, "the deployment {} is left at {}\n{scene}", deployment.id, deployment.state());
             let run = deployment.payload["lockkeeper_run"].to_string();
-            // A way back is shown as a deployment of its own.
-            assert!(deployments.insert((run, deployment.task)), "two deployments by one run\n{scene}");
+            // A way back is shown as a deployment of its own, and mirrors are those of their commits.
+            assert!(deployments.insert((run, deployment.task, deployment.sha)), "two deployments by one run\n{scene}");
         }
         self.stop().await;
     }

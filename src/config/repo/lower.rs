@@ -65,6 +65,7 @@ fn environment(name: &str, raw: raw::Environment, target: String, later: &[Later
         strategy: strategy(raw.strategy)?,
         traffic: traffic(raw.traffic),
         rollback: rollback(raw.rollback),
+        mirror: raw.mirror,
         unsupported: labels(later, mine),
         target,
     })

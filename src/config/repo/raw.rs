@@ -126,6 +126,10 @@ pub struct Environment {
     /// Metrics that are watched while users are moved.
     #[serde(default)]
     pub analysis: Vec<Analysis>,
+    /// Whether each merged pull request gets a GitHub deployment of its own, with the task `mirror`, when a deployment here has
+    /// brought its merge, so that its page shows where it runs. Without it: yes, but for a target of the kind `deployment`,
+    /// whose deployer must know that there is nothing to do for that task.
+    pub mirror: Option<bool>,
 }
 
 fn manual() -> Vec<Trigger> {

@@ -4,7 +4,7 @@ use super::{Done, Steps, answer, stored, trouble};
 use crate::domain::{Millis, Refusal, RepoRef, Sha};
 use crate::engine::host::{StepCtx, StepError};
 use crate::github::{DispatchedAsk, NewDeployment, NewDeploymentStatus, Trouble};
-use crate::plan::{DeploymentCall, DeploymentMade, DispatchMade, StatusCall};
+use crate::plan::{DeploymentCall, DeploymentMade, DispatchMade, StatusCall, Task};
 use crate::store::steps;
 use serde_json::{Map, json};
 use std::collections::BTreeMap;
@@ -14,12 +14,16 @@ const UNEXPECTED: &str = "Unexpected inputs provided: ";
 
 impl Steps {
     pub(super) async fn create_deployment(&self, ctx: &StepCtx, call: DeploymentCall) -> Done {
+        answer(&self.made_deployment(ctx, call).await?)
+    }
+
+    pub(super) async fn made_deployment(&self, ctx: &StepCtx, call: DeploymentCall) -> Result<DeploymentMade, StepError> {
         let at = self.at(&call.repo);
         let (repo, run) = (&call.repo.name, ctx.run.as_str());
         if !ctx.first
             && let Some(found) = at.find_deployment(repo, &call.sha, &call.environment, run).await.map_err(trouble)?
         {
-            return answer(&DeploymentMade { id: found.id, sha: found.sha });
+            return Ok(DeploymentMade { id: found.id, sha: found.sha });
         }
         let mut payload = Map::new();
         payload.insert("tag".into(), json!(call.tag));
@@ -32,10 +36,11 @@ impl Steps {
             description: &call.description,
             run,
             task: call.task.as_str(),
+            spare: call.task == Task::Mirror,
             payload,
         };
         let made = at.create_deployment(repo, &new).await.map_err(trouble)?;
-        answer(&DeploymentMade { id: made.id, sha: made.sha })
+        Ok(DeploymentMade { id: made.id, sha: made.sha })
     }
 
     /// A status is a fact in a list: posting it twice shows it twice, so an earlier one that says the same is looked for.
@@ -50,7 +55,8 @@ impl Steps {
             description: &call.description,
             environment_url: call.environment_url.as_deref(),
             log_url: call.log_url.as_deref(),
-            auto_inactive: call.state == "success",
+            auto_inactive: call.state == "success" && !call.beside,
+            spare: call.beside,
         };
         at.create_deployment_status(repo, id, &new).await.map_err(trouble)?;
         answer(&true)

@@ -9,6 +9,7 @@ mod deployments;
 mod environments;
 mod errands;
 mod measure;
+mod mirrors;
 mod notes;
 mod probe;
 mod reads;
@@ -80,7 +81,8 @@ impl Executor for Steps {
                 let text = format!("The stored call of step {} cannot be read: {why}.", ctx.step);
                 StepError::Fail(Refusal::us("call_unreadable", text))
             })?;
-            self.make(&ctx, call).await.map_err(|why| if somebody_waits(&ctx) { soon(&ctx, why) } else { why })
+            let made = self.make(&ctx, call).await;
+            made.map_err(|why| if somebody_waits(&ctx) { soon(&ctx, why) } else { mirrors::patience(&ctx, why) })
         })
     }
 }
@@ -105,6 +107,10 @@ impl Steps {
             Call::DeleteDraft { repo, release } => self.delete_draft(&repo, release).await,
             Call::CreateDeployment(call) => self.create_deployment(ctx, call).await,
             Call::DeploymentStatus(call) => self.deployment_status(ctx, call).await,
+            Call::ReadMerged { repo, base, head, most } => self.read_merged(&repo, base.as_ref(), &head, most).await,
+            Call::Mirror(call) => self.mirror(ctx, call).await,
+            Call::ReadMirrors { place } => self.read_mirrors(place).await,
+            Call::ForgetMirror { place, deployment } => self.forget_mirror(place, deployment).await,
             Call::ReadStatuses { repo, deployment } => self.read_statuses(&repo, deployment).await,
             Call::IsTeamMember { repo, team, login } => self.is_team_member(&repo, &team, &login).await,
             Call::Dispatch { repo, workflow, git_ref, sha, inputs, offered } => {

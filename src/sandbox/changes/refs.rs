@@ -139,9 +139,29 @@ impl World {
             let extra = json!({ "before": before_sha, "after": after.commit });
             self.tell_pull(id, number, "synchronize", actor, extra);
         }
+        self.merged_by_push(id, actor, branch, before, after);
         let (app, slug) = (self.config.app_id, self.config.app_slug.clone());
         let suite = self.suite_for(id, app, &slug, &after.commit, Some(branch.to_owned()));
         self.tell_suite(id, suite, "requested", actor);
+    }
+
+    /// Whose head is on its base branch now is merged, without anybody having pressed a button.
+    fn merged_by_push(&mut self, id: u64, actor: &str, branch: &str, before: Option<&Target>, after: &Target) {
+        let now = self.now();
+        let (Some(repo), Some(before)) = (self.repos.get_mut(&id), before) else { return };
+        let mut merged = Vec::new();
+        for pull in repo.pulls.values_mut().filter(|p| p.open && p.base == branch) {
+            if repo.git.is_ancestor(&pull.head_sha, &after.commit) {
+                (pull.open, pull.merged_at, pull.updated_at) = (false, Some(now), now);
+                pull.merge_commit = Some(pull.head_sha.clone());
+                pull.merged_by = Some(actor.to_owned());
+                pull.commits = repo.git.range(&[&before.commit], &pull.head_sha);
+                merged.push(pull.number);
+            }
+        }
+        for number in merged {
+            self.tell_pull(id, number, "closed", actor, json!({}));
+        }
     }
 
     pub fn tell_pull(&mut self, id: u64, number: u64, action: &'static str, actor: &str, extra: Value) {

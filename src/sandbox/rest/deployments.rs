@@ -238,6 +238,10 @@ impl World {
             return Value::Null;
         };
         let shown = views::deployment_status(self, repo, of, status);
+        if status.state == "inactive" {
+            // GitHub tells nobody about that.
+            return shown;
+        }
         let payload = json!({
             "deployment_status": shown, "deployment": views::deployment(self, repo, of),
             "check_run": null, "workflow": null, "workflow_run": null,

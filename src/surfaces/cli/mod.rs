@@ -125,7 +125,7 @@ fn fail(refusal: &Refusal) -> ExitCode {
 /// What was asked for is understood and known, and the answer is no. Everything else is input that cannot be used, or a
 /// question that nobody could answer.
 fn is_refused(refusal: &Refusal) -> bool {
-    const CODES: [&str; 13] = [
+    const CODES: [&str; 14] = [
         "environment_locked",
         "held_after_rollback",
         "insufficient_scope",
@@ -138,6 +138,7 @@ fn is_refused(refusal: &Refusal) -> bool {
         "nothing_to_roll_back_to",
         "older_than_live",
         "rollback_forbidden",
+        "rollback_target_unsafe",
         "run_over",
     ];
     CODES.contains(&refusal.code.as_str())

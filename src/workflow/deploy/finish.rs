@@ -8,10 +8,11 @@ use super::leg::{Leg, status_of, what};
 use super::page::{Shown, check_run, sheet};
 use crate::actions::rollback;
 use crate::config::repo::Rollback;
-use crate::domain::{Actor, HoldKind, NewHold, Refusal, Sha, Standing};
+use crate::domain::{Actor, HoldKind, LedgerEntry, NewHold, Refusal, Sha, Standing};
 use crate::flow::{Flow, StepFailure, Stop};
 use crate::plan::{Call, CheckOutcome, CheckRunMade};
 use crate::rollout::machine::End;
+use crate::workflow::mirror;
 use crate::workflow::report::{Outcome, State};
 use serde_json::Value;
 
@@ -73,18 +74,21 @@ impl Drive<'_> {
 
     /// Who goes back by hand leaves a version that shall not come again by itself: neither with the next merge or tag that
     /// contains it, nor as what the next rollback goes back to.
-    fn hold_what_was_left(&self, f: &mut Flow) -> Result<(), Stop> {
+    ///
+    /// False when it is a newer version that was gone back to.
+    fn hold_what_was_left(&self, f: &mut Flow) -> Result<bool, Stop> {
         let (input, to) = (self.this.input, &self.leg.subject.sha);
-        let Some(left) = self.record.live().filter(|live| live.sha != *to) else { return Ok(()) };
+        let Some(left) = self.record.live().filter(|live| live.sha != *to) else { return Ok(true) };
         let compare = Call::Compare { repo: input.repo.clone(), base: left.sha.clone(), head: to.clone() };
         let standing: Result<Standing, StepFailure> = f.try_step("hold.order", &compare)?;
         // A newer version that was good before: what is left is in it, and was not what was bad.
         if matches!(standing, Ok(Standing::Ahead)) {
-            return Ok(());
+            return Ok(false);
         }
         f.step::<Value>("mark_bad", &Call::MarkBad { place: input.place(), sha: left.sha.clone() })?;
         let why = input.reason.as_deref().unwrap_or("no reason was given");
-        self.place_hold(f, HoldKind::Hold, &format!("{} was rolled back by hand: {why}", rollback::name(left)), &left.sha)
+        self.place_hold(f, HoldKind::Hold, &format!("{} was rolled back by hand: {why}", rollback::name(left)), &left.sha)?;
+        Ok(true)
     }
 
     fn hold(&self, f: &mut Flow, kind: HoldKind, reason: &str) -> Result<(), Stop> {
@@ -114,9 +118,7 @@ impl Drive<'_> {
 
     fn succeeded(&self, f: &mut Flow, shown: &mut Shown, so: So) -> Result<Outcome, Stop> {
         let (this, input) = (self.this, self.this.input);
-        if input.rollback {
-            self.hold_what_was_left(f)?;
-        }
+        let back = input.rollback && self.hold_what_was_left(f)?;
         this.end_holds(f, &self.over)?;
         let text = format!("{} is live", what(&self.leg.subject));
         self.leg.status(f, input, "status.success", "success", &text, so.url.clone())?;
@@ -128,10 +130,37 @@ impl Drive<'_> {
             f.try_step("check", &check_run(input, shown, Some(CheckOutcome::Success), page.text()))?;
         // The version is live; a check run that GitHub does not take changes nothing about that.
         drop(made);
+        self.mirror(f, back, so.url.clone())?;
         let mut outcome = Outcome::new(State::Succeeded).at(&this.input.subject.sha);
         outcome.version = this.input.subject.version.clone();
         outcome.url = so.url;
         Ok(outcome)
+    }
+
+    /// Merged pull requests show it, in a run of its own that nobody waits for.
+    fn mirror(&self, f: &mut Flow, back: bool, url: Option<String>) -> Result<(), Stop> {
+        let (this, input, subject) = (self.this, self.this.input, &self.leg.subject);
+        let was_good = |entry: &&LedgerEntry| entry.good;
+        let before = if back { self.record.live() } else { self.record.history.iter().find(was_good) };
+        let before = before.map(|entry| entry.sha.clone());
+        // What was shown is taken back also where nothing is shown any more.
+        if before.as_ref() == Some(&subject.sha) || !back && !this.environment.mirrors(this.target) {
+            return Ok(());
+        }
+        let child = mirror::Input {
+            repo: input.repo.clone(),
+            environment: input.environment.clone(),
+            sha: subject.sha.clone(),
+            name: what(subject),
+            before,
+            of: this.run_id().clone(),
+            deployment: self.leg.deployment,
+            plan: this.plan.digest.to_string(),
+            production: this.environment.is_production(),
+            url,
+            what: if back { mirror::What::TakesBack } else { mirror::What::Shows },
+        };
+        f.spawn("mirror", mirror::WORKFLOW.name, &child.key(), &child)
     }
 
     /// GitHub marks the deployment before this one inactive by itself, except in production. One that failed has said so

@@ -61,6 +61,7 @@ pub(super) fn status_of(
         description: line(text, DESCRIPTION),
         environment_url: url,
         log_url: None,
+        beside: false,
     });
     let made: Result<Value, StepFailure> = f.try_step(step, &call)?;
     drop(made);

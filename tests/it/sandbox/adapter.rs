@@ -87,6 +87,7 @@ async fn the_main_writes_agree() {
     assert_eq!(shop.latest_release().unwrap().id, draft.id);
     let environment = EnvName::parse("staging").unwrap();
     let new = NewDeployment {
+        spare: false,
         sha: &sha,
         environment: &environment,
         production: false,
@@ -97,6 +98,7 @@ async fn the_main_writes_agree() {
     };
     let deployment = github.create_deployment(&repo, &new).await.unwrap();
     let status = NewDeploymentStatus {
+        spare: false,
         state: "queued",
         description: "waits",
         environment_url: None,
