@@ -155,6 +155,12 @@ pub struct Live {
     pub version: Option<String>,
     pub url: Option<String>,
     pub since: Millis,
+    /// Who asked for it.
+    #[serde(default)]
+    pub by: Option<String>,
+    /// It is live although it was found to be bad: nothing was put back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bad: bool,
 }
 
 /// A run that is not over.
@@ -166,8 +172,14 @@ pub struct Active {
     pub sha: Option<Sha>,
     pub environment: Option<EnvName>,
     pub since: Millis,
+    /// Who asked for it.
+    #[serde(default)]
+    pub by: Option<String>,
     /// It holds its environment's lock.
     pub holds_lock: bool,
+    /// How many have their turn before it; nothing when it does not stand in the environment's queue, or holds its lock.
+    #[serde(default)]
+    pub before: Option<u32>,
     /// One sentence for each thing; empty when it works.
     pub waits_for: Vec<String>,
 }

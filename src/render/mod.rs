@@ -28,6 +28,11 @@ pub(crate) fn when(at: crate::domain::Millis) -> String {
     at.rfc3339().replace('T', " ").trim_end_matches('Z').get(..16).map_or_else(|| at.rfc3339(), |text| format!("{text} UTC"))
 }
 
+/// Several things after each other: sentences end by themselves.
+pub fn all_of(things: &[String]) -> String {
+    things.join("; ").replace(".; ", ". ")
+}
+
 /// One line of at most `limit` characters, for titles and descriptions.
 pub fn line(text: &str, limit: usize) -> String {
     let flat: String = text.split_whitespace().collect::<Vec<_>>().join(" ");

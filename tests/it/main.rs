@@ -43,6 +43,7 @@ mod release;
 mod sandbox;
 mod slots;
 mod smoke;
+mod status;
 mod stopping;
 mod tags;
 mod trouble;

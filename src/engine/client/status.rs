@@ -6,13 +6,14 @@ use crate::actions::outcome::{Active, Live, Overview, QuotaLeft, RepoOverview};
 use crate::domain::{EnvName, LedgerEntry, Millis, Refusal, RepoRef, RunId};
 use crate::gates::Verdict;
 use crate::github::Quota;
+use crate::render::when;
 use crate::store::locks::{self, Place};
 use crate::store::runs::{self, Filter, Run, RunState};
 use crate::store::steps::{self, PENDING, Step};
-use crate::store::{Rx, StoreError, holds, inbox, ledger, repos};
-use crate::workflow::{comment, look, release};
+use crate::store::{Rx, StoreError, holds, inbox, ledger, repos, timers};
+use crate::workflow::{comment, deploy, look, release};
 use serde::Deserialize;
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 /// How many ended runs of a repository are looked through for those that are live.
 const RECENT: u32 = 300;
@@ -34,9 +35,9 @@ impl Client {
                 None if caller.only_repo().is_some() => Vec::new(),
                 None => repos::active(rx, None)?,
             };
-            let holders: HashSet<RunId> = locks::all(rx)?.into_iter().filter(|p| p.held).map(|p: Place| p.run).collect();
+            let turns = turns(locks::all(rx)?);
             let repositories: Result<Vec<_>, StoreError> =
-                all.iter().map(|repo| of_repo(rx, repo, &holders, now, caller.reads_errors())).collect();
+                all.iter().map(|repo| of_repo(rx, repo, &turns, now, caller.reads_errors())).collect();
             let repositories = repositories?.into_iter().map(|repo| seen_by(&caller, repo)).collect();
             let depth = if caller.only_repo().is_none() { Some(inbox::depth(rx)?) } else { None };
             let (inbox_depth, dead_letters) = depth.map(|depth| (depth.pending, depth.dead)).unzip();
@@ -44,6 +45,19 @@ impl Client {
         })
         .await
     }
+}
+
+/// How many have their turn in the environment before a run: nobody before the one that holds its lock.
+fn turns(mut places: Vec<Place>) -> HashMap<RunId, u32> {
+    places.retain(|place| place.key.starts_with(deploy::LOCKS));
+    places.sort_by(|a, b| (&a.key, a.token).cmp(&(&b.key, b.token)));
+    let (mut turns, mut last, mut before) = (HashMap::new(), String::new(), 0);
+    for place in places {
+        before = if place.key == last { before + 1 } else { 0 };
+        turns.insert(place.run, before);
+        last = place.key;
+    }
+    turns
 }
 
 /// Without the environments that are not theirs.
@@ -58,7 +72,7 @@ fn seen_by(caller: &Caller, mut repo: RepoOverview) -> RepoOverview {
 fn of_repo(
     rx: &Rx<'_>,
     repo: &RepoRef,
-    holders: &HashSet<RunId>,
+    turns: &HashMap<RunId, u32>,
     now: Millis,
     errors: bool,
 ) -> Result<RepoOverview, StoreError> {
@@ -72,14 +86,18 @@ fn of_repo(
         };
         runs::list(rx, &filter)
     };
-    let release = ended(release::WORKFLOW.name)?.iter().filter_map(live).max_by_key(|live| live.since);
-    let in_place = ledger::live(rx, repo.id)?.into_iter().map(|(name, entry)| in_place(name, entry)).collect();
+    let release = ended(release::WORKFLOW.name)?.iter().filter_map(released).max_by_key(|live| live.since);
+    let mut live = Vec::new();
+    for (name, entry) in ledger::live(rx, repo.id)? {
+        let by = runs::get(rx, &entry.run)?.map(|run| run.subject.actor.login);
+        live.push(Live { by, ..in_place(name, entry) });
+    }
     let holds = holds::all_open(rx, repo.id, now)?;
     let mut active = Vec::new();
     let all = runs::active_of(rx, repo.id, comment::WORKFLOW.name)?;
     for run in all.into_iter().filter(|run| run.workflow != look::WORKFLOW.name) {
-        let waits_for = waits_for(&steps::of(rx, &run.id)?, errors);
-        let holds_lock = holders.contains(&run.id);
+        let before = turns.get(&run.id).copied();
+        let waits_for = waits_for(&steps::of(rx, &run.id)?, &timers::of(rx, &run.id)?, before, errors);
         let subject = run.subject;
         active.push(Active {
             run: run.id,
@@ -88,15 +106,17 @@ fn of_repo(
             sha: subject.sha,
             environment: subject.environment,
             since: run.created_at,
-            holds_lock,
+            by: Some(subject.actor.login),
+            holds_lock: before == Some(0),
+            before: before.filter(|before| *before > 0),
             waits_for,
         });
     }
-    Ok(RepoOverview { repo: repo.name.clone(), release, live: in_place, holds, active })
+    Ok(RepoOverview { repo: repo.name.clone(), release, live, holds, active })
 }
 
 /// What a release that succeeded has made.
-fn live(run: &Run) -> Option<Live> {
+fn released(run: &Run) -> Option<Live> {
     let outcome = succeeded(run)?;
     Some(Live {
         run: run.id.clone(),
@@ -106,6 +126,8 @@ fn live(run: &Run) -> Option<Live> {
         version: outcome.version,
         url: outcome.url,
         since: run.updated_at,
+        by: Some(run.subject.actor.login.clone()),
+        bad: false,
     })
 }
 
@@ -119,29 +141,37 @@ pub(super) fn in_place(environment: EnvName, entry: LedgerEntry) -> Live {
         version: entry.version,
         url: entry.url,
         since: entry.since,
+        by: None,
+        bad: !entry.good,
     }
 }
 
-/// The reasons of the gates that were judged last, while the run waits for them; otherwise what has not been answered.
-fn waits_for(steps: &[Step], errors: bool) -> Vec<String> {
+/// The reasons of the gates that were judged last, while the run waits for them; otherwise what has not been answered. With
+/// the time when it ends or is looked at again, where there is one.
+fn waits_for(steps: &[Step], timers: &[(String, Millis)], before: Option<u32>, errors: bool) -> Vec<String> {
     #[derive(Deserialize)]
     struct Judged {
         verdicts: Vec<Verdict>,
     }
     let open: Vec<&Step> = steps.iter().filter(|step| step.state == PENDING).collect();
-    if open.iter().any(|step| step.name.contains("/wake/")) {
+    let due = |step: &Step| timers.iter().find(|(name, _)| *name == step.name).map(|(_, at)| *at);
+    if let Some(wake) = open.iter().find(|step| step.name.contains("/wake/")) {
         let judged = steps.iter().rev().find(|step| step.name.ends_with("/judged"));
         let judged: Option<Judged> = judged.and_then(|step| serde_json::from_value(step.result.clone()?).ok());
         let verdicts = judged.map(|judged| judged.verdicts).unwrap_or_default();
         let bad = verdicts.into_iter().filter(|v| !v.status.advances());
-        return bad.map(|v| format!("{}: {}", v.gate, v.reason)).collect();
+        let again = due(wake).map(|at| format!("It looks again at {} at the latest.", when(at)));
+        return bad.map(|v| format!("{}: {}", v.gate, v.reason)).chain(again).collect();
     }
-    open.into_iter().map(|step| sentence(step, errors)).collect()
+    open.into_iter().map(|step| sentence(step, due(step), before, errors)).collect()
 }
 
-fn sentence(step: &Step, errors: bool) -> String {
+fn sentence(step: &Step, due: Option<Millis>, before: Option<u32>, errors: bool) -> String {
     let what = match step.kind.as_str() {
-        "lock" => "the deployment before it".to_owned(),
+        "lock" => match before {
+            Some(before) if before > 1 => format!("the {before} deployments before it"),
+            _ => "the deployment before it".to_owned(),
+        },
         "sleep" => "its time".to_owned(),
         "child" => format!("the run of {}", step.name),
         _ if step.name.starts_with("bring_up/") => "a report of the version's being there".to_owned(),
@@ -151,10 +181,12 @@ fn sentence(step: &Step, errors: bool) -> String {
         _ if step.name.starts_with("paused.") => "a person to resume, promote or abort it".to_owned(),
         _ => format!("an answer to {}", step.name),
     };
+    let what = due.map_or_else(|| what.clone(), |at| format!("{what}, until {} at the latest", when(at)));
+    let again = step.next_at.map(|at| format!(" at {}", when(at))).unwrap_or_default();
     match step.last_error.as_ref() {
         None => what,
-        Some(error) if errors => format!("{what}, which failed and is tried again ({error})"),
-        Some(_) => format!("{what}, which failed and is tried again"),
+        Some(error) if errors => format!("{what}, which failed and is tried again{again} ({error})"),
+        Some(_) => format!("{what}, which failed and is tried again{again}"),
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::actions::outcome::{Active, Live, Overview, QuotaLeft, RepoOverview};
 use crate::domain::{EnvName, Hold, Millis};
 use crate::render::markdown::escape;
-use crate::render::when;
+use crate::render::{all_of, when};
 use askama::Template;
 use std::collections::BTreeSet;
 
@@ -27,8 +27,10 @@ struct Place {
 struct Seen {
     what: String,
     sha: String,
+    /// And by whom.
     since: String,
     url: Option<String>,
+    bad: bool,
 }
 
 pub(super) fn text(overview: &Overview) -> String {
@@ -57,7 +59,7 @@ fn seen(live: &Live) -> Seen {
     let sha = live.sha.as_ref().map(|sha| sha.short().to_owned()).unwrap_or_default();
     let what = live.tag.as_ref().map(ToString::to_string).unwrap_or_default();
     let url = live.url.clone().filter(|url| is_link(url));
-    Seen { what, sha, since: when(live.since), url }
+    Seen { what, sha, since: format!("{}{}", when(live.since), by(live.by.as_deref())), url, bad: live.bad }
 }
 
 /// Nothing that could end a link in Markdown.
@@ -69,7 +71,21 @@ fn is_link(url: &str) -> bool {
 fn lock(hold: &Hold) -> String {
     let what = &hold.what;
     let end = what.until.map_or_else(|| "until somebody ends it".to_owned(), |at| format!("until {}", when(at)));
-    format!("🔒 {} by {} {end}: {}", what.kind.as_str(), escape(&what.owner.login), escape(&what.reason))
+    let kind = what.sha.as_ref().map_or_else(|| what.kind.as_str().to_owned(), |sha| format!("hold on {}", sha.short()));
+    format!("🔒 {kind} by {} {end}: {}", escape(&what.owner.login), escape(&what.reason))
+}
+
+/// Of an account; nothing for nobody.
+fn by(login: Option<&str>) -> String {
+    login.map(|login| format!(" by {}", escape(login))).unwrap_or_default()
+}
+
+fn since(active: &Active) -> String {
+    format!("{}{}", when(active.since), by(active.by.as_deref()))
+}
+
+fn waits(active: &Active) -> String {
+    all_of(&active.waits_for)
 }
 
 fn at(time: &Millis) -> String {

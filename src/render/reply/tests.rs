@@ -19,6 +19,8 @@ fn live(name: &str, tag: Option<&str>, url: &str) -> Live {
         version: None,
         url: Some(url.to_owned()),
         since: Millis(1_795_000_000_000),
+        by: Some("ann_[bot]".to_owned()),
+        bad: name == "dev",
     }
 }
 
@@ -42,8 +44,10 @@ fn a_status_with_everything_in_it() {
         sha: Some(sha('b')),
         environment: Some(environment("staging")),
         since: Millis(1_795_000_000_000),
+        by: Some("bob".into()),
         holds_lock: false,
-        waits_for: vec!["checks: Waits for build.".into()],
+        before: Some(2),
+        waits_for: vec!["checks: Waits for build.".into(), "It looks again at noon.".into()],
     };
     let overview = Overview {
         repositories: vec![RepoOverview {

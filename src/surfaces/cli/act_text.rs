@@ -9,6 +9,7 @@ use crate::actions::outcome::{
 use crate::config::repo::CONFIG_PATH;
 use crate::domain::{EnvName, Hold, Sha, Tag};
 use crate::gates::{Status, Verdict};
+use crate::render::all_of;
 
 pub fn text(outcome: &Outcome) -> String {
     match outcome {
@@ -138,7 +139,7 @@ fn status(overview: &Overview) -> String {
     if live.is_empty() {
         out += "Nothing has been released or deployed yet.\n";
     } else {
-        out += &table(&["REPOSITORY", "WHERE", "VERSION", "COMMIT", "SINCE", "PAGE"], &live);
+        out += &table(&["REPOSITORY", "WHERE", "VERSION", "COMMIT", "SINCE", "BY", "PAGE"], &live);
     }
     let held: Vec<Vec<String>> = overview.repositories.iter().flat_map(held_rows).collect();
     if !held.is_empty() {
@@ -149,7 +150,7 @@ fn status(overview: &Overview) -> String {
     if active.is_empty() {
         out += "Nothing runs.\n";
     } else {
-        out += &table(&["REPOSITORY", "RUN", "WHAT", "VERSION", "SINCE", "LOCK", "WAITS FOR"], &active);
+        out += &table(&["REPOSITORY", "RUN", "WHAT", "VERSION", "SINCE", "BY", "TURN", "WAITS FOR"], &active);
     }
     let quota = overview.quota.iter().map(|quota| ("GitHub calls left", left(quota)));
     let inbox = [("inbox", overview.inbox_depth), ("given up", overview.dead_letters)];
@@ -162,9 +163,10 @@ fn live_rows(repo: &RepoOverview) -> Vec<Vec<String>> {
         vec![
             repo.repo.to_string(),
             live.environment.as_ref().map_or("release", EnvName::as_str).to_owned(),
-            what(live.tag.as_ref(), live.sha.as_ref()),
+            format!("{}{}", what(live.tag.as_ref(), live.sha.as_ref()), if live.bad { " (found bad)" } else { "" }),
             live.sha.as_ref().map(|sha| sha.short().to_owned()).unwrap_or_default(),
             live.since.rfc3339(),
+            live.by.clone().unwrap_or_default(),
             live.url.clone().unwrap_or_default(),
         ]
     };
@@ -177,9 +179,9 @@ fn held_rows(repo: &RepoOverview) -> Vec<Vec<String>> {
         vec![
             repo.repo.to_string(),
             what.environment.to_string(),
-            what.kind.as_str().to_owned(),
+            what.sha.as_ref().map_or_else(|| what.kind.as_str().to_owned(), |sha| format!("hold on {}", sha.short())),
             what.owner.login.clone(),
-            what.until.map_or_else(String::new, |at| at.rfc3339()),
+            what.until.map_or_else(|| "until it is ended".to_owned(), |at| at.rfc3339()),
             what.reason.clone(),
         ]
     };
@@ -194,11 +196,21 @@ fn active_rows(repo: &RepoOverview) -> Vec<Vec<String>> {
             run.environment.as_ref().map_or(run.workflow.clone(), |place| format!("{} to {place}", run.workflow)),
             what(run.tag.as_ref(), run.sha.as_ref()),
             run.since.rfc3339(),
-            if run.holds_lock { "held".to_owned() } else { String::new() },
-            run.waits_for.join(" "),
+            run.by.clone().unwrap_or_default(),
+            turn(run),
+            all_of(&run.waits_for),
         ]
     };
     repo.active.iter().map(row).collect()
+}
+
+/// Its place in the environment's queue.
+fn turn(run: &Active) -> String {
+    match run.before {
+        _ if run.holds_lock => "now".to_owned(),
+        Some(before) => format!("after {before}"),
+        None => String::new(),
+    }
 }
 
 fn left(quota: &QuotaLeft) -> String {
@@ -245,3 +257,6 @@ fn multiline(text: &str) -> String {
 fn indented(text: &str) -> String {
     text.lines().map(|line| format!("  {}", plain(line)).trim_end().to_owned() + "\n").collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -84,9 +84,12 @@ pub fn stem(repo: &RepoRef, environment: &EnvName, sha: &Sha, tag: Option<&Tag>)
     format!("deploy:{}:{environment}:{sha}:{tag}", repo.id)
 }
 
+/// What the locks of environments begin with.
+pub const LOCKS: &str = "env:";
+
 /// The lock of an environment.
 pub fn lock_key(place: &EnvPlace) -> String {
-    format!("env:{}:{}", place.repo, place.environment)
+    format!("{LOCKS}{}:{}", place.repo, place.environment)
 }
 
 impl Input {

@@ -1,0 +1,68 @@
+//! What `lockkeeper status` says while things go on.
+
+use crate::world::World;
+use lockkeeper::sandbox::{CommitSeed, DeploymentReport, RepoHandle};
+use regex::Regex;
+
+const CONFIG: &str = "[environments.staging]\non = [\"merge\"]\ntarget = \"cluster\"\n\n[environments.production]\non = \
+                      [\"merge\"]\ntarget = \"cluster\"\n\n[targets.cluster]\nkind = \
+                      \"deployment\"\nreporters = [\"deployer[bot]\"]\n";
+
+/// Without ids, commits and times; columns as wide as they come.
+fn plain(text: &str) -> String {
+    let mut text = text.to_owned();
+    for (pattern, word) in [
+        (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "[run]"),
+        (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?Z| UTC)", "[time]"),
+        (r"\b[0-9a-f]{7}\b", "[sha]"),
+        (r"\d+ of \d+", "[n] of [n]"),
+        (r"installation \d+", "installation [n]"),
+        (r"  +", "  "),
+    ] {
+        text = Regex::new(pattern).unwrap().replace_all(&text, word).into_owned();
+    }
+    text
+}
+
+async fn staging(world: &World, sha: &lockkeeper::domain::Sha) {
+    let going = |shop: &RepoHandle| {
+        let mut all = shop.deployments().into_iter();
+        all.find(|d| d.sha == *sha && d.environment == "staging" && d.state() == "in_progress")
+    };
+    let made = world.until("its deployment", going).await;
+    world.shop.report_deployment(made.id, DeploymentReport::new("deployer[bot]", "success")).unwrap();
+    world.check(sha, "lockkeeper/staging", "success").await;
+}
+
+/// Who asked, what is live by whom, whose turn it is, what waits for what and until when, what is locked, what quota is left.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_that_goes_on_is_told() {
+    let world = World::with(CONFIG).await;
+    let lock = ["lock", "production", "--repo", "acme/shop", "--reason", "moving the database", "--for", "2h"];
+    assert_eq!(world.command(&lock).await.0, 0);
+    let one = world.commit("fix: one");
+    staging(&world, &one).await;
+    world.refused(&one, "lockkeeper/production", "failure", "environment_locked").await;
+    let two = world.commit("fix: two");
+    let going = |shop: &RepoHandle| shop.deployments().into_iter().find(|d| d.sha == two && d.state() == "in_progress");
+    world.until("the second", going).await;
+    world.refused(&two, "lockkeeper/production", "failure", "environment_locked").await;
+    let three = world.commit("fix: three");
+    let waits = |shop: &RepoHandle| {
+        shop.newest_check(&three, "lockkeeper/staging")?.title.filter(|t| t == "Waits for the deployment before it")
+    };
+    world.until("its place in the queue", waits).await;
+    world.refused(&three, "lockkeeper/production", "failure", "environment_locked").await;
+    let four = world.shop.commit("main", CommitSeed::new("fix: four")).unwrap();
+    let build = world.shop.start_check("github-actions", &four, "build").unwrap();
+    world.waiting(&four, "lockkeeper/staging").await;
+    world.refused(&four, "lockkeeper/production", "failure", "environment_locked").await;
+    let (code, said) = world.command(&["status", "--repo", "acme/shop"]).await;
+    assert_eq!(code, 0, "{said}");
+    insta::assert_snapshot!(plain(&said));
+    staging(&world, &two).await;
+    staging(&world, &three).await;
+    world.shop.complete_check(build, "success").unwrap();
+    staging(&world, &four).await;
+    world.finish().await;
+}
