@@ -2,7 +2,8 @@
 //!
 //! Source: git's own text (`This reverts commit <sha>.`) and GitHub's Revert button (`Reverts owner/repo#12`). A pair in one
 //! range changes nothing and counts for nothing; a revert whose target is older is a change of its own (a patch). The newest
-//! commit decides first, so that a reverted revert brings the change back.
+//! commit decides first, so that a reverted revert brings the change back. Words count, contents are not compared: whoever
+//! lets something go because of a revert looks at what comes of it.
 
 use std::collections::{BTreeMap, HashMap};
 

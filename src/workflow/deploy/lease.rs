@@ -3,6 +3,11 @@
 //!
 //! Invariants: an older commit never lands over a newer one, except by a rollback; an automatic deployment gives way to a
 //! newer one that waits and contains it; a gate that does not pass any more sends the run back to its gates, without the lock.
+//!
+//! What holds a version back after a rollback gives way to a commit that says that it reverts the bad one. Its content is not
+//! compared with the reverse: others may have changed the same lines since, and such words stand on the default branch only
+//! with the consent of those who may write there. So the words open the way for one try, which is judged like any other: only
+//! when it is live and good does the hold end, and one that fails leaves it where it was and is held itself.
 
 use super::end::Ending;
 use super::page::Shown;
