@@ -5,7 +5,7 @@
 use super::client::{Call, Reply};
 use super::paths::{encode, repo_path};
 use super::{Class, Installation, Operation, Trouble};
-use crate::domain::{COMMIT_GONE, DeploymentInfo, DeploymentStatusInfo, EnvName, Millis, RepoName, Sha};
+use crate::domain::{DeploymentInfo, DeploymentStatusInfo, EnvName, Millis, RepoName, Sha};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -229,9 +229,7 @@ fn no_commit(why: Trouble, sha: &Sha) -> Trouble {
     if why.status != Some(422) || !why.message.contains("No ref found") {
         return why;
     }
-    let message = format!("The repository has no commit {} (any more).", sha.short());
-    let fix = "Name a commit that is there, or push it again.";
-    Trouble { class: Class::Gone, code: COMMIT_GONE, message, fix: fix.to_owned(), ..why }
+    Trouble { status: why.status, operation: why.operation, ..Trouble::commit_gone(sha) }
 }
 
 /// At most 140 characters, with a mark where something was cut.

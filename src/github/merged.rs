@@ -107,8 +107,9 @@ impl Installation {
             });
             match self.query::<Data>(Operation::MergedPulls, MERGED_PULLS, variables).await {
                 Ok(answered) => {
-                    let asked = answered.tolerating(&[])?.data.repository.and_then(|r| r.asked).and_then(|a| a.history);
-                    return asked.ok_or_else(|| Trouble::nonsense(Operation::MergedPulls, "the commit has no history"));
+                    let asked = answered.absent_is_none(&["asked"]).tolerating(&[])?.data.repository.and_then(|r| r.asked);
+                    let history = asked.ok_or_else(|| Trouble::commit_gone(head).at(Operation::MergedPulls))?.history;
+                    return history.ok_or_else(|| Trouble::nonsense(Operation::MergedPulls, "the commit has no history"));
                 }
                 Err(trouble) => size.shrink(trouble)?,
             }

@@ -197,12 +197,13 @@ impl Installation {
                 "owner": repo.owner(), "name": repo.name(), "head": head, "size": size.get(), "after": after,
             });
             let page = match self.query::<Data>(Operation::HistoryOfCommit, HISTORY, variables).await {
-                Ok(answered) => answered.tolerating(&[])?.data.repository.and_then(|r| r.asked).and_then(|a| a.history),
+                Ok(answered) => answered.absent_is_none(&["asked"]).tolerating(&[])?.data.repository.and_then(|r| r.asked),
                 Err(trouble) => {
                     size.shrink(trouble)?;
                     continue;
                 }
             };
+            let page = page.ok_or_else(|| Trouble::commit_gone(head).at(Operation::HistoryOfCommit))?.history;
             let page = page.ok_or_else(|| Trouble::nonsense(Operation::HistoryOfCommit, "the commit has no history"))?;
             if after.is_none() {
                 total = page.total_count;

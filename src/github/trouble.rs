@@ -1,7 +1,7 @@
 //! What went wrong with a call, and whether trying again can help.
 
 use super::Operation;
-use crate::domain::{Blame, Refusal};
+use crate::domain::{Blame, COMMIT_GONE, Refusal, Sha};
 use std::fmt;
 use std::time::Duration;
 
@@ -57,6 +57,11 @@ impl Trouble {
     pub(super) fn nonsense(operation: Operation, what: &str) -> Self {
         let message = format!("GitHub's answer to {} could not be read: {what}.", operation.name());
         Self::retry(None, "github_answer_unreadable", message).at(operation)
+    }
+    /// The repository has not this commit, or not any more.
+    pub(super) fn commit_gone(sha: &Sha) -> Self {
+        let message = format!("The repository has no commit {} (any more).", sha.short());
+        Self::new(Class::Gone, COMMIT_GONE, message, "Name a commit that is there, or push it again.")
     }
     pub fn is_retryable(&self) -> bool {
         matches!(self.class, Class::Retryable { .. })

@@ -71,6 +71,6 @@ fn a_status_with_everything_in_it() {
         ],
     };
     let quota = QuotaLeft { installation: Some(7), resource: "core".into(), limit: 5_000, remaining: 4_321, reset: at(60) };
-    let overview = Overview { repositories: vec![repository], inbox_depth: 1, dead_letters: 0, quota: vec![quota] };
+    let overview = Overview { repositories: vec![repository], inbox_depth: Some(1), dead_letters: Some(0), quota: vec![quota] };
     insta::assert_snapshot!(text(&Outcome::Status(overview)));
 }
