@@ -7,6 +7,7 @@ use crate::expect::Expression;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, LOCATION};
 use reqwest::{Response, Url};
 use serde_json::{Value as Json, json};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// Most that is read of an answer's body, in bytes.
@@ -41,7 +42,14 @@ impl Prober {
         expression: &Expression,
         start: Instant,
     ) -> Result<ProbeReport, ProbeReport> {
-        let mut url = read_url(probe.url)?;
+        let (url, response) = self.follow(probe.url).await?;
+        judge(probe, expression, &url, response, millis(start)).await
+    }
+
+    /// Asks, and goes where the answer leads.
+    pub(super) async fn follow(&self, url: &str) -> Result<(Url, Response), ProbeReport> {
+        let mut url = read_url(url)?;
+        let first = url.clone();
         for hop in 0..=MOST_REDIRECTS {
             // Where a service leads may change with its next version; what the repository asks for does not.
             self.guard(&url).map_err(|report| ProbeReport { hopeless: report.hopeless && hop == 0, ..report })?;
@@ -49,10 +57,10 @@ impl Prober {
             let response = request.send().await.map_err(|error| unreachable(&url, &error))?;
             match next(&url, &response)? {
                 Some(onward) => url = onward,
-                None => return judge(probe, expression, &url, response, millis(start)).await,
+                None => return Ok((url, response)),
             }
         }
-        let reason = format!("{} leads on more than {MOST_REDIRECTS} times.", shown(probe.url));
+        let reason = format!("{} leads on more than {MOST_REDIRECTS} times.", shown(first.as_str()));
         Err(ProbeReport::not("too_many_redirects", reason, "Give the address that answers at the end as the `url`."))
     }
 }
@@ -87,31 +95,32 @@ async fn judge(
 ) -> Result<ProbeReport, ProbeReport> {
     let status = response.status().as_u16();
     let shown = shown(url.as_str());
-    let says_json = response.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).is_some_and(|t| t.contains("json"));
     let mut variables =
-        probe.subject.variables(latency_ms).with("status", &json!(status)).with("headers", &headers(response.headers()));
+        probe.subject.variables(latency_ms).with("status", &json!(status)).with("headers", &json!(headers(response.headers())));
     if expression.uses().contains(&"body") {
-        let body = read_body(url, response).await?.ok_or_else(|| {
-            let reason = format!("{shown} answered {status} with more than {} KB.", LARGEST_BODY >> 10);
-            let fix = "Let the health check ask for something smaller.";
-            ProbeReport { status: Some(status), latency_ms, ..ProbeReport::not("answer_too_large", reason, fix) }
-        })?;
-        variables = variables.with("body", &parse_body(&body, says_json));
+        let body = read_body(url, response).await.map_err(|report| ProbeReport { latency_ms, ..report })?;
+        variables = variables.with("body", &body);
     }
     let answered = format!("{shown} answered {status} in {latency_ms} ms");
     Ok(settle(expression, &variables, &answered, Some(status), latency_ms))
 }
 
-/// The body up to the cap, `None` if there is more.
-async fn read_body(url: &Url, mut response: Response) -> Result<Option<Vec<u8>>, ProbeReport> {
+/// The body, unless there is more of it than the cap.
+pub(super) async fn read_body(url: &Url, mut response: Response) -> Result<Json, ProbeReport> {
+    let says_json = response.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).is_some_and(|t| t.contains("json"));
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(url, &error))? {
         if body.len() + chunk.len() > LARGEST_BODY {
-            return Ok(None);
+            return Err(too_large(url, response.status().as_u16()));
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Some(body))
+    Ok(parse_body(&body, says_json))
+}
+
+pub(super) fn too_large(url: &Url, status: u16) -> ProbeReport {
+    let reason = format!("{} answered {status} with more than {} KB.", shown(url.as_str()), LARGEST_BODY >> 10);
+    ProbeReport { status: Some(status), ..ProbeReport::not("answer_too_large", reason, "Ask for something smaller.") }
 }
 
 /// JSON if the service says so or if it looks like an object or a list; otherwise text, without blanks around it.
@@ -123,13 +132,12 @@ fn parse_body(body: &[u8], says_json: bool) -> Json {
 }
 
 /// Names in lower case; several values of one name are joined by `, `.
-fn headers(headers: &HeaderMap) -> Json {
-    let mut map = serde_json::Map::new();
-    for name in headers.keys() {
-        let values: Vec<_> = headers.get_all(name).iter().map(|v| String::from_utf8_lossy(v.as_bytes())).collect();
-        map.insert(name.as_str().to_owned(), Json::String(values.join(", ")));
-    }
-    Json::Object(map)
+pub(super) fn headers(headers: &HeaderMap) -> BTreeMap<String, String> {
+    let values = |name| {
+        let all: Vec<_> = headers.get_all(name).iter().map(|v| String::from_utf8_lossy(v.as_bytes())).collect();
+        all.join(", ")
+    };
+    headers.keys().map(|name| (name.as_str().to_owned(), values(name))).collect()
 }
 
 #[cfg(test)]

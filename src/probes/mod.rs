@@ -6,6 +6,7 @@
 //! text for people.
 
 mod caller;
+mod fetch;
 mod guard;
 mod http;
 mod mcp;
@@ -17,6 +18,7 @@ mod tcp;
 mod text;
 
 pub use caller::{Answer, Ask, CallError, Caller, Trust};
+pub use fetch::{Fetch, Fetched};
 pub use guard::AllowList;
 pub use http::HttpProbe;
 pub use mcp::McpProbe;

@@ -57,7 +57,7 @@ impl Prober {
             return refused("scheme_not_allowed", "is neither http nor https", "Use an address that begins with https://.");
         }
         if !url.username().is_empty() || url.password().is_some() {
-            let fix = "Remove the user name and password; a health check must work without them.";
+            let fix = "Remove the user name and password; it must work without them.";
             return refused("credentials_not_allowed", "holds a user name or password", fix);
         }
         if !url.port_or_known_default().is_some_and(port_is_open) {

@@ -47,16 +47,21 @@ pub(super) async fn timed(
     start: Instant,
     attempt: impl Future<Output = Result<ProbeReport, ProbeReport>>,
 ) -> ProbeReport {
+    let made = within(place, timeout, attempt).await;
+    made.unwrap_or_else(|report| ProbeReport { latency_ms: millis(start), ..report })
+}
+
+/// As [`timed`], where the attempt brings something else than a report.
+pub(super) async fn within<T>(
+    place: &str,
+    timeout: Duration,
+    attempt: impl Future<Output = Result<T, ProbeReport>>,
+) -> Result<T, ProbeReport> {
     let limit = timeout.min(LONGEST_TIMEOUT);
-    match tokio::time::timeout(limit, attempt).await {
-        Ok(Ok(report)) => report,
-        Ok(Err(report)) => ProbeReport { latency_ms: millis(start), ..report },
-        Err(_) => {
-            let reason = format!("{place} did not answer within {} ms.", limit.as_millis());
-            let fix = "See whether the service runs and answers in time.";
-            ProbeReport { latency_ms: millis(start), ..ProbeReport::not("probe_timed_out", reason, fix) }
-        }
-    }
+    tokio::time::timeout(limit, attempt).await.unwrap_or_else(|_| {
+        let reason = format!("{place} did not answer within {} ms.", limit.as_millis());
+        Err(ProbeReport::not("probe_timed_out", reason, "See whether the service runs and answers in time."))
+    })
 }
 
 /// What every expectation may look at, beside the answer.
@@ -107,13 +112,13 @@ pub(super) fn closed(shown: &str, closed: Closed) -> ProbeReport {
         }
         None => "Use the public address of the service itself.".into(),
     };
-    let reason = format!("{shown} is {}, which health checks may not reach.", closed.what);
+    let reason = format!("{shown} is {}, which a repository may not reach.", closed.what);
     ProbeReport::not("address_not_allowed", reason, fix).hopeless()
 }
 
 /// A name one of whose addresses is closed; which it is, is not the repository's business.
 pub(super) fn leads_to_closed(shown: &str, closed: Closed) -> ProbeReport {
-    let reason = format!("{shown} leads to {}, which health checks may not reach.", closed.what);
+    let reason = format!("{shown} leads to {}, which a repository may not reach.", closed.what);
     let fix = "Ask the operator to add its address to LOCKKEEPER_ALLOW_ADDRESSES, or use a public address.";
     ProbeReport::not("address_not_allowed", reason, fix).hopeless()
 }
