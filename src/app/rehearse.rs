@@ -1,6 +1,7 @@
 //! `lockkeeper rehearse`: what would happen if this tag were pushed, over a copy of a real repository.
 //!
-//! What only GitHub knows is assumed: every check has passed, and whoever deploys succeeds. Health checks are not asked.
+//! What only GitHub knows is assumed: every check has passed, and whoever deploys succeeds. Health checks are not asked, and a
+//! gate that waits for a web service refuses.
 
 use super::narrator::{Narrator, print};
 use super::stage::{Stage, broken, helpers};

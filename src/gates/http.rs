@@ -5,14 +5,14 @@
 //! count. Nothing of an answer but its status is repeated in a text.
 
 use super::patience::Patience;
-use super::text::plain;
+use super::text::{plain, sentence};
 use super::{GateView, HttpAnswer, HttpSeen, Status, Verdict};
 use crate::config::repo::HttpGate;
 use crate::domain::{EnvName, Millis};
 use crate::expect::{self, Variables};
 use serde_json::json;
 
-const GATE: &str = "http";
+pub(super) const GATE: &str = "http";
 const DEADLINE: &str = "http_deadline";
 
 pub(super) fn judge(policy: &HttpGate, view: &GateView<'_>, now: Millis) -> Verdict {
@@ -27,9 +27,7 @@ pub(super) fn judge(policy: &HttpGate, view: &GateView<'_>, now: Millis) -> Verd
     let asking = Asking { policy, patience: Patience::within(policy.within, view, now), url: address(&policy.url) };
     let answers = view.deploy.http.iter().filter(|a| a.url == policy.url);
     let Some(newest) = answers.max_by_key(|a| (a.at, worse(a), format!("{:?}", a.answer))) else {
-        let reason = format!("{} has not been asked yet.", asking.url);
-        let fix = "Ask for a deployment to an environment; if this was one, report it to the authors of Lockkeeper.";
-        return Verdict::unavailable(GATE, "http_not_asked", reason, fix);
+        return not_asked(&asking, view, now);
     };
     if newest.at < view.asked_at {
         let reason = format!("{} has not been asked since this run was asked for.", asking.url);
@@ -38,10 +36,10 @@ pub(super) fn judge(policy: &HttpGate, view: &GateView<'_>, now: Millis) -> Verd
     let seen = match &newest.answer {
         Ok(seen) => seen,
         Err(missed) if missed.hopeless => {
-            return Verdict::unavailable(GATE, "http_refused", sentence(&missed.reason), plain(&missed.fix));
+            return Verdict::unavailable(GATE, "http_refused", sentence(&missed.reason), sentence(&missed.fix));
         }
         Err(missed) => {
-            return asking.again(Status::Unavailable, "http_unreadable", sentence(&missed.reason), &plain(&missed.fix));
+            return asking.again(Status::Unavailable, "http_unreadable", sentence(&missed.reason), &missed.fix);
         }
     };
     let answered = format!("{} answered {}", asking.url, seen.status);
@@ -60,6 +58,17 @@ pub(super) fn judge(policy: &HttpGate, view: &GateView<'_>, now: Millis) -> Verd
     }
 }
 
+/// Whoever asks services waits for every other gate first, so that this alone never keeps a run.
+fn not_asked(asking: &Asking<'_>, view: &GateView<'_>, now: Millis) -> Verdict {
+    if view.deploy.environment.is_none() {
+        let reason = format!("{} has not been asked.", asking.url);
+        return Verdict::unavailable(GATE, "http_not_asked", reason, "Ask for a deployment to an environment.");
+    }
+    let reason = format!("{} is asked once every other gate passes.", asking.url);
+    let again = now.plus(asking.policy.interval);
+    Verdict::new(GATE, Status::Pending, "http_not_asked", reason, "See what the other gates wait for.").again(again)
+}
+
 struct Asking<'a> {
     policy: &'a HttpGate,
     patience: Patience,
@@ -68,7 +77,7 @@ struct Asking<'a> {
 
 impl Asking<'_> {
     fn again(&self, status: Status, code: &str, reason: String, fix: &str) -> Verdict {
-        let fix = if fix.is_empty() { "See whether the service runs and answers." } else { fix };
+        let fix = if fix.is_empty() { "See whether the service runs and answers".to_owned() } else { sentence(fix) };
         if !self.patience.over() {
             return Verdict::new(GATE, status, code, reason, fix).again(self.patience.again(self.policy.interval));
         }
@@ -105,8 +114,4 @@ fn variables(seen: &HttpSeen, view: &GateView<'_>) -> Variables {
 /// Without the query: what stands there is for the service and not for readers.
 fn address(url: &str) -> String {
     plain(url.split(['?', '#']).next().unwrap_or_default())
-}
-
-fn sentence(text: &str) -> String {
-    format!("{}.", plain(text).trim_end_matches('.'))
 }

@@ -64,6 +64,11 @@ pub fn is_ours(verdict: &Verdict) -> bool {
     [soak::GATE, window::GATE, lock::GATE].contains(&verdict.gate.as_str())
 }
 
+/// Whether a web service decides this gate.
+pub fn is_asked(verdict: &Verdict) -> bool {
+    verdict.gate == http::GATE
+}
+
 fn not_available(name: &str) -> Verdict {
     let name = text::plain(name);
     Verdict::unavailable(

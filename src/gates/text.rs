@@ -8,14 +8,26 @@ const LONGEST: usize = 100;
 /// Longest link; longer ones are dropped, not cut.
 const LONGEST_LINK: usize = 2_000;
 
+/// Longest sentence of another part of the program.
+const LONGEST_SENTENCE: usize = 400;
+
 /// One line without control or direction characters, cut at 100 characters.
 pub fn plain(text: &str) -> String {
+    clean(text, LONGEST)
+}
+
+/// A sentence of our own in which foreign words stand, cut at 400 characters.
+pub(super) fn sentence(text: &str) -> String {
+    format!("{}.", clean(text, LONGEST_SENTENCE).trim_end_matches('.'))
+}
+
+fn clean(text: &str, longest: usize) -> String {
     let clean: String = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| !hidden(*c)).collect();
     let clean = clean.split(' ').filter(|w| !w.is_empty()).collect::<Vec<_>>().join(" ");
-    if clean.chars().count() <= LONGEST {
+    if clean.chars().count() <= longest {
         return clean;
     }
-    clean.chars().take(LONGEST - 1).chain(['…']).collect()
+    clean.chars().take(longest - 1).chain(['…']).collect()
 }
 
 /// A link that a reader may follow: http or https, without blanks or hidden characters.

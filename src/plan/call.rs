@@ -175,6 +175,8 @@ pub enum Call {
         by: Actor,
         why: String,
     },
+    /// One question to a web service for the gate `http`; answers `HttpAnswer`.
+    AskService(AskCall),
     /// One health probe; answers `ProbeReport`.
     Probe(ProbeCall),
     /// A reaction to somebody's comment. It only decorates: it is tried once, and answers whether GitHub took it.
@@ -348,6 +350,18 @@ pub struct LandCall {
     pub place: EnvPlace,
     pub lease: Lease,
     pub entry: LedgerEntry,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AskCall {
+    /// As the gate writes it.
+    pub url: String,
+    /// With every placeholder filled in.
+    pub address: String,
+    /// Whether the gate looks at them.
+    pub headers: bool,
+    pub body: bool,
+    pub timeout: Duration,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -7,6 +7,7 @@
 //!
 //! Known race: what changes between the last look and the effect; whoever publishes looks again when the look is old.
 
+use super::asking::Asked;
 use super::pace::early;
 use super::place::{Going, Place};
 use super::range::Found;
@@ -76,6 +77,8 @@ struct Looked<S> {
     fresh: bool,
     /// A check of somebody else has been there.
     seen: bool,
+    #[serde(default)]
+    asked: Asked,
     shown: S,
 }
 
@@ -87,7 +90,8 @@ pub fn pass<S: Clone + Serialize + DeserializeOwned>(
     mut show: impl FnMut(&mut Flow, &[Verdict], &mut S) -> Result<(), Stop>,
 ) -> Result<Gated, Stop> {
     let branches = branches(f, case)?;
-    let first = Looked { looks: 0, look: first_look(case.ground), fresh: false, seen: false, shown: shown.clone() };
+    let look = first_look(case.ground);
+    let first = Looked { looks: 0, look, fresh: false, seen: false, asked: Asked::default(), shown: shown.clone() };
     let (gated, said) = f.fold(
         &case.step(LOOP),
         || first,
@@ -116,6 +120,9 @@ impl Case<'_> {
         so.seen |= shows_checks(&so.look, self.ground.app_id);
         vanished(&mut so.look, so.seen, self.ground.app_id);
         let judged = self.judged(f, &so, branches)?;
+        if self.ask_in_turn(f, &mut so.asked, (judged.at, &judged.verdicts))? {
+            return Ok(Turn::Next(so));
+        }
         let overall = gates::overall(&judged.verdicts);
         match (overall.status, overall.ask_again) {
             (Status::Pass, _) if so.fresh => {
@@ -129,7 +136,9 @@ impl Case<'_> {
                 let ours = so.looks > 0 && waits_for_us(&judged.verdicts);
                 let pause = between_looks(ours, self.ground.run.as_str(), so.looks);
                 let from = if ours { so.look.at } else { judged.at };
+                let ask_again = self.next_answer(&so.asked, &judged.verdicts).unwrap_or(ask_again);
                 let until = ask_again.min(from.plus(pause));
+                so.asked.waited();
                 match wait(f, awaited(&judged.verdicts), until)? {
                     Woken::Stopped(reason) => return Ok(Turn::End(Gated::Cancelled(reason))),
                     Woken::ByUs | Woken::ByTime if ours && self.woken(f)? < from.plus(pause) => {
@@ -159,7 +168,8 @@ impl Case<'_> {
         });
         let place = self.place(f, "place")?;
         let now = f.now();
-        let view = self.view(&so.look, found.as_ref(), unclassified.as_deref(), branches, place.as_ref());
+        let place = place.as_ref().map(|place| (place, &so.asked));
+        let view = self.view(&so.look, found.as_ref(), unclassified.as_deref(), branches, place);
         f.record("judged", || Judged { at: now, verdicts: gates::judge_all(self.gates, &view, now) })
     }
 }
@@ -170,14 +180,16 @@ fn between_looks(ours: bool, run: &str, looks: u32) -> Duration {
     longest - early(longest / 4, run, looks)
 }
 
-/// Only our own record and the clock can change the answer: asking GitHub again is for when everything else is settled.
+/// Only our own record, the clock and web services can change the answer: asking GitHub again is for when everything else is
+/// settled.
 fn waits_for_us(verdicts: &[Verdict]) -> bool {
-    verdicts.iter().filter(|verdict| !verdict.status.advances()).all(gates::is_ours)
+    verdicts.iter().filter(|verdict| !verdict.status.advances()).all(|open| gates::is_ours(open) || gates::is_asked(open))
 }
 
 /// The checks that must come before another look can be worth it; none when something else is waited for too.
 fn awaited(verdicts: &[Verdict]) -> Vec<String> {
-    let open: Vec<&Verdict> = verdicts.iter().filter(|v| !v.status.advances()).collect();
+    // Services wait for everything else.
+    let open: Vec<&Verdict> = verdicts.iter().filter(|v| !v.status.advances() && !gates::is_asked(v)).collect();
     match open.as_slice() {
         [only] if only.code == "checks_pending" => only.names.clone(),
         _ => Vec::new(),
@@ -243,18 +255,37 @@ fn vanished(look: &mut Recheck, seen: bool, own_app: u64) {
 /// Whether everything passes at this moment.
 pub(super) fn holds(f: &mut Flow, case: &Case) -> Result<bool, Stop> {
     let look: Recheck = f.step(&case.step("look"), &case.recheck(false))?;
-    Ok(gates::overall(&once(f, case, &look)?).status == Status::Pass)
+    Ok(gates::overall(&once(f, case, &look, Services::InTurn)?).status == Status::Pass)
+}
+
+/// Which web services a single look asks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Services {
+    None,
+    /// All, if every other gate passes.
+    InTurn,
+    All,
 }
 
 /// The answers on this look, for somebody who only asks.
-pub(super) fn once(f: &mut Flow, case: &Case, look: &Recheck) -> Result<Vec<Verdict>, Stop> {
+pub(super) fn once(f: &mut Flow, case: &Case, look: &Recheck, services: Services) -> Result<Vec<Verdict>, Stop> {
     let branches = branches(f, case)?;
     let found = case.range.map(|range| range.within(look));
     let unclassified = found.as_ref().map(Found::nameless);
     let place = case.place(f, &case.step("place"))?;
-    let now = f.now();
-    let view = case.view(look, found.as_ref(), unclassified.as_deref(), branches.as_deref(), place.as_ref());
-    f.record(&case.step("gates"), || gates::judge_all(case.gates, &view, now))
+    let judge = |f: &mut Flow, step: &str, asked: &Asked| {
+        let (now, place) = (f.now(), place.as_ref().map(|place| (place, asked)));
+        let view = case.view(look, found.as_ref(), unclassified.as_deref(), branches.as_deref(), place);
+        f.record(&case.step(step), || gates::judge_all(case.gates, &view, now))
+    };
+    let mut asked = Asked::default();
+    let verdicts = judge(f, "gates", &asked)?;
+    let asks = services == Services::All || (services == Services::InTurn && case.others_pass(&verdicts));
+    if !asks || !case.has_services() {
+        return Ok(verdicts);
+    }
+    case.ask_all(f, case.prefix, &mut asked)?;
+    judge(f, "gates.asked", &asked)
 }
 
 fn refused(verdicts: Vec<Verdict>, look: &Recheck) -> Gated {
@@ -316,8 +347,13 @@ impl Case<'_> {
         found: Option<&'v Found>,
         unclassified: Option<&'v [Unclassified]>,
         branches: Option<&'v [BranchStanding]>,
-        place: Option<&'v Place>,
+        place: Option<(&'v Place, &'v Asked)>,
     ) -> GateView<'v> {
+        let deploy = self.going.as_ref().zip(place).map(|(going, (place, asked))| DeployView {
+            http: &asked.answers,
+            counts_from: asked.since,
+            ..going.view(place)
+        });
         GateView {
             run: &self.ground.run,
             pinned: self.pinned,
@@ -338,7 +374,7 @@ impl Case<'_> {
             asked_at: self.asked_at,
             next_version: found.and_then(|found| found.next.as_ref()),
             unclassified,
-            deploy: self.going.as_ref().zip(place).map_or_else(DeployView::default, |(going, place)| going.view(place)),
+            deploy: deploy.unwrap_or_default(),
         }
     }
 }

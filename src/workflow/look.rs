@@ -5,7 +5,7 @@
 
 use super::deploy::refused_step;
 use super::deploy::{filled, values_of};
-use super::gating::{self, Case};
+use super::gating::{self, Case, Services};
 use super::ground;
 use super::place::Going;
 use super::range::{self, Found};
@@ -101,7 +101,7 @@ impl Look<'_> {
             ..self.case(&plan.pin.sha, Some(tag), &plan.gates)
         };
         let look: Recheck = f.step("look", &case.recheck(true))?;
-        let gates = Gates::of(gating::once(f, &case, &look)?);
+        let gates = Gates::of(gating::once(f, &case, &look, Services::None)?);
         let notes = Some(self.write(f, found, &parsed, &look)?);
         Ok(Outcome::Planned(Box::new(Planned { run: self.ground.run.clone(), plan, gates, notes, remarks: Vec::new() })))
     }
@@ -123,7 +123,7 @@ impl Look<'_> {
             f.record("plan", || deploy::plan(&input.repo, environment, &subject, &input.actor, self.config, false))?;
         let plan: Plan = planned.map_err(refused)?;
         let going = Going { digest: plan.digest.as_str(), ..self.going(environment)? };
-        let gates = self.judge(f, &subject, &plan.gates, going)?;
+        let gates = self.judge(f, &subject, &plan.gates, (going, Services::None))?;
         let run = self.ground.run.clone();
         Ok(Outcome::Planned(Box::new(Planned { run, plan, gates, notes: None, remarks: Vec::new() })))
     }
@@ -160,7 +160,7 @@ impl Look<'_> {
     fn validate(&self, f: &mut Flow, environment: &EnvName) -> Result<Outcome, Stop> {
         let found = deploy::find(environment, self.config).map_err(refused)?;
         let subject = self.subject()?;
-        let gates = self.judge(f, &subject, &deploy::gates(found), self.going(environment)?)?;
+        let gates = self.judge(f, &subject, &deploy::gates(found), (self.going(environment)?, Services::All))?;
         Ok(Outcome::Validated(Validated { environment: environment.clone(), sha: subject.sha, tag: subject.tag, gates }))
     }
 
@@ -235,10 +235,16 @@ impl Look<'_> {
     }
 
     /// The gates of a deployment, on the one read that there is.
-    fn judge(&self, f: &mut Flow, subject: &Subject, gates: &[GatePolicy], going: Going) -> Result<Gates, Stop> {
+    fn judge(
+        &self,
+        f: &mut Flow,
+        subject: &Subject,
+        gates: &[GatePolicy],
+        (going, services): (Going, Services),
+    ) -> Result<Gates, Stop> {
         let parsed = self.parsed(subject.tag.as_ref())?;
         let case = Case { parsed: parsed.as_ref(), going: Some(going), ..self.case(&subject.sha, subject.tag.as_ref(), gates) };
-        Ok(Gates::of(gating::once(f, &case, &gating::first_look(self.ground))?))
+        Ok(Gates::of(gating::once(f, &case, &gating::first_look(self.ground), services)?))
     }
 
     fn going(&self, environment: &EnvName) -> Result<Going<'_>, Stop> {

@@ -3,6 +3,7 @@
 //! Invariants: pure; the world is read through steps; everything that a person sees is written by `render`; whatever can end
 //! a run leaves its check run and its deployment in a final state.
 
+mod asking;
 pub mod comment;
 mod configuration;
 pub mod deploy;

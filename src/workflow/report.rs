@@ -64,9 +64,11 @@ impl Outcome {
     }
 }
 
-/// The first gate that stands in the way, as a refusal.
+/// The first gate that stands in the way, as a refusal; one that waiting cannot help before one that it can.
 pub fn refusal_of(verdicts: &[Verdict]) -> Refusal {
-    let bad = verdicts.iter().find(|v| v.status == Status::Fail).or_else(|| verdicts.iter().find(|v| !v.status.advances()));
+    let open = || verdicts.iter().filter(|v| !v.status.advances());
+    let stuck = || open().find(|v| v.ask_again.is_none());
+    let bad = open().find(|v| v.status == Status::Fail).or_else(stuck).or_else(|| open().next());
     match bad {
         Some(verdict) => Refusal::user(&verdict.code, verdict.reason.clone(), verdict.fix.clone()),
         None => Refusal::us("no_verdict", "A gate refused without saying why."),

@@ -25,6 +25,7 @@ mod gone;
 mod haproxy;
 mod health;
 mod hook;
+mod http_gate;
 mod keys;
 mod kills;
 mod merge;

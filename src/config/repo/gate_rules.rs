@@ -12,6 +12,9 @@ type Node<'i> = Spanned<DeValue<'i>>;
 /// So many windows of one environment; their common openings are searched for one by one.
 const MOST_WINDOWS: usize = 20;
 
+/// So many services are asked for one environment.
+const MOST_SERVICES: usize = 10;
+
 /// Kinds whose facts only a deployment has.
 const NOT_FOR_RELEASES: [&str; 5] = ["order", "soak", "approvals", "http", "attestation"];
 
@@ -51,6 +54,15 @@ fn gates(walk: &mut Walk<'_>, place: &str, owner: &DeTable<'_>) {
             Some("approvals") => approvals(walk, &place, gate),
             _ => {}
         }
+    }
+    let services: Vec<&Node<'_>> = list_nodes(owner.get("gates")).filter(|gate| kind(gate) == Some("http")).collect();
+    if let Some(first) = services.get(MOST_SERVICES) {
+        let message = format!(
+            "{} holds {} gates of the kind `http`; at most {MOST_SERVICES} are allowed.",
+            capital(&format!("{place}.gates`")),
+            services.len()
+        );
+        walk.report(first.span(), "too_many", message, "Remove some, or let one service answer for several.");
     }
 }
 

@@ -66,8 +66,8 @@ pub enum Gate {
         #[serde(default = "utc")]
         timezone: Timezone,
     },
-    /// An answer of a web service, asked for again until it is as expected. Deployments only.
-    #[schemars(extend("x-later" = true))]
+    /// An answer of a web service, which is asked once every other gate passes, and again until it is as expected. An
+    /// address that is not public must be allowed by the operator. Deployments only.
     Http {
         /// May hold `{{ environment_url }}`, `{{ version }}`, `{{ sha }}` and `{{ environment }}`.
         #[schemars(extend("x-format" = "url_template", "examples" = ["https://changes.example.com/{{ sha }}"]))]
@@ -79,11 +79,11 @@ pub enum Gate {
         #[serde(default = "ten_seconds")]
         #[schemars(extend("x-min" = "1s", "x-max" = "1m"))]
         timeout: Duration,
-        /// How long to go on asking.
+        /// How long to go on asking, from the first time.
         #[serde(default = "five_minutes")]
         #[schemars(extend("x-max" = "30d"))]
         within: Duration,
-        /// Pause between two requests.
+        /// Pause between two requests; it grows to a tenth of the time that has gone.
         #[serde(default = "half_a_minute")]
         #[schemars(extend("x-min" = "1s", "x-max" = "1h"))]
         interval: Duration,

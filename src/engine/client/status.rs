@@ -178,6 +178,7 @@ fn sentence(step: &Step, due: Option<Millis>, before: Option<u32>, errors: bool)
         _ if step.name.starts_with("watch.") || step.name.starts_with("bake/") => {
             "the new version to hold for its time".to_owned()
         }
+        _ if step.name.contains("/ask.") => "an answer of a web service".to_owned(),
         _ if step.name.starts_with("paused.") => "a person to resume, promote or abort it".to_owned(),
         _ => format!("an answer to {}", step.name),
     };

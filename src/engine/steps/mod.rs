@@ -134,6 +134,7 @@ impl Steps {
             Call::MarkBad { place, sha } => self.mark_bad(place, sha).await,
             Call::PlaceHold(new) => self.place_hold(new).await,
             Call::EndHolds { holds, by, why } => self.end_holds(holds, by, why).await,
+            Call::AskService(call) => self.ask_service(call).await,
             Call::Probe(call) => self.probe(call).await,
             Call::React { repo, comment, content } => self.react(&repo, comment, &content).await,
             Call::ReadRole { repo, account, login } => self.read_role(&repo, account, &login).await,

@@ -1,9 +1,10 @@
-//! Health probes.
+//! Health probes, and questions to web services for gates.
 
 use super::{Done, Steps, answer};
 use crate::config::repo::{HealthCheck, HttpCheck, McpCheck, TcpCheck};
-use crate::plan::{ProbeAnswer, ProbeCall};
-use crate::probes::{HttpProbe, McpProbe, ProbeReport, Subject, TcpProbe};
+use crate::gates::{HttpAnswer, HttpMissed, HttpSeen};
+use crate::plan::{AskCall, ProbeAnswer, ProbeCall};
+use crate::probes::{Fetch, Fetched, HttpProbe, McpProbe, ProbeReport, Subject, TcpProbe};
 
 impl Steps {
     pub(super) async fn probe(&self, call: ProbeCall) -> Done {
@@ -14,6 +15,19 @@ impl Steps {
         let report = self.ask(&call).await;
         let fix = Some(report.fix).filter(|fix| !fix.is_empty());
         answer(&ProbeAnswer { ok: report.ok, code: report.code, reason: report.reason, fix, hopeless: report.hopeless })
+    }
+
+    pub(super) async fn ask_service(&self, call: AskCall) -> Done {
+        let AskCall { url, address, headers, body, timeout } = call;
+        let fetched = match self.rehearsal {
+            true => Err(HttpMissed {
+                reason: "The service of the gate `http` is not asked in a rehearsal.".to_owned(),
+                fix: "Ask for a deployment to see what it answers.".to_owned(),
+                hopeless: true,
+            }),
+            false => self.prober.fetch(&Fetch { url: &address, headers, body, timeout }).await.map_err(missed),
+        };
+        answer(&HttpAnswer { url, at: self.now(), answer: fetched.map(seen) })
     }
 
     async fn ask(&self, call: &ProbeCall) -> ProbeReport {
@@ -34,4 +48,13 @@ impl Steps {
             }
         }
     }
+}
+
+fn missed(report: ProbeReport) -> HttpMissed {
+    HttpMissed { reason: report.reason, fix: report.fix, hopeless: report.hopeless }
+}
+
+fn seen(fetched: Fetched) -> HttpSeen {
+    let Fetched { status, latency_ms, headers, body } = fetched;
+    HttpSeen { status, latency_ms, headers, body }
 }

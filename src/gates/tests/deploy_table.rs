@@ -249,8 +249,8 @@ fn answers() -> Vec<Row> {
     let elsewhere = HttpAnswer { url: "https://other.example".into(), ..good(1) };
     let before = HttpAnswer { at: Millis(ASKED.0 - 1), ..good(0) };
     vec![
-        one("http: not asked", Unavailable, "http_not_asked", &fine, 0, vec![]),
-        one("http: another was asked", Unavailable, "http_not_asked", &fine, 1, vec![elsewhere]),
+        one("http: not asked", Pending, "http_not_asked", &fine, 0, vec![]),
+        one("http: another was asked", Pending, "http_not_asked", &fine, 1, vec![elsewhere]),
         one("http: asked before the run", Unavailable, "http_unreadable", &fine, 1, vec![before]),
         one("http: as expected", Pass, "http_as_expected", &fine, 1, vec![good(1)]),
         one("http: the newest counts", Pending, "http_not_as_expected", &fine, 2, vec![bad(2), good(1)]),
@@ -265,6 +265,7 @@ fn answers() -> Vec<Row> {
         one("http: a field is missing, over", Inconclusive, "http_deadline", &http("body.absent"), 301, vec![good(301)]),
         one("http: not true or false", Inconclusive, "http_unclear", &http("status"), 1, vec![good(1)]),
         one("http: no expression", Unavailable, "bad_expectation", &http("status =="), 1, vec![good(1)]),
+        at("http: not asked, no environment", Unavailable, "http_not_asked", (&fine, 1), |w| *w = Place::default()),
         at("http: no environment", Inconclusive, "http_unclear", (&fine, 1), |w| {
             *w = Place { http: vec![good(1)], ..Place::default() };
         }),

@@ -149,8 +149,8 @@ fn what_a_deployment_is_asked_arrives_whole() {
         "#,
     );
     let [staging, production] = config.environments.as_slice() else { panic!("{config:?}") };
-    // Nobody can agree, answer or attest yet.
-    let later = ["approvals", "gates.kind = \"http\"", "gates.kind = \"attestation\"", "gates.kind = \"approvals\""];
+    // Nobody can agree or attest yet.
+    let later = ["approvals", "gates.kind = \"attestation\"", "gates.kind = \"approvals\""];
     assert_eq!(production.unsupported, later);
     let seconds: Vec<_> =
         production.after.iter().map(|a| (a.environment.as_str(), a.soak.as_secs(), a.deadline.as_secs())).collect();
