@@ -28,6 +28,17 @@ pub fn place(tx: &Tx<'_>, new: &NewHold) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// A run that was given up begins anew: it may place its holds again, though those that it placed before have ended.
+///
+/// # Errors
+/// Those of the store.
+pub fn begin_anew(tx: &Tx<'_>, run: &RunId) -> Result<(), StoreError> {
+    tx.conn
+        .prepare_cached("UPDATE holds SET past = 1 WHERE run = ?1 AND ended_at IS NOT NULL")?
+        .execute(params![run.as_str()])?;
+    Ok(())
+}
+
 /// Ends a hold; false when it had ended.
 ///
 /// # Errors

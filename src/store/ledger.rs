@@ -5,7 +5,7 @@
 
 use super::row::{maybe_millis, maybe_name, millis, name};
 use super::{Rx, StoreError, Tx, locks};
-use crate::domain::{EnvName, EnvPlace, Lease, LedgerEntry, Millis, RepoId, Sha, Slot, Tag};
+use crate::domain::{EnvName, EnvPlace, Lease, LedgerEntry, Millis, RepoId, RunId, Sha, Slot, Tag};
 use rusqlite::{OptionalExtension, Row, params};
 
 /// Whether the lease is still held under this token.
@@ -27,8 +27,8 @@ pub fn land(tx: &Tx<'_>, place: &EnvPlace, lease: &Lease, entry: &LedgerEntry) -
     }
     let (repo, environment) = (place.repo.0.cast_signed(), place.environment.as_str());
     // A run that goes back to the commit that it deployed has two entries of it: one for the way there, one for the way back.
-    let sql = "SELECT 1 FROM ledger WHERE repo_id = ?1 AND environment = ?2 AND run = ?3 AND sha = ?4 AND rollback = ?5
-               AND slot IS ?6";
+    let sql = "SELECT 1 FROM ledger WHERE repo_id = ?1 AND environment = ?2 AND run = ?3 AND life = 0 AND sha = ?4
+               AND rollback = ?5 AND slot IS ?6";
     let (run, slot) = (entry.run.as_str(), entry.slot.map(Slot::as_str));
     let values = params![repo, environment, run, entry.sha.as_str(), entry.rollback, slot];
     if tx.conn.prepare_cached(sql)?.query_row(values, |_| Ok(())).optional()?.is_some() {
@@ -59,6 +59,18 @@ pub fn land(tx: &Tx<'_>, place: &EnvPlace, lease: &Lease, entry: &LedgerEntry) -
             entry.since.0,
         ])?;
     Ok(true)
+}
+
+/// A run that was given up begins anew: what it has landed before is no sign of what it does now.
+///
+/// # Errors
+/// Those of the store.
+pub fn begin_anew(tx: &Tx<'_>, run: &RunId) -> Result<(), StoreError> {
+    // By way of negative numbers: entries of two lives must not meet while they are counted up.
+    for sql in ["UPDATE ledger SET life = -life - 1 WHERE run = ?1", "UPDATE ledger SET life = -life WHERE run = ?1"] {
+        tx.conn.prepare_cached(sql)?.execute(params![run.as_str()])?;
+    }
+    Ok(())
 }
 
 /// Ends the live entry without another one: users are with something that we have not deployed. False as in [`land`].

@@ -10,7 +10,7 @@ use super::types::{Event, NewRun, Options, Submitted, What};
 use crate::domain::{Blame, EnvName, Millis, Refusal, RunId, Sha, Tag};
 use crate::flow::{Advance, Command, Flow, Message, Outcome, State, StepFailure, Stop, Workflow, WorkflowFn, advance};
 use crate::store::runs::{Run, RunState, Subject};
-use crate::store::{StoreError, Tx, inbox, locks, runs, signals, steps, timers};
+use crate::store::{StoreError, Tx, holds, inbox, ledger, locks, runs, signals, steps, timers};
 use serde_json::Value;
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -286,6 +286,8 @@ impl Core {
         let now = self.now();
         steps::forget(tx, &run.id)?;
         signals::forget_taken(tx, &run.id)?;
+        ledger::begin_anew(tx, &run.id)?;
+        holds::begin_anew(tx, &run.id)?;
         run.state = RunState::Active;
         run.flow_version = workflow.version;
         run.starts += 1;

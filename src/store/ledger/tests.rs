@@ -89,6 +89,65 @@ async fn the_same_commit_there_and_back_is_told_twice_and_each_once() {
     assert_eq!((told[0].rollback, told[0].slot), (true, Some(Slot::Green)));
 }
 
+/// It was given up twice after it had landed; what it lands now is live and good, and the rest stays on record.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_begins_anew_lands_anew() {
+    let (_dir, store, lease) = leased().await;
+    let way = entry("r1", 'a', false, None);
+    for life in 0..3 {
+        for _ in 0..2 {
+            assert!(lands(&store, &lease, &way).await);
+        }
+        let told = all(&store).await;
+        assert_eq!((told.len(), told[0].until, told[0].good), (life + 1, None, true));
+        store
+            .write(|tx| {
+                let sha = Sha::parse(&"a".repeat(40)).unwrap();
+                mark_bad(tx, &place(), &sha)?;
+                begin_anew(tx, &RunId::parse("r1").unwrap())
+            })
+            .await
+            .unwrap();
+    }
+}
+
+/// A hold that was ended is no reason not to place one when it happens again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_begins_anew_holds_anew() {
+    use crate::domain::{HoldKind, NewHold};
+    use crate::store::holds;
+    let (_dir, store, _) = leased().await;
+    let lock = || NewHold {
+        repo: RepoId(1),
+        environment: EnvName::parse("staging").unwrap(),
+        kind: HoldKind::Lock,
+        owner: Actor::schedule(),
+        reason: "nobody knows".into(),
+        sha: None,
+        run: RunId::parse("r1"),
+        since: Millis(1),
+        until: None,
+    };
+    let open = || store.read(|rx| holds::open(rx, RepoId(1), &EnvName::parse("staging").unwrap(), Millis(5)));
+    for _ in 0..3 {
+        let new = lock();
+        store.write(move |tx| holds::place(tx, &new).and_then(|()| holds::place(tx, &new))).await.unwrap();
+        let [held] = <[_; 1]>::try_from(open().await.unwrap()).unwrap();
+        let again = lock();
+        store
+            .write(move |tx| {
+                // While it stands it is the same one, also for a run that begins anew.
+                holds::begin_anew(tx, &RunId::parse("r1").unwrap())?;
+                holds::place(tx, &again)?;
+                holds::end(tx, held.id, &Actor::schedule(), "looked at", Millis(2))?;
+                holds::begin_anew(tx, &RunId::parse("r1").unwrap())
+            })
+            .await
+            .unwrap();
+        assert!(open().await.unwrap().is_empty());
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_does_not_hold_the_lock_any_more_writes_nothing() {
     let (_dir, store, lease) = leased().await;
