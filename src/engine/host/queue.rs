@@ -31,6 +31,8 @@ struct Lines {
     turns: VecDeque<RepoId>,
     running: HashMap<RepoId, usize>,
     total: usize,
+    /// Calls that go on and take nobody's place.
+    aside: usize,
     closed: bool,
 }
 
@@ -80,7 +82,7 @@ impl Queue {
             if let Some(job) = job {
                 *lines.running.entry(repo).or_default() += 1;
                 lines.total += 1;
-                return Some((job, Slot { queue: Arc::clone(self), repo }));
+                return Some((job, Slot { queue: Arc::clone(self), repo, aside: false }));
             }
         }
         None
@@ -99,7 +101,7 @@ impl Queue {
     /// Calls in flight and calls that wait.
     pub(super) fn depth(&self) -> (usize, usize) {
         let lines = self.lock();
-        (lines.total, lines.lines.values().map(VecDeque::len).sum())
+        (lines.total + lines.aside, lines.lines.values().map(VecDeque::len).sum())
     }
 
     fn lock(&self) -> MutexGuard<'_, Lines> {
@@ -121,6 +123,13 @@ impl Place {
         let slot = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         drop(slot);
     }
+
+    /// The same for one that a drain waits for.
+    pub fn step_aside(&self) {
+        if let Some(slot) = self.0.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            slot.step_aside();
+        }
+    }
 }
 
 impl std::fmt::Debug for Place {
@@ -133,18 +142,42 @@ impl std::fmt::Debug for Place {
 pub(super) struct Slot {
     queue: Arc<Queue>,
     repo: RepoId,
+    aside: bool,
+}
+
+impl Slot {
+    fn step_aside(&mut self) {
+        if std::mem::replace(&mut self.aside, true) {
+            return;
+        }
+        let mut lines = self.queue.lock();
+        lines.free(self.repo);
+        lines.aside += 1;
+        drop(lines);
+        self.queue.changed.notify_one();
+    }
+}
+
+impl Lines {
+    fn free(&mut self, repo: RepoId) {
+        self.total -= 1;
+        let left = self.running.get_mut(&repo).map_or(0, |running| {
+            *running -= 1;
+            *running
+        });
+        if left == 0 {
+            self.running.remove(&repo);
+        }
+    }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
         let mut lines = self.queue.lock();
-        lines.total -= 1;
-        let left = lines.running.get_mut(&self.repo).map_or(0, |running| {
-            *running -= 1;
-            *running
-        });
-        if left == 0 {
-            lines.running.remove(&self.repo);
+        if self.aside {
+            lines.aside -= 1;
+        } else {
+            lines.free(self.repo);
         }
         drop(lines);
         self.queue.changed.notify_one();
@@ -200,5 +233,25 @@ mod tests {
         queue.push(job(9, "late"));
         queue.close();
         assert!(queue.next().is_none());
+    }
+
+    #[test]
+    fn what_steps_aside_takes_nobodys_place_and_is_waited_for() {
+        let queue = Arc::new(Queue::new(2, 1));
+        for step in ["long", "next"] {
+            queue.push(job(1, step));
+        }
+        let mut taken = take(&queue);
+        assert_eq!(names(&taken), ["long"]);
+        let (_, slot) = taken.remove(0);
+        let place = Place::of(slot);
+        place.step_aside();
+        place.step_aside();
+        let next = take(&queue);
+        assert_eq!(names(&next), ["next"]);
+        assert_eq!(queue.depth(), (2, 0), "a drain waits for both");
+        drop(next);
+        place.leave();
+        assert_eq!(queue.depth(), (0, 0));
     }
 }

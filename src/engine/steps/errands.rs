@@ -41,6 +41,13 @@ impl Steps {
         };
         let ticket = match &call.target {
             Kind::Command(_) => {
+                // It may take its time, and others must be able to move users meanwhile.
+                ctx.place.step_aside();
+                tokio::pin!(stop);
+                let _one_of_them = tokio::select! {
+                    one = self.commands.acquire() => one,
+                    reason = &mut stop => return answer(&stopped(reason)),
+                };
                 let (lines, heard) = channel(LINES);
                 let (ticket, ()) = tokio::join!(
                     async { self.command(call, lines)?.carry_out_until(&errand, stop).await.map_err(|why| troubled(ctx, why)) },

@@ -72,7 +72,12 @@ pub struct Steps {
     pub secrets: Masker,
     /// Notes that may be rendered at once; each takes a processor and up to 512 MB.
     pub renders: Semaphore,
+    /// Commands that may run at once.
+    pub commands: Semaphore,
 }
+
+/// Commands are processes of the operator's machine: a repository with many environments starts no more at once.
+pub const COMMANDS: usize = 32;
 
 impl Executor for Steps {
     fn execute(&self, ctx: StepCtx, call: Value) -> BoxFuture<'_, Done> {
