@@ -6,7 +6,8 @@ use crate::process::{Process, SECRET};
 use crate::world::{Setup, World};
 use lockkeeper::config::settings::{CommandSettings, Repositories};
 use lockkeeper::domain::Sha;
-use lockkeeper::sandbox::{CommitSeed, RepoSeed, Sandbox, SandboxConfig};
+use lockkeeper::sandbox::{CommitSeed, DeploymentReport, RepoSeed, Sandbox, SandboxConfig};
+use lockkeeper::store::runs::Run;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -65,7 +66,8 @@ fn lives(pid: &str) -> bool {
 
 async fn aborted(world: &World) -> Duration {
     let runs = world.runs("deploy").await;
-    let run = runs.iter().find(|run| run.outcome.is_none()).unwrap().id.to_string();
+    let staging = |run: &&Run| run.subject.environment.as_ref().is_some_and(|name| name.as_str() == "staging");
+    let run = runs.iter().filter(staging).find(|run| run.outcome.is_none()).unwrap().id.to_string();
     let begun = Instant::now();
     let (code, said, problem) = world.command_told(&["abort", &run, "--reason", "it hangs"]).await;
     assert_eq!(code, 0, "{said} {problem}");
@@ -80,11 +82,8 @@ async fn state(world: &World, sha: &Sha) -> String {
     of_it.outcome.as_ref().unwrap().pointer("/finished/state").unwrap().as_str().unwrap().to_owned()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_abort_ends_a_running_command_and_only_then_goes_back() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut setup = Setup::new().config(&config("kind = \"command\"\ncommand = \"deploy\""));
-    let command = CommandSettings {
+fn command(folder: &TempDir) -> CommandSettings {
+    CommandSettings {
         run: words(folder.path()).to_vec(),
         observe: None,
         env: Default::default(),
@@ -92,8 +91,35 @@ async fn an_abort_ends_a_running_command_and_only_then_goes_back() {
         directory: None,
         timeout: Duration::from_secs(600),
         repositories: Repositories(vec!["**".into()]),
-    };
-    setup.resources.commands.insert("deploy".into(), command);
+    }
+}
+
+/// The repository may make one call at a time, and a command of it runs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_that_takes_its_time_holds_no_other_environment_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = "[environments.preview]\non = [\"merge\"]\ntarget = \"others\"\n\n[targets.others]\nkind = \
+                 \"deployment\"\nreporters = [\"deployer[bot]\"]";
+    let mut setup = Setup::new().config(&format!("{}\n{other}\n", config("kind = \"command\"\ncommand = \"deploy\"")));
+    setup.resources.commands.insert("deploy".into(), command(&folder));
+    setup.tuning.host.per_repository = 1;
+    let world = setup.start().await;
+    std::fs::write(folder.path().join("hang"), "").unwrap();
+    let sha = world.commit("feat: one");
+    hangs(&folder).await;
+    let made = world.deployment("preview", "in_progress").await;
+    world.shop.report_deployment(made.id, DeploymentReport::new("deployer[bot]", "success")).unwrap();
+    world.check(&sha, "lockkeeper/preview", "success").await;
+    aborted(&world).await;
+    world.check(&sha, STAGING, "cancelled").await;
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_abort_ends_a_running_command_and_only_then_goes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut setup = Setup::new().config(&config("kind = \"command\"\ncommand = \"deploy\""));
+    setup.resources.commands.insert("deploy".into(), command(&folder));
     let world = setup.start().await;
     // There is nothing to go back to yet.
     std::fs::write(folder.path().join("hang"), "").unwrap();
