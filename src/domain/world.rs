@@ -141,6 +141,9 @@ pub struct Commit {
     /// GitHub account, where GitHub knows one.
     #[serde(default)]
     pub login: Option<String>,
+    /// Its number, which stays when the login changes hands.
+    #[serde(default)]
+    pub account: Option<UserId>,
     #[serde(default)]
     pub pull_request: Option<PullRequest>,
     /// Whether this is the account's first contribution; `None` where it was not asked.

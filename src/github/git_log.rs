@@ -35,6 +35,7 @@ fn record(bytes: &[u8]) -> Option<Commit> {
         author_email,
         time,
         login: None,
+        account: None,
         first_contribution: None,
     })
 }

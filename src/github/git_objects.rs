@@ -3,7 +3,7 @@
 //! What GitHub gives is trusted only after it was parsed: a tag or sha that is not one is left out or an error.
 
 use super::graphql::Page;
-use crate::domain::{Commit, FileAt, Millis, PullRequest, Sha, Tag, TagRef, Unreadable};
+use crate::domain::{Commit, FileAt, Millis, PullRequest, Sha, Tag, TagRef, Unreadable, UserId};
 use serde::Deserialize;
 
 /// A commit, tag, tree or blob by reference.
@@ -104,6 +104,8 @@ struct GitActor {
 #[derive(Debug, Deserialize)]
 pub(super) struct Login {
     pub login: String,
+    #[serde(default, rename = "databaseId")]
+    pub id: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -133,6 +135,7 @@ impl CommitNode {
             author_name: author.name.unwrap_or_default(),
             author_email: author.email.unwrap_or_default(),
             time: author.date.and_then(|d| Millis::parse_rfc3339(&d)).map_or(0, |at| at.0 / 1000),
+            account: author.user.as_ref().and_then(|u| u.id).map(UserId),
             login: author.user.map(|u| u.login),
             pull_request: merged.map(PullRequestNode::pull_request),
             first_contribution: None,

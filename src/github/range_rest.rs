@@ -66,6 +66,7 @@ impl RawCommit {
             author_name: author.name.unwrap_or_default(),
             author_email: author.email.unwrap_or_default(),
             time: author.date.and_then(|d| Millis::parse_rfc3339(&d)).map_or(0, |at| at.0 / 1000),
+            account: None,
             login: self.author.and_then(|a| a.login),
             first_contribution: None,
         })

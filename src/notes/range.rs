@@ -126,6 +126,7 @@ mod tests {
                 author_email: String::new(),
                 time: 0,
                 login: None,
+                account: None,
                 pull_request: None,
                 first_contribution: None,
             })
