@@ -1,6 +1,6 @@
 //! What environments have been given, and what keeps deployments out of them: our own record, which GitHub only mirrors.
 
-use super::{Actor, EnvName, Millis, RepoId, RunId, Sha, Slot, Tag};
+use super::{Actor, EnvName, Millis, RepoId, Reviews, RunId, Sha, Slot, Tag};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -93,6 +93,9 @@ pub struct EnvironmentRecord {
     pub queue: Vec<InQueue>,
     /// The history of other environments that were asked about.
     pub earlier: BTreeMap<EnvName, Vec<LedgerEntry>>,
+    /// What was said to the run that reads; nothing when it cannot be read.
+    #[serde(default)]
+    pub reviews: Option<Reviews>,
 }
 
 /// A run in the queue of an environment.

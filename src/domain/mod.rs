@@ -11,6 +11,7 @@ mod ledger;
 mod merged;
 mod names;
 mod refusal;
+mod review;
 mod role;
 mod sample;
 mod slot;
@@ -25,6 +26,7 @@ pub use ledger::{EnvPlace, EnvironmentRecord, Hold, HoldKind, InQueue, Lease, Le
 pub use merged::{MergedPull, MergedPulls, Mirror};
 pub use names::{EnvName, KeyName, NameError, RepoName, Sha, Tag};
 pub use refusal::{Blame, COMMIT_GONE, Refusal};
+pub use review::{Overridable, Override, Review, Reviews, Said};
 pub use role::Role;
 pub use sample::{Number, Sample};
 pub use slot::{PerSlot, Slot};

@@ -11,6 +11,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0003_keys.sql"),
     include_str!("migrations/0004_mirrors.sql"),
     include_str!("migrations/0005_lives.sql"),
+    include_str!("migrations/0006_reviews.sql"),
 ];
 
 /// # Errors

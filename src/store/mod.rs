@@ -25,6 +25,7 @@ mod mover;
 mod open;
 mod reader;
 pub mod repos;
+pub mod reviews;
 mod row;
 pub mod runs;
 pub mod signals;

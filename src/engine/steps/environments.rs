@@ -2,13 +2,13 @@
 
 use super::{Done, Steps, answer, stored, trouble};
 use crate::domain::{
-    Actor, EnvName, EnvPlace, EnvironmentRecord, InQueue, Lease, Millis, NewHold, Refusal, RepoId, RepoRef, RunId, Sha,
-    Standing,
+    Actor, EnvName, EnvPlace, EnvironmentRecord, InQueue, Lease, Millis, NewHold, Refusal, RepoId, RepoRef, Reviews, RunId,
+    Sha, Standing,
 };
-use crate::engine::host::{Host, StepError};
+use crate::engine::host::{Host, StepCtx, StepError};
 use crate::plan::LandCall;
 use crate::store::runs::Run;
-use crate::store::{Rx, StoreError, Tx, holds, ledger, locks, runs};
+use crate::store::{Rx, StoreError, Tx, holds, ledger, locks, reviews, runs};
 use crate::workflow::gating::OUR_RECORD;
 use crate::workflow::{comment, deploy, release};
 
@@ -16,9 +16,13 @@ use crate::workflow::{comment, deploy, release};
 const HISTORY: u32 = 100;
 
 impl Steps {
-    pub(super) async fn read_environment(&self, place: EnvPlace, earlier: Vec<EnvName>) -> Done {
-        let now = self.now();
-        answer(&self.store.read(move |rx| record(rx, &place, &earlier, now)).await.map_err(stored)?)
+    pub(super) async fn read_environment(&self, ctx: &StepCtx, place: EnvPlace, earlier: Vec<EnvName>) -> Done {
+        let (now, run) = (self.now(), ctx.run.clone());
+        let read = move |rx: &Rx<'_>| {
+            let reviews = said_to(rx, &run)?;
+            Ok(EnvironmentRecord { reviews, ..record(rx, &place, &earlier, now)? })
+        };
+        answer(&self.store.read(read).await.map_err(stored)?)
     }
 
     /// Unrelated histories and unknown commits are told, not retried.
@@ -88,6 +92,18 @@ fn wake_waiting(host: &Host, tx: &Tx<'_>, repo: RepoId, but: &RunId) -> Result<(
     Ok(())
 }
 
+/// Nothing when a row cannot be understood: that is for the gates to say, and trying again does not help.
+fn said_to(rx: &Rx<'_>, run: &RunId) -> Result<Option<Reviews>, StoreError> {
+    match reviews::of(rx, run) {
+        Ok(said) => Ok(Some(said)),
+        Err(StoreError::Sql(why)) => {
+            tracing::error!(%run, %why, "what people have said to a run cannot be read");
+            Ok(None)
+        }
+        Err(why) => Err(why),
+    }
+}
+
 fn record(rx: &Rx<'_>, place: &EnvPlace, earlier: &[EnvName], at: Millis) -> Result<EnvironmentRecord, StoreError> {
     let mut others = std::collections::BTreeMap::new();
     for name in earlier {
@@ -105,5 +121,6 @@ fn record(rx: &Rx<'_>, place: &EnvPlace, earlier: &[EnvName], at: Millis) -> Res
         holds: holds::open(rx, place.repo, &place.environment, at)?,
         queue,
         earlier: others,
+        reviews: None,
     })
 }

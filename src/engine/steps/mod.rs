@@ -124,7 +124,7 @@ impl Steps {
                 self.dispatch(ctx, ask).await
             }
             Call::ReadWorkflowRun { repo, workflow_run } => self.read_workflow_run(&repo, workflow_run).await,
-            Call::ReadEnvironment { place, earlier } => self.read_environment(place, earlier).await,
+            Call::ReadEnvironment { place, earlier } => self.read_environment(ctx, place, earlier).await,
             Call::Compare { repo, base, head } => self.compare(&repo, &base, &head).await,
             Call::Land(call) => self.land(call).await,
             Call::CarryOut(call) => self.carry_out(ctx, &call).await,
