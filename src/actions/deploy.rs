@@ -1,15 +1,19 @@
 //! Deploy: a commit goes to an environment.
 
+use super::agents;
 use super::publish::config_digest;
 use crate::config::repo::{
     AnalysisSource, CONFIG_PATH, Environment, GatePolicy, RepoConfig, Strategy, Target, Traffic, WindowPolicy, default_gates,
 };
-use crate::domain::{Actor, EnvName, Refusal, RepoName, RepoRef, Sha, Tag};
+use crate::domain::{Actor, EnvName, Overridable, Refusal, RepoName, RepoRef, Sha, Tag};
 use crate::plan::{Pin, Plan, PlannedStep, Work};
 use crate::rollout::analysis::Metric;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+
+/// How a gate that this version cannot judge is named in [`Environment::unsupported`].
+const GATE_LABEL: &str = "gates.kind";
 
 /// Deploy a version to an environment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, clap::Args)]
@@ -36,6 +40,10 @@ pub struct Deploy {
     #[arg(long)]
     #[serde(default)]
     pub reason: Option<String>,
+    /// Open this gate once, for this plan only: window; needs --reason and a role that allows it
+    #[arg(long = "override", value_name = "GATE", requires = "reason", value_parser = overridable)]
+    #[serde(default, rename = "override", skip_serializing_if = "Option::is_none")]
+    pub overriding: Option<Overridable>,
     /// Wait for a lock of the environment to end instead of being refused
     #[arg(long)]
     #[serde(default)]
@@ -44,6 +52,11 @@ pub struct Deploy {
     #[arg(long)]
     #[serde(default)]
     pub dry_run: bool,
+}
+
+fn overridable(text: &str) -> Result<Overridable, String> {
+    let known: Vec<&str> = Overridable::ALL.into_iter().map(Overridable::as_str).collect();
+    Overridable::parse(text).ok_or_else(|| format!("a gate that can be overridden is one of {}", known.join(", ")))
 }
 
 /// What is deployed.
@@ -62,7 +75,7 @@ impl Subject {
     }
 }
 
-/// A rollback has no gates: its version passed them when it was first deployed.
+/// A rollback has no gates: its version passed them when it was first deployed. Only an agent may need a person for it.
 pub fn plan(
     repo: &RepoRef,
     env: &EnvName,
@@ -72,7 +85,8 @@ pub fn plan(
     rollback: bool,
 ) -> Result<Plan, Refusal> {
     let environment = find(env, config)?;
-    enforceable(environment)?;
+    enforceable(environment, rollback)?;
+    agents::check(environment, actor)?;
     let target = config.targets.get(&environment.target).ok_or_else(|| no_target(environment))?;
     can_move(environment, target)?;
     can_judge(environment)?;
@@ -83,7 +97,8 @@ pub fn plan(
         component: subject.component.clone(),
         config: config_digest(config),
     };
-    let gates = if rollback { Vec::new() } else { gates(environment) };
+    let mut gates = if rollback { Vec::new() } else { gates(environment) };
+    agents::ask_a_person(&mut gates, environment, actor);
     let steps = steps(environment, target);
     Ok(Plan::new(
         if rollback { "rollback" } else { "deploy" },
@@ -206,12 +221,14 @@ fn not_possible(environment: &Environment) -> Refusal {
     )
 }
 
-/// Fail closed: what the file asks for and this version cannot do is refused, not left out.
-fn enforceable(environment: &Environment) -> Result<(), Refusal> {
-    if environment.unsupported.is_empty() {
+/// Fail closed: what the file asks for and this version cannot do is refused, not left out. No gate holds up a way back.
+fn enforceable(environment: &Environment, rollback: bool) -> Result<(), Refusal> {
+    let asked = environment.unsupported.iter().filter(|label| !(rollback && label.starts_with(GATE_LABEL)));
+    let asked: Vec<&str> = asked.map(String::as_str).collect();
+    if asked.is_empty() {
         return Ok(());
     }
-    Err(not_available(environment, &environment.unsupported.join(", ")))
+    Err(not_available(environment, &asked.join(", ")))
 }
 
 fn not_available(environment: &Environment, keys: &str) -> Refusal {

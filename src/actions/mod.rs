@@ -4,6 +4,8 @@
 //! door that it came through.
 
 pub mod access;
+pub mod agents;
+pub mod approve;
 pub mod ask;
 pub mod authority;
 pub mod control;
@@ -12,6 +14,7 @@ pub mod health;
 pub mod lock;
 pub mod notes;
 pub mod outcome;
+pub mod overriding;
 pub mod publish;
 pub mod rollback;
 pub mod status;

@@ -9,7 +9,6 @@ mod format;
 mod gate_rules;
 pub mod glob;
 mod health;
-mod later;
 mod links;
 mod lower;
 mod lower_gate;
@@ -35,7 +34,7 @@ pub use format::duration;
 pub use health::{HealthCheck, HttpCheck, McpCheck, SmokeTest, TcpCheck};
 pub use parse::{Report, SIZE_LIMIT, check, parse};
 pub use policies::{
-    After, ApprovalsPolicy, AttestationPolicy, ChecksPolicy, GatePolicy, HttpGate, Window, WindowPolicy, default_gates,
+    After, Agents, ApprovalsPolicy, AttestationPolicy, ChecksPolicy, GatePolicy, HttpGate, Window, WindowPolicy, default_gates,
 };
 pub use query::{QUERY_PLACEHOLDERS, fill_query};
 pub use reference::reference;
@@ -122,6 +121,8 @@ pub struct Environment {
     pub windows: Vec<Window>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approvals: Option<ApprovalsPolicy>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agents: Option<Agents>,
     pub health: Vec<HealthCheck>,
     /// Asked in this order after all of `health`; no name twice.
     #[serde(default)]
@@ -138,7 +139,7 @@ pub struct Environment {
     /// Whether the pages of merged pull requests show it; see [`Environment::mirrors`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mirror: Option<bool>,
-    /// Keys that are valid but that this version cannot enforce, for example `agents`.
+    /// Keys that are valid but that this version cannot enforce, for example a gate.
     pub unsupported: Vec<String>,
 }
 

@@ -46,6 +46,17 @@ impl Actor {
         (self.kind, self.id)
     }
 
+    /// An agent, or a script with a key: what it may do by itself is each environment's to say.
+    pub fn is_agent(&self) -> bool {
+        matches!(self.kind, ActorKind::Agent | ActorKind::Key)
+    }
+
+    /// Whether both are one account of GitHub: an agent acts for the one whose id it has. Keys have numbers of their own.
+    pub fn is_account_of(&self, other: &Self) -> bool {
+        let of_github = |actor: &Self| matches!(actor.kind, ActorKind::User | ActorKind::Bot | ActorKind::Agent);
+        of_github(self) && of_github(other) && self.id == other.id
+    }
+
     /// Whether a reason in their words may open what is in the way: an agent's never does.
     pub fn is_person(&self) -> bool {
         matches!(self.kind, ActorKind::User | ActorKind::Operator)

@@ -5,7 +5,7 @@
 
 mod asked;
 
-pub use asked::Asked;
+pub use asked::{Asked, planned};
 
 use super::host::{Host, NewRun, Submitted};
 use super::intent::Intent;

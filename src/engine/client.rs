@@ -19,6 +19,7 @@ use crate::actions::Action;
 use crate::actions::access::{About, Caller, Rights};
 use crate::actions::deploy::{Deploy, Subject as Deployed};
 use crate::actions::outcome::{Live, Outcome, Planned, Started};
+use crate::actions::overriding::Opening;
 use crate::actions::rollback;
 use crate::domain::{Actor, ActorKind, EnvName, EnvPlace, LedgerEntry, Refusal, RepoName, RepoRef, RunId, Sha, Tag};
 use crate::flow;
@@ -53,6 +54,8 @@ struct At {
     url: Option<String>,
     /// What our ledger says of it, where it has been live, and of what is taken when its commit is gone.
     subjects: Vec<Deployed>,
+    /// A gate that would be opened.
+    opening: Option<Opening>,
 }
 
 impl Client {
@@ -101,7 +104,8 @@ impl Client {
             (Action::Status(_), _) | (_, None) => return self.overview(repo.cloned(), caller).await.map(Outcome::Status),
             (_, Some(repo)) => repo,
         };
-        let at = self.at(action, repo).await?;
+        let opening = opening(action, caller)?;
+        let at = At { opening: opening.clone(), ..self.at(action, repo).await? };
         let looked = self.look(action, repo, at, actor).await?;
         match (action, looked) {
             (Action::Publish(ask), Outcome::Planned(planned)) if !ask.dry_run => {
@@ -114,7 +118,13 @@ impl Client {
                 let input = self.deploy_input(repo, &ask.environment, &planned, actor);
                 let (reason, strategy) = (ask.reason.clone(), ask.strategy.clone());
                 let input = deploy::Input { reason, strategy, wait: ask.wait, ..input };
-                self.start(action, caller, *planned, move |accept| accept.deploy(&input)).await
+                let opened = opening.map(|opening| opening.of(planned.plan.digest.as_str(), input.asked_at));
+                let ask = move |accept: &Accept<'_>| {
+                    let asked = accept.deploy(&input)?;
+                    opened.map_or(Ok(()), |opened| accept.open_gate(&asked.run, &opened))?;
+                    Ok(asked)
+                };
+                self.start(action, caller, *planned, ask).await
             }
             (Action::Rollback(ask), Outcome::Planned(planned)) if !ask.dry_run => {
                 let input = self.deploy_input(repo, &ask.environment, &planned, actor);
@@ -153,7 +163,7 @@ impl Client {
                 let live = self.live(repo, &ask.environment).await?;
                 let url = live.as_ref().and_then(|live| live.url.clone());
                 match (&ask.git_ref, live) {
-                    (None, Some(live)) => Ok(At { tag: live.tag, sha: live.sha, url, subjects: Vec::new() }),
+                    (None, Some(live)) => Ok(At { tag: live.tag, sha: live.sha, url, ..At::default() }),
                     (git_ref, _) => Ok(At { url, ..named(git_ref.as_deref())? }),
                 }
             }
@@ -175,7 +185,7 @@ impl Client {
 
     /// Reads and judges in a run of its own, so that its plan is kept.
     async fn look(&self, action: &Action, repo: &RepoRef, at: At, actor: &Actor) -> Result<Outcome, Refusal> {
-        let At { tag, sha, url, subjects } = at;
+        let At { tag, sha, url, subjects, opening } = at;
         let mut subjects = subjects.into_iter();
         let (known, older) = (subjects.next(), subjects.collect());
         let subject = Subject {
@@ -195,6 +205,7 @@ impl Client {
             url,
             known,
             older,
+            opening,
             actor: actor.clone(),
             asked_at,
         };
@@ -305,6 +316,12 @@ impl Client {
 fn key_ended() -> Refusal {
     let text = "The key has ended while this was being looked at; nothing was changed.";
     Refusal::user("key_ended", text, "Ask for it again with a key that is good.")
+}
+
+/// The gate that this caller asks to open, where they may.
+fn opening(action: &Action, caller: &Caller) -> Result<Option<Opening>, Refusal> {
+    let Action::Deploy(ask) = action else { return Ok(None) };
+    ask.overriding.map(|gate| Opening::new(gate, ask.reason.as_deref(), caller)).transpose()
 }
 
 /// A tag or a whole commit id; short ids and branches move, so they are not taken.

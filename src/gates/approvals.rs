@@ -1,5 +1,7 @@
 //! The gate `approvals`: so many different people have agreed to this plan.
 //!
+//! One rejection of the plan by somebody who may approve refuses it, whatever others have said.
+//!
 //! What counts: an approval by a person (never a bot or an agent) other than the one who asked, for exactly this plan's digest,
 //! who is named or in a team that is named, no older than the policy's expiry. Where nobody is named, whoever may deploy may
 //! approve; the door that takes approvals makes sure of that. People are counted by numeric id; logins and slugs are compared
@@ -8,13 +10,13 @@
 //! Known race: somebody may leave a team after they approved; membership is that of the moment of the approval.
 
 use super::text::{join, plain};
-use super::{Approval, GateView, Status, Verdict};
+use super::{Approval, GateView, Rejection, Status, Verdict};
 use crate::config::repo::ApprovalsPolicy;
 use crate::domain::{ActorKind, Millis, UserId};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-const GATE: &str = "approvals";
+pub(super) const GATE: &str = "approvals";
 /// Clocks differ; an approval from further ahead does not count.
 const SKEW: Duration = Duration::from_secs(300);
 
@@ -27,6 +29,10 @@ pub(super) fn judge(policy: &ApprovalsPolicy, view: &GateView<'_>, now: Millis) 
             "Ask for a deployment to an environment; if this was one, report it to the authors of Lockkeeper.",
         );
     };
+    let of_this = |rejection: &&Rejection| rejection.digest == digest;
+    if let Some(first) = view.deploy.rejections.iter().filter(of_this).min_by_key(|r| (r.at, r.by.id, &r.reason)) {
+        return rejected(first);
+    }
     let wanted = usize::from(policy.count.max(1));
     let (mut agreed, mut refused) = (BTreeMap::new(), BTreeMap::new());
     for approval in approvals {
@@ -41,6 +47,14 @@ pub(super) fn judge(policy: &ApprovalsPolicy, view: &GateView<'_>, now: Millis) 
         return Verdict::pass(GATE, "approved", format!("Approved by {}.", join(&names))).names(names);
     }
     missing(policy, view, wanted, names, refused, now)
+}
+
+/// The reason stands between backticks, so that it is shown as code and is nothing but words.
+fn rejected(by: &Rejection) -> Verdict {
+    let (who, why) = (plain(&by.by.login), plain(&by.reason.replace('`', "'")));
+    let reason = format!("{who} has rejected it: `{why}`.");
+    let fix = "Mend what they say, or talk to them, and ask for the deployment again.";
+    Verdict::fail(GATE, "approval_rejected", reason, fix).names(vec![who])
 }
 
 /// Of several approvals of one person that do not count, the first reason in the order of [`why_not`] is told.
@@ -61,7 +75,7 @@ fn why_not<'t>(approval: &Approval, policy: &ApprovalsPolicy, digest: &str, now:
     let reasons = [
         (by.kind != ActorKind::User, "is not a person"),
         (approval.is_requester, "asked for the deployment"),
-        (policy.not_author && approval.is_author, "wrote the commit"),
+        (policy.not_author && approval.is_author, "wrote one of the commits"),
         (!(open || named || member), "is not among those who may approve"),
         (approval.digest != digest, "approved another plan"),
         (at.plus(policy.expiry) <= now, "approved too long ago"),
@@ -79,21 +93,19 @@ fn missing(
     now: Millis,
 ) -> Verdict {
     let open = wanted - names.len();
-    let count = match (open, wanted) {
-        (1, 1) => "An approval is missing".to_owned(),
-        (1, _) => format!("1 of {wanted} approvals is missing"),
-        _ => format!("{open} of {wanted} approvals are missing"),
-    };
+    let count = if wanted == 1 { "approval of one".to_owned() } else { format!("{open} of {wanted} approvals") };
     let refused: Vec<String> = refused.into_values().map(|(_, why)| why).collect();
     let not = if refused.is_empty() { String::new() } else { format!(" It does not count that {}.", join(&refused)) };
-    let text = format!("{count}; {} may approve.{not}", who(policy));
+    let who = who(policy);
     let deadline = view.asked_at.plus(policy.expiry);
     let verdict = if now >= deadline {
         let fix = "Ask for the deployment again, and see that somebody who may approve learns of it.";
-        Verdict::fail(GATE, "approvals_deadline", format!("The deadline passed. {text}"), fix)
+        let text = format!("The deadline passed without {count} of {who}.{not}");
+        Verdict::fail(GATE, "approvals_deadline", text, fix)
     } else {
         let fix = "Ask one of them to approve: `/approve` in a comment, or the button of the check.";
-        Verdict::new(GATE, Status::Pending, "approvals_missing", text, fix).again(deadline)
+        let text = format!("Waits for {count} of {who}.{not}");
+        Verdict::new(GATE, Status::Pending, "approval_required", text, fix).again(deadline)
     };
     verdict.names(names)
 }
@@ -101,9 +113,9 @@ fn missing(
 fn who(policy: &ApprovalsPolicy) -> String {
     let teams = policy.teams.iter().map(|team| format!("members of the team {}", plain(team)));
     let named: Vec<String> = policy.users.iter().map(|user| plain(user)).chain(teams).collect();
-    let others = if policy.not_author { "who neither asked for it nor wrote the commit" } else { "who did not ask for it" };
+    let others = if policy.not_author { "neither asked for it nor wrote the commits" } else { "did not ask for it" };
     match named.is_empty() {
-        true => format!("everyone who may deploy here and {others}"),
-        false => format!("{} ({others})", join(&named)),
+        true => format!("those who may deploy here and {others}"),
+        false => format!("{} who {others}", join(&named)),
     }
 }

@@ -3,7 +3,7 @@
 //! Invariant: everything begins as not known ([`DeployView::default`]), and no gate takes "not known" for a pass. What is
 //! known comes from our own store, or from a read that says when it was made; a deployment that GitHub lists opens nothing.
 
-use crate::domain::{Actor, EnvName, Millis, RepoName, Sha, Unreadable};
+use crate::domain::{Actor, EnvName, Millis, Override, RepoName, Sha, Unreadable};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -28,6 +28,7 @@ pub struct DeployView<'a> {
     /// Locks, freezes and holds of the environment. Of holds only those that cover the pinned commit.
     pub holds: Option<&'a [HoldView]>,
     pub approvals: Option<&'a [Approval]>,
+    pub rejections: &'a [Rejection],
     pub overrides: &'a [Override],
     /// The newest answers of web services; one that is not listed has not been asked yet.
     pub http: &'a [HttpAnswer],
@@ -135,19 +136,15 @@ pub struct Approval {
     pub is_author: bool,
 }
 
-/// Somebody opened a gate. The door that took it has made sure that the role allows it.
+/// Somebody who may approve wants it not to be deployed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Override {
-    /// Kind of the gate, for example `window`.
-    pub gate: String,
+pub struct Rejection {
     pub by: Actor,
-    /// For the record: the role that allowed it.
-    pub role: String,
-    /// Never empty.
-    pub reason: String,
     pub at: Millis,
-    /// Of the plan that it is for.
+    /// Of the plan that was rejected.
     pub digest: String,
+    /// Theirs, to be shown as nothing but their words.
+    pub reason: String,
 }
 
 /// What a web service answered, read through the guarded prober.

@@ -23,7 +23,7 @@ mod window;
 
 pub use deploy_view::{
     Approval, Asked, AttestationView, DeployView, EnvironmentHistory, HoldKind, HoldView, HttpAnswer, HttpMissed, HttpSeen,
-    Live, LiveView, Occupancy, Override, Standing,
+    Live, LiveView, Occupancy, Rejection, Standing,
 };
 pub use text::plain as shown;
 pub use verdict::{Link, Overall, Status, Verdict, overall};
@@ -61,7 +61,12 @@ pub fn always() -> [GatePolicy; 2] {
 
 /// Whether our own record and the clock alone decide this gate, so that nobody else need be asked again.
 pub fn is_ours(verdict: &Verdict) -> bool {
-    [soak::GATE, window::GATE, lock::GATE].contains(&verdict.gate.as_str())
+    [soak::GATE, window::GATE, lock::GATE, approvals::GATE].contains(&verdict.gate.as_str())
+}
+
+/// Whether somebody is asked to approve.
+pub fn asks_people(verdicts: &[Verdict]) -> bool {
+    verdicts.iter().any(|verdict| verdict.gate == approvals::GATE && verdict.status == Status::Pending)
 }
 
 /// Whether a web service decides this gate.

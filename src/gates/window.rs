@@ -11,9 +11,9 @@
 //! Known race: countries change their rules; the time zones are those that this version was built with.
 
 use super::text::{join, plain};
-use super::{GateView, Override, Status, Verdict};
+use super::{GateView, Status, Verdict};
 use crate::config::repo::{WEEK, Window, WindowPolicy, WindowSpan, time_zone};
-use crate::domain::{ActorKind, Millis};
+use crate::domain::{Millis, Overridable, Override};
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
@@ -88,8 +88,8 @@ fn closed(windows: &[Zoned<'_>], view: &GateView<'_>, now: Timestamp) -> Verdict
 fn overridden<'a>(view: &GateView<'a>) -> Option<&'a Override> {
     let deploy = &view.deploy;
     let counts = |o: &&Override| {
-        o.gate == GATE
-            && o.by.kind == ActorKind::User
+        o.gate == Overridable::Window
+            && o.by.is_person()
             && !o.reason.trim().is_empty()
             && Some(o.digest.as_str()) == deploy.digest
     };

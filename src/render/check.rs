@@ -1,5 +1,6 @@
 //! Check runs: a title of one line and a summary in Markdown.
 
+use super::markdown::prose;
 use super::{fit_summary, line};
 use crate::domain::Refusal;
 use crate::gates::{Status, Verdict};

@@ -341,6 +341,13 @@ impl Case<'_> {
         }
     }
 
+    /// Whether these gates pass by our own record alone, as it was read.
+    pub(super) fn passes_with(&self, gates: &[GatePolicy], place: &Place, now: Millis) -> bool {
+        let (look, asked) = (first_look(self.ground), Asked::default());
+        let view = self.view(&look, None, None, None, Some((place, &asked)));
+        gates::overall(&gates::judge_all(gates, &view, now)).status == Status::Pass
+    }
+
     fn view<'v>(
         &'v self,
         look: &'v Recheck,

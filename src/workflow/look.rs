@@ -11,9 +11,10 @@ use super::place::Going;
 use super::range::{self, Found};
 use crate::actions::deploy::{self, Subject};
 use crate::actions::outcome::{CheckReport, Gates, HealthReport, Locked, Outcome, Planned, Validated, Written};
+use crate::actions::overriding::Opening;
 use crate::actions::publish::{self, ReadTag};
 use crate::actions::rollback;
-use crate::actions::{Action, outcome};
+use crate::actions::{Action, agents, outcome};
 use crate::config::repo::{CONFIG_PATH, GatePolicy, RepoConfig};
 use crate::domain::{Actor, EnvName, Millis, Recheck, Refusal, RepoRef, Sha, Tag};
 use crate::flow::{Flow, Stop, Workflow};
@@ -39,6 +40,9 @@ pub struct Input {
     /// What a rollback takes, in this order, when that commit is gone.
     #[serde(default)]
     pub older: Vec<Subject>,
+    /// A gate that whoever asks would open.
+    #[serde(default)]
+    pub opening: Option<Opening>,
     pub actor: Actor,
     pub asked_at: Millis,
 }
@@ -122,7 +126,8 @@ impl Look<'_> {
         let planned =
             f.record("plan", || deploy::plan(&input.repo, environment, &subject, &input.actor, self.config, false))?;
         let plan: Plan = planned.map_err(refused)?;
-        let going = Going { digest: plan.digest.as_str(), ..self.going(environment)? };
+        let opened = input.opening.clone().map(|opening| opening.of(plan.digest.as_str(), input.asked_at));
+        let going = Going { digest: plan.digest.as_str(), opened: opened.as_ref(), ..self.going(environment, &subject.sha)? };
         let gates = self.judge(f, &subject, &plan.gates, (going, Services::None))?;
         let run = self.ground.run.clone();
         Ok(Outcome::Planned(Box::new(Planned { run, plan, gates, notes: None, remarks: Vec::new() })))
@@ -147,7 +152,12 @@ impl Look<'_> {
         };
         let planned = f.record("plan", || deploy::plan(&input.repo, environment, subject, &input.actor, self.config, true))?;
         let plan: Plan = planned.map_err(refused)?;
-        let (run, gates) = (self.ground.run.clone(), Gates::of(Vec::new()));
+        let gates = match plan.gates.is_empty() {
+            true => Gates::of(Vec::new()),
+            // An agent's way back needs a person.
+            false => self.judge(f, subject, &plan.gates, (self.going(environment, &subject.sha)?, Services::None))?,
+        };
+        let run = self.ground.run.clone();
         Ok(Outcome::Planned(Box::new(Planned { run, plan, gates, notes: None, remarks })))
     }
 
@@ -160,7 +170,9 @@ impl Look<'_> {
     fn validate(&self, f: &mut Flow, environment: &EnvName) -> Result<Outcome, Stop> {
         let found = deploy::find(environment, self.config).map_err(refused)?;
         let subject = self.subject()?;
-        let gates = self.judge(f, &subject, &deploy::gates(found), (self.going(environment)?, Services::All))?;
+        let mut gates = deploy::gates(found);
+        agents::ask_a_person(&mut gates, found, &self.input.actor);
+        let gates = self.judge(f, &subject, &gates, (self.going(environment, &subject.sha)?, Services::All))?;
         Ok(Outcome::Validated(Validated { environment: environment.clone(), sha: subject.sha, tag: subject.tag, gates }))
     }
 
@@ -247,14 +259,25 @@ impl Look<'_> {
         Ok(Gates::of(gating::once(f, &case, &gating::first_look(self.ground), services)?))
     }
 
-    fn going(&self, environment: &EnvName) -> Result<Going<'_>, Stop> {
+    fn going<'g>(&'g self, environment: &EnvName, head: &'g Sha) -> Result<Going<'g>, Stop> {
         let input = self.input;
         let (reason, wait) = match &input.action {
             Action::Deploy(ask) => (ask.reason.as_deref(), ask.wait),
             _ => (None, false),
         };
         let environment = deploy::find(environment, self.config).map_err(refused)?;
-        Ok(Going { repo: &input.repo, environment, digest: "", actor: &input.actor, automatic: false, reason, wait })
+        Ok(Going {
+            repo: &input.repo,
+            environment,
+            digest: "",
+            actor: &input.actor,
+            automatic: false,
+            reason,
+            wait,
+            head,
+            history: &self.ground.facts.history,
+            opened: None,
+        })
     }
 
     fn case<'c>(&'c self, pinned: &'c Sha, tag: Option<&'c Tag>, gates: &'c [GatePolicy]) -> Case<'c> {

@@ -18,6 +18,7 @@ pub mod preview;
 pub mod range;
 pub mod release;
 mod report;
+mod reviews;
 
 use crate::domain::Refusal;
 use crate::flow::{StepFailure, Stop, Workflow};

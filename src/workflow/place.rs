@@ -3,10 +3,13 @@
 //! Of holds after a rollback nothing is said here: whether one covers a commit costs a question to GitHub, which is asked once,
 //! when it is the deployment's turn.
 
+use super::reviews;
 use crate::config::repo::{Environment, GatePolicy};
-use crate::domain::{Actor, ActorKind, EnvName, EnvPlace, EnvironmentRecord, Hold, HoldKind, LedgerEntry, RepoRef};
+use crate::domain::{
+    Actor, ActorKind, Commit, EnvName, EnvPlace, EnvironmentRecord, Hold, HoldKind, LedgerEntry, Override, RepoRef, Sha,
+};
 use crate::flow::{Flow, Stop};
-use crate::gates::{self, Asked, DeployView, EnvironmentHistory, HoldView, Occupancy};
+use crate::gates::{self, Approval, Asked, DeployView, EnvironmentHistory, HoldView, Occupancy, Rejection};
 use crate::plan::Call;
 
 /// Where a deployment goes, and who asks.
@@ -22,12 +25,21 @@ pub struct Going<'a> {
     pub reason: Option<&'a str>,
     /// Whoever asks would rather wait for a lock than be refused.
     pub wait: bool,
+    /// The commit that is deployed, and the history of it that is known, newest first.
+    pub head: &'a Sha,
+    pub history: &'a [Commit],
+    /// A gate that whoever asks would open, while it is only asked.
+    pub opened: Option<&'a Override>,
 }
 
 /// What was read.
 pub struct Place {
     occupancy: Vec<EnvironmentHistory>,
     holds: Vec<HoldView>,
+    /// Nothing when they could not be read.
+    approvals: Option<Vec<Approval>>,
+    rejections: Vec<Rejection>,
+    overrides: Vec<Override>,
 }
 
 impl Going<'_> {
@@ -35,6 +47,11 @@ impl Going<'_> {
     pub fn read(&self, f: &mut Flow, step: &str, gates: &[GatePolicy]) -> Result<Place, Stop> {
         let place = EnvPlace { repo: self.repo.id, environment: self.environment.name.clone() };
         let record: EnvironmentRecord = f.step(step, &Call::ReadEnvironment { place, earlier: earlier(gates) })?;
+        Ok(self.place(&record))
+    }
+
+    /// What a record that was read says to the gates.
+    pub fn place(&self, record: &EnvironmentRecord) -> Place {
         let occupancy = record.earlier.iter().map(|(environment, history)| EnvironmentHistory {
             environment: environment.clone(),
             at: record.at,
@@ -42,7 +59,15 @@ impl Going<'_> {
         });
         let stands = |hold: &&Hold| hold.what.kind != HoldKind::Hold && !self.owns(hold);
         let holds = record.holds.iter().filter(stands).map(held).collect();
-        Ok(Place { occupancy: occupancy.collect(), holds })
+        let brought = reviews::brought(self.history, self.head, record.live().map(|live| &live.sha));
+        let said = record.reviews.as_ref();
+        Place {
+            occupancy: occupancy.collect(),
+            holds,
+            approvals: said.map(|said| reviews::approvals(said, self.actor, &brought, self.history)),
+            rejections: said.map(reviews::rejections).unwrap_or_default(),
+            overrides: said.into_iter().flat_map(|said| &said.overrides).chain(self.opened).cloned().collect(),
+        }
     }
 
     /// An agent's reason opens nothing.
@@ -64,6 +89,9 @@ impl Going<'_> {
             wait: self.wait,
             occupancy: &place.occupancy,
             holds: Some(&place.holds),
+            approvals: place.approvals.as_deref(),
+            rejections: &place.rejections,
+            overrides: &place.overrides,
             ..DeployView::default()
         }
     }

@@ -9,6 +9,7 @@ const CONFIG: &str = r#"
 [environments.staging]
 on = ["manual"]
 target = "cluster"
+agents = "allow"
 
 [environments.production]
 on = ["tag"]
@@ -20,7 +21,7 @@ reporters = ["deployer[bot]"]
 "#;
 
 /// A key, as `keys create` prints it.
-async fn key(world: &World, name: &str, scopes: &str, environments: &str) -> (String, String) {
+pub async fn key(world: &World, name: &str, scopes: &str, environments: &str) -> (String, String) {
     let ask = ["keys", "create", name, "--scope", scopes, "--repo", "acme/shop", "--environment", environments];
     let (code, said, problem) = world.command_told(&[&ask[..], &["--format", "json"]].concat()).await;
     assert_eq!((code, problem.as_str()), (0, ""), "{said}");
@@ -29,7 +30,7 @@ async fn key(world: &World, name: &str, scopes: &str, environments: &str) -> (St
 }
 
 /// (exit code, standard output, standard error) of a command that knows only the server's URL and a key.
-async fn remote(world: &World, key: &str, arguments: &[&str]) -> (i32, String, String) {
+pub async fn remote(world: &World, key: &str, arguments: &[&str]) -> (i32, String, String) {
     let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_lockkeeper"));
     command.env_clear().env("LOCKKEEPER_KEY", key).current_dir("/");
     let url = format!("http://{}", world.server().address);
@@ -38,7 +39,7 @@ async fn remote(world: &World, key: &str, arguments: &[&str]) -> (i32, String, S
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
-async fn brought_up(world: &World, sha: &Sha, task: &str) {
+pub async fn brought_up(world: &World, sha: &Sha, task: &str) {
     let going = |d: &Deployment| d.sha == *sha && d.task == task && d.state() == "in_progress";
     let made = world.until("its deployment", |shop| shop.deployments().into_iter().find(going)).await;
     world.shop.report_deployment(made.id, DeploymentReport::new("deployer[bot]", "success")).unwrap();

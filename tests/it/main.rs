@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
 
 mod actions;
+mod agents;
+mod approvals;
 mod back;
 mod back_workflow;
 mod budget;

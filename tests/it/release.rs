@@ -240,14 +240,15 @@ async fn a_broken_configuration_refuses_and_tells_the_problem() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_enforced_refuses_that_deployment_only() {
-    let config = "[environments.production]\non = [\"tag\"]\ntarget = \"cluster\"\nagents = \"deny\"\n\n\
+    let config = "[environments.production]\non = [\"tag\"]\ntarget = \"cluster\"\ngates = [{ kind = \"peer\", peer = \"security\", \
+                  tool = \"scan\", expect = \"true\" }]\n\n\
                   [targets.cluster]\nkind = \"deployment\"\nreporters = [\"deployer[bot]\"]\n";
     let world = Setup::new().config(config).start().await;
     let sha = world.head();
     world.shop.tag("v1.1.0", &sha).unwrap();
     world.released("v1.1.0", &sha).await;
     let check = world.refused(&sha, "lockkeeper/production", "failure", "not_available").await;
-    assert!(check.summary.is_some_and(|text| text.contains("agents")));
+    assert!(check.summary.is_some_and(|text| text.contains("peer")));
     assert!(world.shop.deployments().is_empty(), "nothing was begun");
     world.finish().await;
 }

@@ -59,6 +59,7 @@ fn environment(name: &str, raw: raw::Environment, target: String, later: &[Later
         after: raw.after.into_iter().map(lower_gate::after).collect::<Result<_, String>>()?,
         windows: raw.windows.into_iter().map(lower_gate::window).collect::<Result<_, String>>()?,
         approvals: raw.approvals.map(lower_gate::approvals).transpose()?,
+        agents: raw.agents,
         health,
         smoke,
         analysis: analysis.collect::<Result<_, String>>()?,

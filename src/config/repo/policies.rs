@@ -2,6 +2,7 @@
 
 use super::window::WindowSpan;
 use crate::domain::EnvName;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -86,6 +87,27 @@ pub struct ApprovalsPolicy {
     pub not_author: bool,
     /// How long an approval counts, and how long to wait for one.
     pub expiry: Duration,
+}
+
+impl ApprovalsPolicy {
+    /// One person who may deploy, within a week.
+    pub fn one_person() -> Self {
+        let expiry = Duration::from_secs(7 * 24 * 3600);
+        Self { count: 1, teams: Vec::new(), users: Vec::new(), not_author: false, expiry }
+    }
+}
+
+/// What an agent may do in an environment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Agents {
+    /// As a person.
+    Allow,
+    /// An agent asks, a person approves.
+    #[default]
+    Request,
+    /// Neither deploy nor roll back.
+    Deny,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

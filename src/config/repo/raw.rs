@@ -3,14 +3,11 @@
 //! A doc comment here is what users read. `x-later` marks what this version can read but not enforce: it is checked for
 //! its shape, reported as a warning and refused by plans. `x-format` names a check in [`super::format`].
 
-#![expect(dead_code, reason = "settings of later versions are read for their shape only")]
-
-use super::Trigger;
-use super::later::Agents;
 use super::raw_analysis::Analysis;
 use super::raw_gate::{After, Approvals, Gate, Window};
 use super::raw_health::{Health, Smoke};
 use super::text::{Duration, EnvRef, Glob, HaproxyName, RepoPath, Reporter, TagPattern, TargetRef, Template, Url, Workflow};
+use super::{Agents, Trigger};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -115,10 +112,8 @@ pub struct Environment {
     #[serde(default)]
     pub after: Vec<After>,
     /// People who must agree: never the one who asked, never a bot or an agent. Without teams and users: whoever may deploy.
-    #[schemars(extend("x-later" = true))]
     pub approvals: Option<Approvals>,
-    /// What an AI agent may do here.
-    #[schemars(extend("x-later" = true))]
+    /// What an AI agent, or a script with a key, may do here. Without it: `request`.
     pub agents: Option<Agents>,
     /// Times when deployments are allowed or denied.
     #[serde(default)]
@@ -136,9 +131,6 @@ fn manual() -> Vec<Trigger> {
     vec![Trigger::Manual]
 }
 
-fn five_seconds() -> Duration {
-    Duration("5s".into())
-}
 pub(super) fn ten_seconds() -> Duration {
     Duration("10s".into())
 }

@@ -95,7 +95,6 @@ pub enum Gate {
         workflow: Option<Workflow>,
     },
     /// People who must agree; as `approvals` of an environment. Deployments only.
-    #[schemars(extend("x-later" = true))]
     Approvals {
         /// How many.
         #[serde(default = "one")]

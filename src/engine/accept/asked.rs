@@ -1,10 +1,13 @@
 //! Runs that somebody asks for by hand, under the same natural keys as those that events start.
 
 use super::{Accept, Start, generation, outcome};
-use crate::domain::{Actor, RepoRef, RunId, Sha, Tag};
-use crate::store::StoreError;
+use crate::domain::{Actor, Override, Refusal, RepoRef, RunId, Sha, Tag};
+use crate::plan::Plan;
+use crate::store::audit::{self, Record};
 use crate::store::runs::{self, Run, RunState, Subject};
+use crate::store::{Rx, StoreError, reviews, steps};
 use crate::workflow::{State, deploy};
+use serde_json::json;
 
 /// A run that does what was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +74,47 @@ impl Accept<'_> {
         };
         started(self.submit(deploy::WORKFLOW.name, format!("{stem}:{nth}"), subject, input)?, None)
     }
+}
+
+impl Accept<'_> {
+    /// Opens a gate of a run for the plan that was shown. A run that goes by another plan is not the one that was meant.
+    ///
+    /// # Errors
+    /// Those of the store; `plan_stale`.
+    pub fn open_gate(&self, run: &RunId, opened: &Override) -> Result<(), StoreError> {
+        if planned(self.tx, run)?.is_some_and(|plan| plan.digest.as_str() != opened.digest) {
+            return Err(StoreError::Refused(another_plan(run)));
+        }
+        reviews::open_gate(self.tx, run, opened)?;
+        let record = Record {
+            at: self.now,
+            actor: opened.by.clone(),
+            door: "run".to_owned(),
+            action: "override".to_owned(),
+            run: Some(run.clone()),
+            repo: runs::get(self.tx, run)?.map(|run| run.subject.repo.id),
+            decision: "accepted".to_owned(),
+            detail: json!({
+                "gate": opened.gate, "role": opened.role, "reason": opened.reason, "digest": opened.digest,
+            }),
+        };
+        audit::add(self.tx, &record)
+    }
+}
+
+/// The plan of a run, once it has one.
+///
+/// # Errors
+/// Those of the store.
+pub fn planned(rx: &Rx<'_>, run: &RunId) -> Result<Option<Plan>, StoreError> {
+    let stored = steps::get(rx, run, "plan")?.and_then(|step| step.result);
+    let plan = stored.and_then(|value| serde_json::from_value::<Result<Plan, Refusal>>(value).ok());
+    Ok(plan.and_then(Result::ok))
+}
+
+fn another_plan(run: &RunId) -> Refusal {
+    let text = format!("The run {run}, which does this already, goes by another plan than the one that was looked at.");
+    Refusal::user("plan_stale", text, "Abort that run, or wait for its end, and ask again.")
 }
 
 /// The first of the runs that were started, or the one that was there before.

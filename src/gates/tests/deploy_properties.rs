@@ -1,6 +1,6 @@
 use super::place::*;
 use super::*;
-use crate::domain::ActorKind;
+use crate::domain::{ActorKind, Overridable, Override};
 use proptest::prelude::*;
 use serde_json::json;
 use std::time::Duration;
@@ -87,7 +87,7 @@ fn any_attestation() -> impl Strategy<Value = AttestationView> {
 
 fn any_override() -> impl Strategy<Value = Override> {
     (any_kind(), any::<bool>(), any::<bool>(), any_seconds()).prop_map(|(kind, this, why, at)| Override {
-        gate: "window".into(),
+        gate: Overridable::Window,
         by: crate::domain::Actor { kind, ..person(1, "alice") },
         role: "admin".into(),
         reason: if why { "fire".into() } else { String::new() },
@@ -224,12 +224,13 @@ proptest! {
 
     /// No text of a verdict carries a line break, a control or a direction character from outside.
     #[test]
-    fn texts_are_plain(text in ".{0,120}", more in ".{0,60}") {
+    fn texts_are_plain(text in ".{0,120}", more in ".{0,60}", rejected in any::<bool>()) {
         let place = Place {
             holds: Some(vec![HoldView { owner: text.clone(), reason: more.clone(), ..hold(HoldKind::Lock, "", None) }]),
             approvals: Some(vec![Approval { is_requester: true, ..approval(1, &text) }]),
+            rejections: if rejected { vec![rejection(1, &text, &more)] } else { Vec::new() },
             overrides: vec![Override {
-                gate: "window".into(), by: person(1, &text), role: more.clone(), reason: format!("x{more}"), at: ASKED, digest: DIGEST.into(),
+                gate: Overridable::Window, by: person(1, &text), role: more.clone(), reason: format!("x{more}"), at: ASKED, digest: DIGEST.into(),
             }],
             http: vec![HttpAnswer { answer: Err(HttpMissed { reason: text.clone(), fix: more.clone(), hopeless: true }), ..missed(1, true) }],
             artifacts: Some(vec![text.clone()]),

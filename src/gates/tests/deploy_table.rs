@@ -196,7 +196,7 @@ fn approved() -> Vec<Row> {
     };
     let alice = || approval(1, "Alice");
     let carol = || Approval { teams: vec!["dev".into(), "SRE".into()], ..approval(3, "carol") };
-    let missing = "approvals_missing";
+    let missing = "approval_required";
     vec![
         at("approvals: not known", Unavailable, "approvals_not_read", (&one, 0), |_| {}),
         at("approvals: the plan is not known", Unavailable, "approvals_not_read", (&one, 0), |w| {
@@ -221,6 +221,14 @@ fn approved() -> Vec<Row> {
         given("approvals: renewed", Pass, "approved", &one, 3600, vec![alice(), Approval { at: later(10), ..alice() }]),
         given("approvals: a clock slightly ahead", Pass, "approved", &one, 0, vec![Approval { at: later(300), ..alice() }]),
         given("approvals: from the future", Pending, missing, &one, 0, vec![Approval { at: later(301), ..alice() }]),
+        at("approvals: rejected, though approved", Fail, "approval_rejected", (&one, 60), |w| {
+            w.approvals = Some(vec![alice()]);
+            w.rejections = vec![rejection(3, "carol", "not `now`\n@all <!-- x -->\u{202e}")];
+        }),
+        at("approvals: another plan was rejected", Pass, "approved", (&one, 60), |w| {
+            w.approvals = Some(vec![alice()]);
+            w.rejections = vec![Rejection { digest: "sha256:old".into(), ..rejection(3, "carol", "not now") }];
+        }),
         given("approvals: nobody came", Fail, "approvals_deadline", &two, 3600, vec![]),
     ]
 }

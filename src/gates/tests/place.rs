@@ -1,6 +1,6 @@
 use super::*;
 use crate::config::repo::{After, ApprovalsPolicy, AttestationPolicy, HttpGate, Window, WindowPolicy, WindowSpan};
-use crate::domain::{Actor, ActorKind, EnvName, RepoName, UserId};
+use crate::domain::{Actor, ActorKind, EnvName, Override, RepoName, UserId};
 use std::time::Duration;
 
 pub(super) const DIGEST: &str = "sha256:plan";
@@ -21,6 +21,7 @@ pub(super) struct Place {
     pub occupancy: Vec<EnvironmentHistory>,
     pub holds: Option<Vec<HoldView>>,
     pub approvals: Option<Vec<Approval>>,
+    pub rejections: Vec<Rejection>,
     pub overrides: Vec<Override>,
     pub http: Vec<HttpAnswer>,
     pub artifacts: Option<Vec<String>>,
@@ -53,6 +54,7 @@ impl Place {
             occupancy: &self.occupancy,
             holds: self.holds.as_deref(),
             approvals: self.approvals.as_deref(),
+            rejections: &self.rejections,
             overrides: &self.overrides,
             http: &self.http,
             artifacts: self.artifacts.as_deref(),
@@ -114,6 +116,10 @@ pub(super) fn approval(id: u64, login: &str) -> Approval {
         is_requester: false,
         is_author: false,
     }
+}
+
+pub(super) fn rejection(id: u64, login: &str, reason: &str) -> Rejection {
+    Rejection { by: person(id, login), at: ASKED, digest: DIGEST.into(), reason: reason.into() }
 }
 
 pub(super) const SERVICE: &str = "https://changes.example/{{ sha }}?key=hidden";

@@ -4,7 +4,7 @@ use super::place::*;
 use super::table::{Row, row, told};
 use super::*;
 use crate::config::repo::Window;
-use crate::domain::ActorKind;
+use crate::domain::{ActorKind, Overridable, Override};
 use std::time::Duration;
 
 fn time(text: &str) -> Millis {
@@ -41,8 +41,14 @@ fn texts() {
         move |w: &mut Place| {
             let by = crate::domain::Actor { kind, ..person(1, "alice") };
             let digest = digest.into();
-            w.overrides =
-                vec![Override { gate: "window".into(), by, role: "admin".into(), reason: reason.into(), at: ASKED, digest }];
+            w.overrides = vec![Override {
+                gate: Overridable::Window,
+                by,
+                role: "admin".into(),
+                reason: reason.into(),
+                at: ASKED,
+                digest,
+            }];
         }
     };
     let rows: Vec<Row> = vec![
@@ -72,10 +78,15 @@ fn texts() {
         ),
         one("without a reason", Pending, "window_closed", saturday, vec![weekend()], &opened(ActorKind::User, " ", DIGEST)),
         one("for another plan", Pending, "window_closed", saturday, vec![weekend()], &opened(ActorKind::User, "x", "old")),
-        one("another gate's", Pending, "window_closed", saturday, vec![weekend()], &|w| {
-            opened(ActorKind::User, "x", DIGEST)(w);
-            w.overrides[0].gate = "lock".into();
-        }),
+        one("overridden by a key", Pending, "window_closed", saturday, vec![weekend()], &opened(ActorKind::Key, "x", DIGEST)),
+        one(
+            "overridden by the operator",
+            Overridden,
+            "window_overridden",
+            saturday,
+            vec![weekend()],
+            &opened(ActorKind::Operator, "fire", DIGEST),
+        ),
         one("the plan is not known", Pending, "window_closed", saturday, vec![weekend()], &|w| {
             opened(ActorKind::User, "x", DIGEST)(w);
             w.digest = None;

@@ -96,6 +96,7 @@ mod tests {
                 let id = match field.as_str() {
                     "ref" => "git_ref",
                     "for" => "lasting",
+                    "override" => "overriding",
                     other => other,
                 };
                 let known = command.get_arguments().any(|argument| argument.get_id() == id);

@@ -144,7 +144,7 @@ fn github_report(name: &str, report: &Report) -> String {
 mod tests {
     use super::*;
 
-    const TEXT: &str = "[release]\ntagg = \"v{version}\"\n[environments.production]\ntarget = \"actions\"\nagents = \"deny\"\n[targets.actions]\nkind = \"workflow\"\nworkflow = \"deploy.yml\"\n";
+    const TEXT: &str = "[release]\ntagg = \"v{version}\"\n[environments.production]\ntarget = \"actions\"\ngates = [{ kind = \"peer\", peer = \"security\", tool = \"scan\", expect = \"true\" }]\n[targets.actions]\nkind = \"workflow\"\nworkflow = \"deploy.yml\"\n";
 
     #[test]
     fn people_see_the_line_the_mark_and_the_fix() {

@@ -125,7 +125,8 @@ fn fail(refusal: &Refusal) -> ExitCode {
 /// What was asked for is understood and known, and the answer is no. Everything else is input that cannot be used, or a
 /// question that nobody could answer.
 fn is_refused(refusal: &Refusal) -> bool {
-    const CODES: [&str; 14] = [
+    const CODES: [&str; 17] = [
+        "agents_denied",
         "environment_locked",
         "held_after_rollback",
         "insufficient_scope",
@@ -137,6 +138,8 @@ fn is_refused(refusal: &Refusal) -> bool {
         "nothing_live",
         "nothing_to_roll_back_to",
         "older_than_live",
+        "override_not_allowed",
+        "plan_stale",
         "rollback_forbidden",
         "rollback_target_unsafe",
         "run_over",

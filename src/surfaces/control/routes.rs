@@ -97,7 +97,7 @@ pub(super) fn shown<T: Serialize>(answer: Result<T, Refusal>) -> Response {
             let status = match refusal.code.as_str() {
                 "delivery_unknown" | "run_unknown" | "key_unknown" => StatusCode::NOT_FOUND,
                 "delivery_pending" => StatusCode::CONFLICT,
-                "insufficient_scope" | "not_allowed" => StatusCode::FORBIDDEN,
+                "agents_denied" | "insufficient_scope" | "not_allowed" | "override_not_allowed" => StatusCode::FORBIDDEN,
                 _ if refusal.blame == Blame::User => StatusCode::UNPROCESSABLE_ENTITY,
                 _ => StatusCode::SERVICE_UNAVAILABLE,
             };

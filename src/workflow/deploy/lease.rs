@@ -2,7 +2,8 @@
 //! it is its turn.
 //!
 //! Invariants: an older commit never lands over a newer one, except by a rollback; an automatic deployment gives way to a
-//! newer one that waits and contains it; a gate that does not pass any more sends the run back to its gates, without the lock.
+//! newer one that waits and contains it; a gate that does not pass any more, or a plan that people do not agree to any more,
+//! sends the run back to its gates, without the lock.
 //!
 //! What holds a version back after a rollback gives way to a commit that says that it reverts the bad one. Its content is not
 //! compared with the reverse: others may have changed the same lines since, and such words stand on the default branch only
@@ -12,6 +13,7 @@
 use super::end::Ending;
 use super::page::Shown;
 use super::{Deployment, drive, lock_key, named, what};
+use crate::config::repo::GatePolicy;
 use crate::domain::{
     ActorKind, Commit, EnvironmentRecord, Hold, HoldKind, InQueue, Lease, LedgerEntry, Millis, Recheck, Refusal, Sha, Standing,
 };
@@ -53,13 +55,38 @@ impl Deployment<'_> {
             f.unlock(&key);
             return Ok(None);
         }
-        self.leased(f, shown, verdicts, Lease { key, token }).map(Some)
+        let read = Call::ReadEnvironment { place: input.place(), earlier: Vec::new() };
+        let record: EnvironmentRecord = f.step(&named("lease.record", turn), &read)?;
+        if !self.is_agreed(f, &record, turn)? {
+            f.unlock(&key);
+            return Ok(None);
+        }
+        self.leased(f, shown, verdicts, Lease { key, token }, record).map(Some)
     }
 
-    fn leased(&self, f: &mut Flow, shown: &mut Shown, verdicts: &[Verdict], lease: Lease) -> Result<Outcome, Stop> {
+    /// Whether people still agree to this plan: somebody may have rejected it since the gates passed.
+    fn is_agreed(&self, f: &mut Flow, record: &EnvironmentRecord, turn: u32) -> Result<bool, Stop> {
+        let asks = |gate: &&GatePolicy| matches!(gate, GatePolicy::Approvals(_));
+        let gates: Vec<GatePolicy> = self.plan.gates.iter().filter(asks).cloned().collect();
+        if gates.is_empty() {
+            return Ok(true);
+        }
+        let now = f.now();
+        f.record(&named("lease.agreed", turn), || {
+            let place = self.going().place(record);
+            self.case("", |case| Ok(case.passes_with(&gates, &place, now))).unwrap_or(false)
+        })
+    }
+
+    fn leased(
+        &self,
+        f: &mut Flow,
+        shown: &mut Shown,
+        verdicts: &[Verdict],
+        lease: Lease,
+        record: EnvironmentRecord,
+    ) -> Result<Outcome, Stop> {
         let input = self.input;
-        let read = Call::ReadEnvironment { place: input.place(), earlier: Vec::new() };
-        let record: EnvironmentRecord = f.step("lease.record", &read)?;
         let over = match self.out_of_turn(f, &record)? {
             Ok(over) => over,
             Err(ending) => return Ending { verdicts, ..ending }.report(f, input, shown),

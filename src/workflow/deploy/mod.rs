@@ -189,7 +189,10 @@ impl Deployment<'_> {
         let gated = self
             .case(&prefix, |case| gating::pass(f, case, shown, |f, verdicts, shown| self.show_waiting(f, shown, verdicts)))?;
         let ending = match gated {
-            Gated::Passed { verdicts, .. } => return Ok(Ok(verdicts)),
+            Gated::Passed { verdicts, .. } => {
+                self.show_agreed(f, shown, &verdicts, turn)?;
+                return Ok(Ok(verdicts));
+            }
             Gated::Refused { verdicts, refusal, failed, expired } => {
                 let state = match () {
                     () if expired => State::Expired,
@@ -238,6 +241,9 @@ impl Deployment<'_> {
             automatic: input.automatic,
             reason: input.reason.as_deref(),
             wait: input.wait,
+            head: &input.subject.sha,
+            history: &self.ground.facts.history,
+            opened: None,
         }
     }
 

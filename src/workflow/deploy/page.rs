@@ -3,7 +3,7 @@
 use super::{Deployment, Input, named};
 use crate::domain::{Refusal, Tag};
 use crate::flow::{Flow, StepFailure, Stop};
-use crate::gates::Verdict;
+use crate::gates::{self, Verdict};
 use crate::plan::{Call, CheckOutcome, CheckRunCall, CheckRunMade};
 use crate::render::check::{self, Deploy};
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,9 @@ pub(in crate::workflow) struct Shown {
     pub deployment: Option<u64>,
     pub check_run: Option<u64>,
     pub waiting: bool,
+    /// People are asked to approve.
+    #[serde(default)]
+    pub asking: bool,
     pub progress: Vec<String>,
 }
 
@@ -60,16 +63,30 @@ impl Deployment<'_> {
         Ok(())
     }
 
-    /// Says once what the run waits for.
+    /// Says once what the run waits for, and again when people begin or cease to be asked.
     pub(super) fn show_waiting(&self, f: &mut Flow, shown: &mut Shown, verdicts: &[Verdict]) -> Result<(), Stop> {
-        if std::mem::replace(&mut shown.waiting, true) {
+        let asks = gates::asks_people(verdicts);
+        if std::mem::replace(&mut shown.waiting, true) && shown.asking == asks {
             return Ok(());
         }
+        shown.asking = asks;
         self.leg(shown).status(f, self.input, "status.pending", "pending", &check::waiting(verdicts), None)?;
-        let call = check_run(self.input, shown, None, sheet(self.input, None, verdicts, &[]).text());
+        let outcome = asks.then_some(CheckOutcome::ActionRequired);
+        let call = check_run(self.input, shown, outcome, sheet(self.input, None, verdicts, &[]).text());
         let made: Result<CheckRunMade, StepFailure> = f.try_step("check.pending", &call)?;
         // Without it the run goes on: the check run at the end says the same.
-        shown.check_run = made.ok().map(|made| made.id);
+        shown.check_run = made.ok().map(|made| made.id).or(shown.check_run);
+        Ok(())
+    }
+
+    /// Nobody need do anything any more.
+    pub(super) fn show_agreed(&self, f: &mut Flow, shown: &mut Shown, verdicts: &[Verdict], turn: u32) -> Result<(), Stop> {
+        if !std::mem::replace(&mut shown.asking, false) {
+            return Ok(());
+        }
+        let call = check_run(self.input, shown, None, sheet(self.input, None, verdicts, &shown.progress).text());
+        let made: Result<CheckRunMade, StepFailure> = f.try_step(&named("check.agreed", turn), &call)?;
+        shown.check_run = made.ok().map(|made| made.id).or(shown.check_run);
         Ok(())
     }
 }

@@ -12,7 +12,7 @@ fn the_example_of_everything_is_accepted_and_what_cannot_be_enforced_is_named() 
     assert_eq!((staging.name.as_str(), staging.on.as_slice()), ("staging", &[Trigger::Merge][..]));
     assert!(staging.unsupported.is_empty());
     assert_eq!(staging.gates, None);
-    let in_file_order = ["approvals", "agents", "gates.kind = \"peer\""];
+    let in_file_order = ["gates.kind = \"peer\""];
     assert_eq!(production.unsupported, in_file_order);
     assert!(report.warnings.is_sorted_by_key(|w| (w.line, w.column)));
     let step = |weight, minutes: u64| GradualStep { weight, bake: Duration::from_secs(60 * minutes) };
@@ -149,8 +149,8 @@ fn what_a_deployment_is_asked_arrives_whole() {
         "#,
     );
     let [staging, production] = config.environments.as_slice() else { panic!("{config:?}") };
-    // Nobody can agree or attest yet.
-    let later = ["approvals", "gates.kind = \"attestation\"", "gates.kind = \"approvals\""];
+    // Nobody can attest yet.
+    let later = ["gates.kind = \"attestation\""];
     assert_eq!(production.unsupported, later);
     let seconds: Vec<_> =
         production.after.iter().map(|a| (a.environment.as_str(), a.soak.as_secs(), a.deadline.as_secs())).collect();
@@ -168,7 +168,7 @@ fn what_a_deployment_is_asked_arrives_whole() {
     let stored = serde_json::to_value(&config).unwrap();
     assert_eq!(serde_json::from_value::<RepoConfig>(stored).unwrap(), config);
     let plain = serde_json::to_value(staging).unwrap();
-    assert!(!["after", "windows", "approvals"].iter().any(|key| plain.as_object().unwrap().contains_key(*key)));
+    assert!(!["after", "windows", "approvals", "agents"].iter().any(|key| plain.as_object().unwrap().contains_key(*key)));
 }
 
 #[test]
