@@ -3,7 +3,7 @@
 //!
 //! Invariants: an abort is looked for before every phase that moves something; what is live is written before people are told.
 
-use super::bring_up::DISPATCH;
+use super::bring_up::{DISPATCH, ERRAND};
 use super::end::Ending;
 use super::leg::{Leg, what};
 use super::page::Shown;
@@ -203,14 +203,23 @@ pub fn subject_of(entry: &LedgerEntry) -> Subject {
     }
 }
 
+/// Refusals of ours before a deployer is asked, and of one that does not know us.
+const NEVER_BEGUN: [&str; 6] =
+    ["not_lent", "address_not_allowed", "target_url_invalid", "target_denied", "command_unusable", "command_argument_unsafe"];
+
+fn never_begun(failure: &StepFailure) -> bool {
+    let refused = NEVER_BEGUN.contains(&failure.refusal.code.as_str());
+    failure.step == DISPATCH || (failure.step == ERRAND && refused)
+}
+
 /// What a step that failed for good means for the deployment.
 fn event_of(phase: Phase, failure: StepFailure, so: &mut So) -> Event {
     let event = match () {
         () if failure.refusal.code == "cancelled" => Event::Abort,
         // Tried for as long as anything is tried: nobody knows what it has done.
         () if failure.dead => Event::Unknown,
-        // GitHub has refused to start the workflow: nothing was brought up.
-        () if phase == Phase::Preparing && failure.step == DISPATCH => Event::NotMoved,
+        // GitHub has refused to start the workflow, or nobody was asked: nothing was brought up.
+        () if phase == Phase::Preparing && never_begun(&failure) => Event::NotMoved,
         () => Event::Failed,
     };
     so.refusal.get_or_insert(failure.refusal);
