@@ -7,6 +7,7 @@ mod address;
 mod fields;
 mod file;
 mod flags;
+mod lent;
 mod prefix;
 mod resources;
 #[cfg(test)]
@@ -15,6 +16,7 @@ mod values;
 
 pub use address::AddressRange;
 pub use flags::Flags;
+pub use lent::Lent;
 pub use prefix::CommandPrefix;
 pub use resources::{
     BalancerAddress, BalancerSettings, COMMAND_PLACEHOLDERS, CommandSettings, HookSettings, PrometheusSettings, Repositories,

@@ -1,5 +1,6 @@
 //! What the calls answer, where `domain` has no word for it.
 
+use crate::config::settings::Lent;
 use crate::domain::{CommitFacts, FileAt, RunId, Sha, Tag, Unreadable};
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +13,9 @@ pub struct Ground {
     pub facts: CommitFacts,
     /// Tags of this repository that we have released, newest first.
     pub released: Vec<Tag>,
+    /// What of the operator's the repository may use; nothing where it does not matter, as in a rehearsal.
+    #[serde(default)]
+    pub lent: Option<Lent>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -16,6 +16,7 @@ use crate::actions::publish::{self, ReadTag};
 use crate::actions::rollback;
 use crate::actions::{Action, agents, outcome};
 use crate::config::repo::{CONFIG_PATH, GatePolicy, RepoConfig};
+use crate::config::settings::Lent;
 use crate::domain::{Actor, EnvName, Millis, Recheck, Refusal, RepoRef, Sha, Tag};
 use crate::flow::{Flow, Stop, Workflow};
 use crate::notes::tags::{ParsedTag, Scheme};
@@ -124,13 +125,18 @@ impl Look<'_> {
     fn deploy(&self, f: &mut Flow, environment: &EnvName) -> Result<Outcome, Stop> {
         let (input, subject) = (self.input, self.subject()?);
         let planned =
-            f.record("plan", || deploy::plan(&input.repo, environment, &subject, &input.actor, self.config, false))?;
+            f.record("plan", || deploy::plan(&input.repo, environment, &subject, &input.actor, self.known(), false))?;
         let plan: Plan = planned.map_err(refused)?;
         let opened = input.opening.clone().map(|opening| opening.of(plan.digest.as_str(), input.asked_at));
         let going = Going { digest: plan.digest.as_str(), opened: opened.as_ref(), ..self.going(environment, &subject.sha)? };
         let gates = self.judge(f, &subject, &plan.gates, (going, Services::None))?;
         let run = self.ground.run.clone();
         Ok(Outcome::Planned(Box::new(Planned { run, plan, gates, notes: None, remarks: Vec::new() })))
+    }
+
+    /// What a plan is made from.
+    fn known(&self) -> (&RepoConfig, Option<&Lent>) {
+        (self.config, self.ground.lent.as_ref())
     }
 
     /// A version that was live before: its gates were passed then. One whose commit is gone gives way to the next older one.
@@ -150,7 +156,7 @@ impl Look<'_> {
             let why = first.map_or_else(no_commit, |subject| rollback::gone_target(&subject.name(), &subject.sha));
             return Err(refused(why));
         };
-        let planned = f.record("plan", || deploy::plan(&input.repo, environment, subject, &input.actor, self.config, true))?;
+        let planned = f.record("plan", || deploy::plan(&input.repo, environment, subject, &input.actor, self.known(), true))?;
         let plan: Plan = planned.map_err(refused)?;
         let gates = match plan.gates.is_empty() {
             true => Gates::of(Vec::new()),
@@ -169,6 +175,7 @@ impl Look<'_> {
 
     fn validate(&self, f: &mut Flow, environment: &EnvName) -> Result<Outcome, Stop> {
         let found = deploy::find(environment, self.config).map_err(refused)?;
+        deploy::possible(&self.input.repo, found, self.known(), false).map_err(refused)?;
         let subject = self.subject()?;
         let mut gates = deploy::gates(found);
         agents::ask_a_person(&mut gates, found, &self.input.actor);

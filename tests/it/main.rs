@@ -30,6 +30,7 @@ mod hook;
 mod http_gate;
 mod keys;
 mod kills;
+mod lent;
 mod merge;
 mod mirror;
 mod notes;

@@ -28,7 +28,9 @@ impl Steps {
         }
         let released = self.released(repo).await?;
         let app_id = self.github.own_app_id().await.map_err(trouble)?;
-        answer(&Ground { run: ctx.run.clone(), app_id, facts, released })
+        // A rehearsal stands on a machine that lends nothing, and asks nobody.
+        let lent = (!self.rehearsal).then(|| self.resources.lent_to(&repo.name));
+        answer(&Ground { run: ctx.run.clone(), app_id, facts, released, lent })
     }
 
     /// The default branch's head: told beside whatever is asked for, here a commit that no repository has.

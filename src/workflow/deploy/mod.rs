@@ -126,8 +126,9 @@ fn story(f: &mut Flow, input: &Input, shown: &mut Shown) -> Result<Outcome, Stop
         Ok(config) => config,
         Err(refusal) => return Ending::refused(refusal).report(f, input, shown),
     };
+    let known = (&config, ground.lent.as_ref());
     let planned =
-        f.record("plan", || deploy::plan(&input.repo, &input.environment, subject, &input.actor, &config, input.rollback))?;
+        f.record("plan", || deploy::plan(&input.repo, &input.environment, subject, &input.actor, known, input.rollback))?;
     let plan = match planned {
         Ok(plan) => plan,
         Err(refusal) => return Ending::refused(refusal).report(f, input, shown),
