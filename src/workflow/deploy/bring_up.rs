@@ -210,10 +210,14 @@ fn by_workflow(
     shown: &mut Shown,
 ) -> Result<Progress, Stop> {
     let subject = &leg.subject;
-    let values = Values::from([("action", errand.action.as_str().to_owned()), ("step", errand.action.as_str().to_owned())])
-        .into_iter()
-        .chain([("weight", errand.weight.map_or_else(|| "100".to_owned(), |weight| weight.to_string()))]);
-    let values: Values = self::values(this, leg, None).into_iter().chain(values).collect();
+    // Beside the old copy nobody is sent to a new one before a shift says so; in place everybody is.
+    let weight = errand.weight.unwrap_or(if leg.slot.is_some() { 0 } else { 100 });
+    let mut values = values(this, leg, None);
+    values.extend([
+        ("action", errand.action.as_str().to_owned()),
+        ("step", errand.action.as_str().to_owned()),
+        ("weight", weight.to_string()),
+    ]);
     let offered = target.inputs.is_empty();
     let inputs = if offered {
         targets::workflow::offer(&values)
