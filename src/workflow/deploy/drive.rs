@@ -84,7 +84,12 @@ impl Drive<'_> {
             self.leg = this.deployment(f, shown, &self.leg, this.task())?;
         }
         let text = format!("Deploying {}", what(&self.leg.subject));
-        self.leg.status(f, this.input, "status.in_progress", "in_progress", &text, None)
+        self.leg.status(f, this.input, "status.in_progress", "in_progress", &text, None)?;
+        // It says there what is waited for, and nothing is any more.
+        match shown.check_run {
+            Some(_) if !shown.under_way => self.show_progress(f, shown, "check.begun", &text),
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn rules(&self) -> Rules {
