@@ -48,6 +48,7 @@ mod sandbox;
 mod slots;
 mod smoke;
 mod status;
+mod steer;
 mod stopping;
 mod tags;
 mod trouble;

@@ -7,10 +7,12 @@ use crate::actions::access::{About, Caller};
 use crate::actions::control::{Control, Verb};
 use crate::actions::lock::{Lock, Unlock, span};
 use crate::actions::outcome::{Locked, Outcome, Steered};
-use crate::domain::{Actor, EnvName, Hold, HoldKind, NewHold, Refusal, RepoRef};
+use crate::domain::{Actor, EnvName, Hold, HoldKind, NewHold, Refusal, RepoRef, RunId};
 use crate::engine::known;
 use crate::store::runs::{self, RunState};
-use crate::store::{StoreError, audit, holds};
+use crate::store::signals::{self, Signal};
+use crate::store::steps::{self, PENDING, Step};
+use crate::store::{Rx, StoreError, audit, holds};
 use crate::workflow::gating::OUR_RECORD;
 use crate::workflow::{comment, deploy};
 use serde_json::json;
@@ -109,10 +111,13 @@ impl Client {
                 (Ok(()), None) => Err(no_run()),
                 (Ok(()), Some(run)) if run.workflow != deploy::WORKFLOW.name => Err(no_deployment()),
                 (Ok(()), Some(run)) if run.state != RunState::Active => Err(over()),
-                (Ok(()), Some(run)) => {
-                    client.tell(tx, &run.id, &ask, &caller.actor)?;
-                    Ok(Outcome::Steered(Steered { run: run.id, verb: ask.verb }))
-                }
+                (Ok(()), Some(run)) => match traces(tx, &run.id)?.hear(ask.verb) {
+                    Err(refusal) => Err(refusal),
+                    Ok(()) => {
+                        client.tell(tx, &run.id, &ask, &caller.actor)?;
+                        Ok(Outcome::Steered(Steered { run: run.id, verb: ask.verb }))
+                    }
+                },
             };
             let repo = subject.map(|subject| subject.repo);
             audit::add(tx, &client.record(&action, &caller.actor, repo.as_ref(), &done))?;
@@ -121,13 +126,7 @@ impl Client {
         self.store.write(work).await.map_err(|why| why.refusal())?
     }
 
-    fn tell(
-        &self,
-        tx: &crate::store::Tx<'_>,
-        run: &crate::domain::RunId,
-        ask: &Control,
-        actor: &Actor,
-    ) -> Result<(), StoreError> {
+    fn tell(&self, tx: &crate::store::Tx<'_>, run: &RunId, ask: &Control, actor: &Actor) -> Result<(), StoreError> {
         let said = ask.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
         let reason: String = format!("{} asked for it{said}", actor.login).chars().take(200).collect();
         match ask.verb {
@@ -137,6 +136,15 @@ impl Client {
             }
         }
     }
+}
+
+/// What says where the run is.
+fn traces(rx: &Rx<'_>, run: &RunId) -> Result<deploy::Traces, StoreError> {
+    let pause = |signal: &Signal| signal.name == "control" && signal.taken_by.is_none() && signal.value["verb"] == "pause";
+    let pause_asked = signals::of(rx, run)?.iter().any(pause);
+    let trace = |step: Step| deploy::Trace { open: step.state == PENDING, name: step.name, result: step.result };
+    let all = steps::of(rx, run)?.into_iter().map(trace).collect();
+    Ok(deploy::Traces { input: runs::input(rx, run)?.unwrap_or_default(), all, pause_asked })
 }
 
 fn bad_time(why: String) -> Refusal {

@@ -8,6 +8,7 @@ use super::end::Ending;
 use super::leg::{Leg, what};
 use super::page::Shown;
 use super::slots::Slots;
+use super::steer::RULES;
 use super::{Deployment, cancelled};
 use crate::actions::deploy::Subject;
 use crate::actions::rollback;
@@ -57,7 +58,8 @@ impl Drive<'_> {
             }
         }
         self.begin(f, shown)?;
-        let (rules, mut phase, mut so) = (self.rules(), Phase::Preparing, So::default());
+        let rules = f.record(RULES, || self.rules())?;
+        let (mut phase, mut so) = (Phase::Preparing, So::default());
         for turn in 0..TURNS {
             if let Phase::End(end) = phase {
                 return self.end(f, shown, end, so);
@@ -96,14 +98,8 @@ impl Drive<'_> {
         let rollback = self.this.environment.rollback;
         // Nobody is there who could be moved step by step.
         let first = self.slots.is_some_and(|slots| slots.old.is_none());
-        // Without steps there is nowhere else to measure.
         let measured = !self.this.environment.analysis.is_empty() && !self.this.input.rollback;
-        let (steps, bake) = match &self.this.strategy {
-            Strategy::Gradual { steps } if !first => (steps.len(), false),
-            Strategy::BlueGreen { bake } if !first => (0, measured || !bake.is_zero()),
-            Strategy::Direct => (0, measured),
-            Strategy::Gradual { .. } | Strategy::BlueGreen { .. } => (0, false),
-        };
+        let (steps, bake) = stages(&self.this.strategy, first, measured);
         let previous = match self.slots {
             Some(slots) => slots.old.is_some(),
             None => {
@@ -195,6 +191,18 @@ impl Drive<'_> {
         }
         let call = Call::MarkBad { place: self.this.input.place(), sha: self.leg.subject.sha.clone() };
         f.step("mark_bad", &call)
+    }
+}
+
+/// How many weights come before all users are moved, and whether the version is watched afterwards. `first`: there are no users
+/// yet.
+pub(super) fn stages(strategy: &Strategy, first: bool, measured: bool) -> (usize, bool) {
+    match strategy {
+        Strategy::Gradual { steps } if !first => (steps.len(), false),
+        Strategy::BlueGreen { bake } if !first => (0, measured || !bake.is_zero()),
+        // Without steps there is nowhere else to measure.
+        Strategy::Direct => (0, measured),
+        Strategy::Gradual { .. } | Strategy::BlueGreen { .. } => (0, false),
     }
 }
 

@@ -16,6 +16,7 @@ mod measure;
 mod page;
 mod phases;
 mod slots;
+mod steer;
 mod watch;
 
 pub(super) use bring_up::values_of;
@@ -23,6 +24,7 @@ pub use bring_up::{ERRAND, callback_signal, waits_for};
 pub use drive::subject_of;
 pub(super) use health::filled;
 pub(super) use leg::what;
+pub use steer::{Trace, Traces};
 
 use self::end::Ending;
 use self::leg::Leg;
