@@ -21,7 +21,7 @@ async fn refused(world: &World, run: &str) -> Vec<&'static str> {
         if code == 0 {
             continue;
         }
-        assert_eq!((code, said.as_str()), (2, ""), "{verb}: {problem}");
+        assert_eq!((code, said.as_str()), (1, ""), "{verb}: {problem}");
         assert!(problem.contains(&format!("nothing_to_{verb}")) && problem.contains("`lockkeeper "), "{problem}");
         refused.push(verb);
     }
@@ -44,7 +44,7 @@ async fn a_deployment_without_steps_cannot_be_paused_and_can_be_stopped() {
     assert_eq!(code, 0, "{problem}");
     world.check(&sha, CHECK, "cancelled").await;
     let (code, _, problem) = world.command_told(&["pause", &run]).await;
-    assert!(code == 2 && problem.contains("run_over"), "{problem}");
+    assert!(code == 1 && problem.contains("run_over"), "{problem}");
     assert_eq!(made.statuses.iter().filter(|status| status.state == "success").count(), 0);
     world.finish().await;
 }
@@ -64,7 +64,7 @@ async fn nobody_resumes_what_is_not_paused_or_promotes_what_everybody_has() {
     place.titled(&sha, "10 % of users are moved").await;
     let run = place.run().await;
     let (code, _, problem) = place.world.command_told(&["resume", &run]).await;
-    assert!(code == 2 && problem.contains("nothing_to_resume"), "{problem}");
+    assert!(code == 1 && problem.contains("nothing_to_resume"), "{problem}");
     place.told(&["promote", &run]).await;
     place.world.check(&sha, LIVE, "success").await;
     place.finish().await;
