@@ -46,6 +46,11 @@ pub enum Call {
     IsKeyGood {
         number: u64,
     },
+    /// Whether the newest settings that any run has read still have this environment; our own store answers a boolean.
+    IsEnvironmentKnown {
+        repo: RepoRef,
+        environment: EnvName,
+    },
     /// The commits after the first candidate that the head contains; answers `Range`.
     ReadRange {
         repo: RepoRef,

@@ -104,6 +104,7 @@ impl Steps {
             Call::ReadBranches { repo, sha, globs } => self.read_branches(&repo, &sha, &globs).await,
             Call::IsLocked { key } => self.is_locked(ctx, key).await,
             Call::IsKeyGood { number } => self.is_key_good(number).await,
+            Call::IsEnvironmentKnown { repo, environment } => self.is_environment_known(repo, environment).await,
             Call::ReadRange { repo, candidates, head } => self.read_range(&repo, &candidates, &head).await,
             Call::RenderNotes(call) => self.render_notes(ctx, call).await,
             Call::CheckRun(call) => self.check_run(ctx, call).await,

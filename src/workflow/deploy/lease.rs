@@ -13,7 +13,7 @@
 use super::end::Ending;
 use super::page::Shown;
 use super::{Deployment, drive, lock_key, named, what};
-use crate::config::repo::GatePolicy;
+use crate::config::repo::{CONFIG_PATH, GatePolicy};
 use crate::domain::{
     ActorKind, Commit, EnvironmentRecord, Hold, HoldKind, InQueue, Lease, LedgerEntry, Millis, Recheck, Refusal, Sha, Standing,
 };
@@ -55,6 +55,9 @@ impl Deployment<'_> {
             f.unlock(&key);
             return Ok(None);
         }
+        if (waited || shown.waiting) && !self.is_still_there(f, turn)? {
+            return Ending { verdicts, ..Ending::refused(gone(input.environment.as_str())) }.report(f, input, shown).map(Some);
+        }
         let read = Call::ReadEnvironment { place: input.place(), earlier: Vec::new() };
         let record: EnvironmentRecord = f.step(&named("lease.record", turn), &read)?;
         if !self.is_agreed(f, &record, turn)? {
@@ -76,6 +79,12 @@ impl Deployment<'_> {
             let place = self.going().place(record);
             self.case("", |case| Ok(case.passes_with(&gates, &place, now))).unwrap_or(false)
         })
+    }
+
+    /// What went to an environment that is not there any more would be seen by nobody, and taken down by nobody.
+    fn is_still_there(&self, f: &mut Flow, turn: u32) -> Result<bool, Stop> {
+        let (repo, environment) = (self.input.repo.clone(), self.input.environment.clone());
+        f.step(&named("lease.known", turn), &Call::IsEnvironmentKnown { repo, environment })
     }
 
     fn leased(
@@ -244,6 +253,12 @@ enum Bad {
     /// It contains a revert of it.
     Mended,
     Elsewhere,
+}
+
+fn gone(environment: &str) -> Refusal {
+    let text = format!("There is no environment {environment} any more: the configuration has lost it while this waited.");
+    let fix = format!("Deploy to one of those that there are, or add [environments.{environment}] to {CONFIG_PATH} again.");
+    Refusal::user("environment_gone", text, fix)
 }
 
 fn key_ended(key: &str) -> Refusal {
