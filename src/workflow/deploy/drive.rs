@@ -52,7 +52,10 @@ const TURNS: usize = 1_000;
 impl Drive<'_> {
     pub fn run(mut self, f: &mut Flow, shown: &mut Shown) -> Result<Outcome, Stop> {
         match self.find_slots(f)? {
-            Ok(slots) => (self.leg.slot, self.slots) = (slots.map(|slots| slots.new), slots),
+            Ok(slots) => {
+                (self.leg.slot, self.slots) = (slots.map(|slots| slots.new), slots);
+                self.leg.guard = self.balancer().filter(|_| slots.is_some_and(|slots| slots.old.is_some()));
+            }
             Err(refusal) => {
                 return Ending { verdicts: self.verdicts, ..Ending::refused(refusal) }.report(f, self.this.input, shown);
             }

@@ -183,7 +183,7 @@ impl Deployment<'_> {
 
     /// The version that was asked for.
     fn leg(&self, shown: &Shown) -> Leg {
-        Leg { prefix: "", subject: self.input.subject.clone(), deployment: shown.deployment, slot: None }
+        Leg { prefix: "", subject: self.input.subject.clone(), deployment: shown.deployment, slot: None, guard: None }
     }
 
     fn pass_gates(&self, f: &mut Flow, shown: &mut Shown, turn: u32) -> Result<Result<Vec<Verdict>, Box<Outcome>>, Stop> {

@@ -176,7 +176,7 @@ impl Drive<'_> {
     fn way_back(&self, f: &mut Flow, shown: &mut Shown) -> Result<Option<(Leg, &LedgerEntry)>, Stop> {
         let mut gone = Vec::new();
         while let Ok(entry) = rollback::target(&self.record.history, &self.leg.subject.sha, None, &gone) {
-            let leg = Leg { prefix: "back.", subject: subject_of(entry), deployment: None, slot: None };
+            let leg = Leg { prefix: "back.", subject: subject_of(entry), deployment: None, slot: None, guard: None };
             let step = if gone.is_empty() { leg.step("deployment") } else { leg.step(&format!("deployment.{}", gone.len())) };
             match self.this.deployment_as(f, shown, &leg, Task::Rollback, &step) {
                 Ok(leg) => return Ok(Some((leg, entry))),
