@@ -93,7 +93,7 @@ pub struct HealthReport {
     pub version: Option<String>,
     /// True only if every check holds.
     pub healthy: bool,
-    /// In the order of the file; empty when the environment has none.
+    /// In the order of the file, and then whether users are where our record says; empty when there is nothing to look at.
     pub checks: Vec<CheckReport>,
 }
 

@@ -9,6 +9,7 @@ use super::gating::{self, Case, Services};
 use super::ground;
 use super::place::Going;
 use super::range::{self, Found};
+use super::users;
 use crate::actions::deploy::{self, Subject};
 use crate::actions::outcome::{CheckReport, Gates, HealthReport, Locked, Outcome, Planned, Validated, Written};
 use crate::actions::overriding::Opening;
@@ -189,7 +190,7 @@ impl Look<'_> {
         Ok(Outcome::Locks(Locked { environment: environment.clone(), holds: Vec::new(), ended: 0 }))
     }
 
-    /// Every check once, side by side.
+    /// Every check once, side by side, and where users are.
     fn health(&self, f: &mut Flow, environment: &EnvName) -> Result<Outcome, Stop> {
         let found = deploy::find(environment, self.config).map_err(refused)?;
         let subject = self.subject()?;
@@ -205,7 +206,11 @@ impl Look<'_> {
             calls.push((format!("health.{index}"), Call::Probe(call)));
         }
         let answers: Vec<ProbeAnswer> = f.all(&calls)?;
-        let checks: Vec<CheckReport> = calls.iter().zip(answers).filter_map(|((_, call), a)| report(call, a)).collect();
+        let mut checks: Vec<CheckReport> = calls.iter().zip(answers).filter_map(|((_, call), a)| report(call, a)).collect();
+        // A rehearsal asks nobody.
+        if self.ground.lent.is_some() {
+            checks.extend(users::look(f, &self.input.repo, found)?);
+        }
         Ok(Outcome::Health(HealthReport {
             environment: environment.clone(),
             sha: subject.sha,
