@@ -94,11 +94,11 @@ impl Flags {
         })
     }
 
-    /// Settings for talking to GitHub as the App.
-    pub fn app(&self) -> Result<(Local, App), Vec<Refusal>> {
+    /// Settings for talking to GitHub as the App, and what is lent to repositories.
+    pub fn app(&self) -> Result<(Local, App, Resources), Vec<Refusal>> {
         let mut reader = values::Reader::new(self);
-        let (local, app) = (reader.local(), reader.app());
-        reader.finish(|| Some((local?, app?)))
+        let (local, app, resources) = (reader.local(), reader.app(), reader.resources());
+        reader.finish(|| Some((local?, app?, resources)))
     }
 
     /// Settings for a command that only looks at the server's data or asks the server.
