@@ -31,6 +31,7 @@ mod http_gate;
 mod keys;
 mod kills;
 mod lent;
+mod liars;
 mod merge;
 mod mirror;
 mod notes;
