@@ -37,21 +37,10 @@ pub struct Deploy<'a> {
     pub sha: &'a str,
     pub environment: &'a str,
     pub refusal: Option<&'a Refusal>,
-    pub stage: Stage,
+    pub done: bool,
     pub url: Option<&'a str>,
     pub gates: &'a [Verdict],
     pub progress: &'a [String],
-}
-
-/// How far a deployment is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// For its gates.
-    Waits,
-    /// For the deployment before it.
-    Queued,
-    UnderWay,
-    Live,
 }
 
 /// What an open pull request would do.
@@ -85,7 +74,7 @@ pub struct ProblemLine {
     pub fix: String,
 }
 
-fn mark(status: &Status) -> &'static str {
+pub(super) fn mark(status: &Status) -> &'static str {
     match status {
         Status::Pass => "✅ passed",
         Status::Overridden => "🔓 overridden",
@@ -113,12 +102,11 @@ impl Release<'_> {
 
 impl Deploy<'_> {
     pub fn text(&self) -> Text {
-        let title = match (self.refusal, self.stage) {
+        let title = match (self.refusal, self.done) {
             (Some(refusal), _) => refusal.message.clone(),
-            (None, Stage::Live) => format!("{} is live in {}", self.what, self.environment),
-            (None, Stage::UnderWay) => format!("Deploying {}", self.what),
-            (None, Stage::Queued) => QUEUED.to_owned(),
-            (None, Stage::Waits) => waiting(self.gates),
+            (None, true) => format!("{} is live in {}", self.what, self.environment),
+            (None, false) if self.gates.iter().all(|g| g.status.advances()) => format!("Deploying {}", self.what),
+            (None, false) => waiting(self.gates),
         };
         finish(&title, self.render())
     }
@@ -145,9 +133,6 @@ impl Config<'_> {
         finish(&title, self.render())
     }
 }
-
-/// What is said of a deployment whose turn has not come.
-pub const QUEUED: &str = "Waits for the deployment before it";
 
 /// "Waits for …", for a title or a deployment status.
 pub fn waiting(gates: &[Verdict]) -> String {
@@ -239,31 +224,12 @@ mod tests {
             sha: "abc1234",
             environment: "production",
             refusal: None,
-            stage: Stage::Live,
+            done: true,
             url: Some("https://example.com"),
             gates: &[],
             progress: &["Health: passed".to_owned()],
         };
         insta::assert_snapshot!(live.text().summary);
-    }
-
-    /// What it waited for is no news any more once it is under way.
-    #[test]
-    fn a_deployment_says_where_it_is() {
-        let shown = |stage: Stage, gate: Status, reason: &str| {
-            let gates = [verdict("checks", gate, reason, "")];
-            let (what, sha, environment) = ("v1.2.3", "abc1234", "production");
-            let text = Deploy { what, sha, environment, refusal: None, stage, url: None, gates: &gates, progress: &[] }.text();
-            format!("{}\n{}\n", text.title, text.summary)
-        };
-        insta::assert_snapshot!(
-            [
-                shown(Stage::Waits, Status::Pending, "Waits for build."),
-                shown(Stage::Queued, Status::Pass, "1 check has passed."),
-                shown(Stage::UnderWay, Status::Pass, "1 check has passed."),
-            ]
-            .join("\n---\n")
-        );
     }
 
     #[test]
