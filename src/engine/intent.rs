@@ -78,6 +78,8 @@ pub enum Intent {
         at: Millis,
         actor: Actor,
         asked: Vec<Asked>,
+        /// What commands begin with here.
+        prefix: String,
         edited: bool,
     },
     /// Repositories came under our care, or an installation changed.

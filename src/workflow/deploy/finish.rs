@@ -11,7 +11,6 @@ use crate::config::repo::Rollback;
 use crate::domain::{Actor, HoldKind, LedgerEntry, NewHold, Refusal, Sha, Standing};
 use crate::flow::{Flow, StepFailure, Stop};
 use crate::plan::{Call, CheckOutcome, CheckRunMade};
-use crate::render::check::Stage;
 use crate::rollout::machine::End;
 use crate::workflow::mirror;
 use crate::workflow::report::{Outcome, State};
@@ -124,7 +123,8 @@ impl Drive<'_> {
         let text = format!("{} is live", what(&self.leg.subject));
         self.leg.status(f, input, "status.success", "success", &text, so.url.clone())?;
         self.retire_previous(f, &self.leg)?;
-        let mut page = sheet(input, Stage::Live, None, self.verdicts, &shown.progress);
+        let mut page = sheet(input, None, self.verdicts, &shown.progress);
+        page.done = true;
         page.url = so.url.as_deref();
         let made: Result<CheckRunMade, StepFailure> =
             f.try_step("check", &check_run(input, shown, Some(CheckOutcome::Success), page.text()))?;
