@@ -3,8 +3,10 @@
 use super::agents;
 use super::publish::config_digest;
 use crate::config::repo::{
-    AnalysisSource, CONFIG_PATH, Environment, GatePolicy, RepoConfig, Strategy, Target, Traffic, WindowPolicy, default_gates,
+    AnalysisSource, CONFIG_PATH, Environment, GatePolicy, HttpAddress, HttpTarget, RepoConfig, Strategy, Target, Traffic,
+    WindowPolicy, default_gates,
 };
+use crate::config::settings::Lent;
 use crate::domain::{Actor, EnvName, Overridable, Refusal, RepoName, RepoRef, Sha, Tag};
 use crate::plan::{Pin, Plan, PlannedStep, Work};
 use crate::rollout::analysis::Metric;
@@ -75,39 +77,18 @@ impl Subject {
     }
 }
 
-/// What kind of deployment it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    Version,
-    /// The head of a pull request, because a person has asked for exactly it. It is on no branch that is released from, so that
-    /// only an environment that lists the gate `tag` itself asks for that.
-    Head,
-    /// It has no gates: its version passed them when it was first deployed. Only an agent may need a person for it.
-    Rollback,
-}
-
-impl Kind {
-    fn gates(self, environment: &Environment) -> Vec<GatePolicy> {
-        let mut all = if self == Self::Rollback { Vec::new() } else { gates(environment) };
-        all.retain(|gate| self != Self::Head || environment.gates.is_some() || *gate != GatePolicy::Tag);
-        all
-    }
-}
-
+/// A rollback has no gates: its version passed them when it was first deployed. Only an agent may need a person for it.
 pub fn plan(
     repo: &RepoRef,
     env: &EnvName,
     subject: &Subject,
     actor: &Actor,
-    config: &RepoConfig,
-    kind: Kind,
+    (config, lent): (&RepoConfig, Option<&Lent>),
+    rollback: bool,
 ) -> Result<Plan, Refusal> {
     let environment = find(env, config)?;
-    enforceable(environment, kind == Kind::Rollback)?;
+    let target = possible(repo, environment, (config, lent), rollback)?;
     agents::check(environment, actor)?;
-    let target = config.targets.get(&environment.target).ok_or_else(|| no_target(environment))?;
-    can_move(environment, target)?;
-    can_judge(environment)?;
     let pin = Pin {
         sha: subject.sha.clone(),
         tag: subject.tag.clone(),
@@ -115,17 +96,35 @@ pub fn plan(
         component: subject.component.clone(),
         config: config_digest(config),
     };
-    let mut gates = kind.gates(environment);
+    let mut gates = if rollback { Vec::new() } else { gates(environment) };
     agents::ask_a_person(&mut gates, environment, actor);
     let steps = steps(environment, target);
     Ok(Plan::new(
-        if kind == Kind::Rollback { "rollback" } else { "deploy" },
+        if rollback { "rollback" } else { "deploy" },
         repo.clone(),
         actor.clone(),
         pin,
         Some(env.to_string()),
         Work { gates, steps },
     ))
+}
+
+/// Whether a deployment could go its way at all, gates aside, and with which target.
+///
+/// # Errors
+/// What the file asks for that this version, this target or this operator cannot give.
+pub fn possible<'c>(
+    repo: &RepoRef,
+    environment: &Environment,
+    (config, lent): (&'c RepoConfig, Option<&Lent>),
+    rollback: bool,
+) -> Result<&'c Target, Refusal> {
+    enforceable(environment, rollback)?;
+    let target = config.targets.get(&environment.target).ok_or_else(|| no_target(environment))?;
+    can_move(environment, target)?;
+    can_judge(environment)?;
+    lent.map_or(Ok(()), |lent| may_use(&repo.name, environment, target, lent))?;
+    Ok(target)
 }
 
 /// The environment of this name.
@@ -197,6 +196,25 @@ pub fn strategy(environment: &Environment, asked: Option<&str>, rollback: bool) 
 /// An expectation that can never be judged is refused before anything moves.
 fn can_judge(environment: &Environment) -> Result<(), Refusal> {
     environment.analysis.iter().try_for_each(|policy| Metric::of(policy).map(drop))
+}
+
+/// What the operator must lend for it.
+fn may_use(repo: &RepoName, environment: &Environment, target: &Target, lent: &Lent) -> Result<(), Refusal> {
+    match target {
+        Target::Command(target) => lent.command(&target.command, repo)?,
+        Target::Http(HttpTarget { at: HttpAddress::Hook(name), .. }) => lent.hook(name, repo)?,
+        Target::Http(HttpTarget { at: HttpAddress::Url(_), .. }) | Target::Workflow(_) | Target::Deployment(_) => {}
+    }
+    match &environment.traffic {
+        Traffic::Haproxy(traffic) if environment.strategy != Strategy::Direct => {
+            lent.balancer(&traffic.balancer, &traffic.backend, repo)?;
+        }
+        Traffic::Haproxy(_) | Traffic::Target => {}
+    }
+    environment.analysis.iter().try_for_each(|analysis| match &analysis.source {
+        AnalysisSource::Prometheus(source) => lent.prometheus(&source.prometheus, repo),
+        AnalysisSource::Haproxy(_) => Ok(()),
+    })
 }
 
 /// Who must be told of every share cannot be somebody who is told once, and a balancer's counters are those of copies. (That

@@ -1,7 +1,7 @@
 //! What each action answers: the same for every door.
 
 use super::control::Verb;
-use crate::domain::{EnvName, Hold, Millis, Refusal, RepoName, RunId, Sha, Tag};
+use crate::domain::{EnvName, Hold, Millis, RepoName, RunId, Sha, Tag};
 use crate::gates::{self, Status as GateStatus, Verdict};
 use crate::plan::{Digest, Plan};
 use serde::{Deserialize, Serialize};
@@ -63,8 +63,6 @@ pub struct Locked {
 pub struct Steered {
     pub run: RunId,
     pub verb: Verb,
-    #[serde(default)]
-    pub environment: Option<EnvName>,
 }
 
 /// Answers of gates at one moment.
@@ -95,7 +93,7 @@ pub struct HealthReport {
     pub version: Option<String>,
     /// True only if every check holds.
     pub healthy: bool,
-    /// In the order of the file; empty when the environment has none.
+    /// In the order of the file, and then whether users are where our record says; empty when there is nothing to look at.
     pub checks: Vec<CheckReport>,
 }
 
@@ -184,26 +182,6 @@ pub struct Active {
     pub before: Option<u32>,
     /// One sentence for each thing; empty when it works.
     pub waits_for: Vec<String>,
-}
-
-/// Why something waits, or did not come about.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Reason {
-    pub run: RunId,
-    pub workflow: String,
-    pub tag: Option<Tag>,
-    pub sha: Option<Sha>,
-    pub environment: Option<EnvName>,
-    /// It is not over.
-    pub active: bool,
-    /// Since when it goes on, or when it ended.
-    pub at: Millis,
-    /// The gates as they were judged last.
-    pub gates: Vec<Verdict>,
-    /// One sentence for each thing that it waits for.
-    pub waits_for: Vec<String>,
-    /// Why it ended as it did.
-    pub refusal: Option<Refusal>,
 }
 
 /// What is left of an installation's calls.

@@ -3,8 +3,9 @@
 //! Nothing is changed; a file in the data folder is written and removed.
 
 mod judge;
+mod lent;
 
-use crate::config::settings::{App, Local};
+use crate::config::settings::{App, Local, Resources};
 use crate::domain::Refusal;
 use crate::github::{GitHub, GitHubConfig, InstallationInfo, Trouble};
 use crate::surfaces::cli::doctor::{Args, Finding, text};
@@ -17,12 +18,12 @@ const INSTALLATIONS: usize = 50;
 
 /// Exit code 0 when all is well, 1 when something is not, 64 when the settings are wrong.
 pub fn doctor(args: &Args) -> ExitCode {
-    let (local, app) = match args.settings.app() {
+    let (local, app, resources) = match args.settings.app() {
         Ok(settings) => settings,
         Err(problems) => return super::say(&problems),
     };
     super::with_runtime(async {
-        let findings = examine(&local, &app).await;
+        let findings = examine(&local, &app, &resources).await;
         match args.format {
             Format::Text => super::narrator::print(&text(&findings)),
             Format::Json => super::narrator::print(&(serde_json::to_string_pretty(&findings).unwrap_or_default() + "\n")),
@@ -33,7 +34,7 @@ pub fn doctor(args: &Args) -> ExitCode {
 }
 
 /// Everything that can be looked at; what depends on something that is not well is left out.
-pub async fn examine(local: &Local, app: &App) -> Vec<Finding> {
+pub async fn examine(local: &Local, app: &App, resources: &Resources) -> Vec<Finding> {
     let mut findings = Vec::new();
     let config = GitHubConfig {
         api_url: app.github_api_url.clone(),
@@ -42,7 +43,7 @@ pub async fn examine(local: &Local, app: &App) -> Vec<Finding> {
         ..GitHubConfig::default()
     };
     match GitHub::new(config) {
-        Ok(github) => at_github(&github, app, &mut findings).await,
+        Ok(github) => at_github(&github, app, resources, &mut findings).await,
         Err(refusal) => findings.push(Finding::bad("key", refusal)),
     }
     findings.push(data_dir(&local.data_dir));
@@ -50,7 +51,7 @@ pub async fn examine(local: &Local, app: &App) -> Vec<Finding> {
     findings
 }
 
-async fn at_github(github: &GitHub, app: &App, findings: &mut Vec<Finding>) {
+async fn at_github(github: &GitHub, app: &App, resources: &Resources, findings: &mut Vec<Finding>) {
     let known = github.app().await;
     let skew = github.clock_skew();
     let info = match known {
@@ -69,32 +70,42 @@ async fn at_github(github: &GitHub, app: &App, findings: &mut Vec<Finding>) {
         Err(trouble) => Finding::bad("webhook", trouble.into()),
     });
     match github.installations().await {
-        Ok(all) => installations(github, &all, findings).await,
+        Ok(all) => installations(github, &all, resources, findings).await,
         Err(trouble) => findings.push(Finding::bad("installation", trouble.into())),
     }
     findings.extend(github.clock_skew().map(judge::clock));
     findings.push(judge::quota(&github.quotas()));
 }
 
-async fn installations(github: &GitHub, all: &[InstallationInfo], findings: &mut Vec<Finding>) {
+async fn installations(github: &GitHub, all: &[InstallationInfo], resources: &Resources, findings: &mut Vec<Finding>) {
     if all.is_empty() {
         let fix = "Install the App on an account, from its page on GitHub.";
         let nowhere = Refusal::operator("app_not_installed", "The App is not installed anywhere.", fix);
         findings.push(Finding::bad("installation", nowhere));
     }
+    let (mut left, mut missing) = (lent::REPOSITORIES, Vec::new());
     for installation in all.iter().take(INSTALLATIONS) {
         let judged = judge::installation(installation);
+        let there = github.installation(installation.id);
         // A token that GitHub gives out and takes is the proof; its answer also tells what is left of the calls.
         let listed = match judged.problem {
-            None => github.installation(installation.id).repositories().await.map(|all| all.len()),
-            Some(_) => Ok(0),
+            None => there.repositories().await,
+            Some(_) => Ok(Vec::new()),
         };
+        if let Ok(repositories) = &listed {
+            missing.extend(lent::missing(&there, repositories, resources, &mut left).await);
+        }
+        let listed = listed.map(|all| all.len());
         findings.push(match (judged.problem.is_some(), listed) {
             (true, _) => judged,
             (false, Ok(n)) => Finding::well("installation", format!("{}: repositories: {n}.", installation.account)),
             (false, Err(trouble)) => Finding::bad("installation", named(&installation.account, trouble)),
         });
     }
+    if missing.is_empty() {
+        missing.push(lent::complete(lent::REPOSITORIES - left));
+    }
+    findings.append(&mut missing);
 }
 
 fn named(account: &str, trouble: Trouble) -> Refusal {

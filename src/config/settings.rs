@@ -7,6 +7,7 @@ mod address;
 mod fields;
 mod file;
 mod flags;
+mod lent;
 mod prefix;
 mod resources;
 #[cfg(test)]
@@ -15,6 +16,7 @@ mod values;
 
 pub use address::AddressRange;
 pub use flags::Flags;
+pub use lent::Lent;
 pub use prefix::CommandPrefix;
 pub use resources::{
     BalancerAddress, BalancerSettings, COMMAND_PLACEHOLDERS, CommandSettings, HookSettings, PrometheusSettings, Repositories,
@@ -92,11 +94,11 @@ impl Flags {
         })
     }
 
-    /// Settings for talking to GitHub as the App.
-    pub fn app(&self) -> Result<(Local, App), Vec<Refusal>> {
+    /// Settings for talking to GitHub as the App, and what is lent to repositories.
+    pub fn app(&self) -> Result<(Local, App, Resources), Vec<Refusal>> {
         let mut reader = values::Reader::new(self);
-        let (local, app) = (reader.local(), reader.app());
-        reader.finish(|| Some((local?, app?)))
+        let (local, app, resources) = (reader.local(), reader.app(), reader.resources());
+        reader.finish(|| Some((local?, app?, resources)))
     }
 
     /// Settings for a command that only looks at the server's data or asks the server.

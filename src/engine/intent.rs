@@ -78,8 +78,6 @@ pub enum Intent {
         at: Millis,
         actor: Actor,
         asked: Vec<Asked>,
-        /// What commands begin with here.
-        prefix: String,
         edited: bool,
     },
     /// Repositories came under our care, or an installation changed.

@@ -7,7 +7,5 @@ pub mod host;
 pub mod intent;
 pub mod known;
 mod limit;
-mod reasons;
 pub mod reconcile;
-pub mod replies;
 pub mod steps;

@@ -6,17 +6,15 @@
 mod call;
 mod deployments;
 mod digest;
-mod parts;
 mod results;
 mod stored;
 
-pub use call::Call;
-pub use deployments::{DeploymentCall, MirrorCall, StatusCall, Task};
-pub use digest::{Digest, canonical};
-pub use parts::{
-    Annotation, AskCall, Base, CheckOutcome, CheckRunCall, DraftCall, ErrandCall, Given, LandCall, Latest, MeasureCall,
+pub use call::{
+    Annotation, AskCall, Base, Call, CheckOutcome, CheckRunCall, DraftCall, ErrandCall, LandCall, Latest, MeasureCall,
     NotesCall, ProbeCall, PublishCall, TrafficCall,
 };
+pub use deployments::{DeploymentCall, MirrorCall, StatusCall, Task};
+pub use digest::{Digest, canonical};
 pub use results::{
     CheckRunMade, DeploymentMade, DispatchMade, DraftMade, Ground, NotesMade, ProbeAnswer, PublishMade, Replied, Settings,
 };

@@ -95,22 +95,6 @@ impl Prometheus {
         Ok(Self { client, servers })
     }
 
-    /// For refusing a plan whose analysis could not be made: the operator has no such server, or has not lent it.
-    ///
-    /// # Errors
-    /// The user's.
-    pub fn check(&self, repo: &RepoName, server: &str) -> Result<(), Refusal> {
-        self.find(repo, server).map(drop).ok_or_else(|| {
-            let lent = self.servers.iter().filter(|(_, (_, who))| who.allow(repo)).map(|(name, _)| name.as_str());
-            let fix = match lent.collect::<Vec<_>>().as_slice() {
-                [] => "Ask the operator to add `[prometheus.default]` with this repository to lockkeeper.toml.".to_owned(),
-                names => format!("Use one of `{}`, or ask the operator to lend it.", names.join("`, `")),
-            };
-            let message = format!("The operator of Lockkeeper lends {repo} no Prometheus `{}`.", short(server));
-            Refusal::user("prometheus_unknown", message, fix)
-        })
-    }
-
     fn find(&self, repo: &RepoName, server: &str) -> Option<&Url> {
         self.servers.get(server).filter(|(_, who)| who.allow(repo)).map(|(url, _)| url)
     }

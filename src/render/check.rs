@@ -37,10 +37,21 @@ pub struct Deploy<'a> {
     pub sha: &'a str,
     pub environment: &'a str,
     pub refusal: Option<&'a Refusal>,
-    pub done: bool,
+    pub stage: Stage,
     pub url: Option<&'a str>,
     pub gates: &'a [Verdict],
     pub progress: &'a [String],
+}
+
+/// How far a deployment is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// For its gates.
+    Waits,
+    /// For the deployment before it.
+    Queued,
+    UnderWay,
+    Live,
 }
 
 /// What an open pull request would do.
@@ -74,7 +85,7 @@ pub struct ProblemLine {
     pub fix: String,
 }
 
-pub(super) fn mark(status: &Status) -> &'static str {
+fn mark(status: &Status) -> &'static str {
     match status {
         Status::Pass => "✅ passed",
         Status::Overridden => "🔓 overridden",
@@ -102,11 +113,12 @@ impl Release<'_> {
 
 impl Deploy<'_> {
     pub fn text(&self) -> Text {
-        let title = match (self.refusal, self.done) {
+        let title = match (self.refusal, self.stage) {
             (Some(refusal), _) => refusal.message.clone(),
-            (None, true) => format!("{} is live in {}", self.what, self.environment),
-            (None, false) if self.gates.iter().all(|g| g.status.advances()) => format!("Deploying {}", self.what),
-            (None, false) => waiting(self.gates),
+            (None, Stage::Live) => format!("{} is live in {}", self.what, self.environment),
+            (None, Stage::UnderWay) => format!("Deploying {}", self.what),
+            (None, Stage::Queued) => QUEUED.to_owned(),
+            (None, Stage::Waits) => waiting(self.gates),
         };
         finish(&title, self.render())
     }
@@ -133,6 +145,9 @@ impl Config<'_> {
         finish(&title, self.render())
     }
 }
+
+/// What is said of a deployment whose turn has not come.
+pub const QUEUED: &str = "Waits for the deployment before it";
 
 /// "Waits for …", for a title or a deployment status.
 pub fn waiting(gates: &[Verdict]) -> String {
@@ -224,12 +239,31 @@ mod tests {
             sha: "abc1234",
             environment: "production",
             refusal: None,
-            done: true,
+            stage: Stage::Live,
             url: Some("https://example.com"),
             gates: &[],
             progress: &["Health: passed".to_owned()],
         };
         insta::assert_snapshot!(live.text().summary);
+    }
+
+    /// What it waited for is no news any more once it is under way.
+    #[test]
+    fn a_deployment_says_where_it_is() {
+        let shown = |stage: Stage, gate: Status, reason: &str| {
+            let gates = [verdict("checks", gate, reason, "")];
+            let (what, sha, environment) = ("v1.2.3", "abc1234", "production");
+            let text = Deploy { what, sha, environment, refusal: None, stage, url: None, gates: &gates, progress: &[] }.text();
+            format!("{}\n{}\n", text.title, text.summary)
+        };
+        insta::assert_snapshot!(
+            [
+                shown(Stage::Waits, Status::Pending, "Waits for build."),
+                shown(Stage::Queued, Status::Pass, "1 check has passed."),
+                shown(Stage::UnderWay, Status::Pass, "1 check has passed."),
+            ]
+            .join("\n---\n")
+        );
     }
 
     #[test]

@@ -12,9 +12,6 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0004_mirrors.sql"),
     include_str!("migrations/0005_lives.sql"),
     include_str!("migrations/0006_reviews.sql"),
-    include_str!("migrations/0007_acts.sql"),
-    include_str!("migrations/0008_heads.sql"),
-    include_str!("migrations/0009_replies.sql"),
 ];
 
 /// # Errors

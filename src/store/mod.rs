@@ -10,11 +10,9 @@
 //! - SQLite is 3.51.3 or later: versions before it can corrupt a WAL that is reset while it is read.
 //! - The folder is 0700 and its files are 0600.
 
-pub mod acts;
 pub mod audit;
 mod error;
 pub mod facts;
-pub mod heads;
 pub mod holds;
 pub mod inbox;
 pub mod keys;
@@ -26,7 +24,6 @@ pub mod mirrors;
 mod mover;
 mod open;
 mod reader;
-pub mod replies;
 pub mod repos;
 pub mod reviews;
 mod row;

@@ -19,6 +19,7 @@ pub mod range;
 pub mod release;
 mod report;
 mod reviews;
+mod users;
 
 use crate::domain::Refusal;
 use crate::flow::{StepFailure, Stop, Workflow};

@@ -4,7 +4,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, header};
 use lockkeeper::config::Secret;
 use lockkeeper::config::settings::{HookSettings, Repositories};
 use lockkeeper::targets::sign;
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
+use tokio::task::AbortHandle;
 
 pub const HOOK_SECRET: &str = "the secret of the deployer's hook";
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -39,6 +40,7 @@ pub struct Deployer {
     pub url: String,
     answer: Arc<Mutex<Answer>>,
     asked: Arc<Mutex<Vec<Asked>>>,
+    listens: AbortHandle,
 }
 
 impl Deployer {
@@ -47,26 +49,34 @@ impl Deployer {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let working: Answer = Box::new(|_| Some((202, json!({"status": "working"}))));
-        let deployer = Self { url, answer: Arc::new(Mutex::new(working)), asked: Arc::default() };
-        let served = deployer.clone();
+        let (answer, asked) = (Arc::new(Mutex::new(working)), Arc::<Mutex<Vec<Asked>>>::default());
+        let served = (Arc::clone(&answer), Arc::clone(&asked));
         let app = Router::new().fallback(move |request: Request| {
-            let deployer = served.clone();
-            async move { deployer.serve(request).await }
+            let (answer, asked) = served.clone();
+            async move { Self::serve(&answer, &asked, request).await }
         });
-        tokio::spawn(async move { axum::serve(listener, app).await });
-        deployer
+        let listens = tokio::spawn(async move { axum::serve(listener, app).await }).abort_handle();
+        Self { url, answer, asked, listens }
     }
 
-    async fn serve(&self, request: Request) -> Response {
+    /// Nobody is at its address any more.
+    pub fn goes_away(&self) {
+        self.listens.abort();
+    }
+
+    async fn serve(answer: &Mutex<Answer>, all: &Mutex<Vec<Asked>>, request: Request) -> Response {
         let line = format!("{} {}", request.method(), request.uri());
         let headers = request.headers().clone();
         let raw = axum::body::to_bytes(request.into_body(), 1 << 20).await.unwrap();
         let body = serde_json::from_slice(&raw).unwrap_or_default();
         let asked = Asked { line, headers, raw, body };
-        let answer = (self.answer.lock().unwrap())(&asked);
-        self.asked.lock().unwrap().push(asked);
+        let answer = (answer.lock().unwrap())(&asked);
+        all.lock().unwrap().push(asked);
         match answer {
-            Some((status, body)) => (StatusCode::from_u16(status).unwrap(), body.to_string()).into_response(),
+            // No connection outlives its answer, so that one that goes away is away.
+            Some((status, body)) => {
+                (StatusCode::from_u16(status).unwrap(), [(header::CONNECTION, "close")], body.to_string()).into_response()
+            }
             None => std::future::pending().await,
         }
     }

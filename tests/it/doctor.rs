@@ -2,8 +2,10 @@
 
 use lockkeeper::app::examine;
 use lockkeeper::config::Secret;
-use lockkeeper::config::settings::{App, Local, LogFormat};
+use lockkeeper::config::repo::CONFIG_PATH;
+use lockkeeper::config::settings::{App, CommandSettings, Local, LogFormat, Repositories, Resources};
 use lockkeeper::sandbox::{CommitSeed, RepoSeed, Sandbox, SandboxConfig};
+use lockkeeper::surfaces::cli::doctor::Finding;
 use serde_json::Value;
 use std::path::Path;
 
@@ -28,7 +30,10 @@ fn app(github: &Sandbox) -> App {
 /// The codes of everything that is not well.
 async fn problems(app: &App, data_dir: &Path) -> Vec<String> {
     let local = Local { listen: String::new(), data_dir: data_dir.into(), log: "off".into(), log_format: LogFormat::Text };
-    let findings = examine(&local, app).await;
+    asked(examine(&local, app, &Resources::default()).await)
+}
+
+fn asked(findings: Vec<Finding>) -> Vec<String> {
     for finding in findings.iter().filter_map(|finding| finding.problem.as_ref()) {
         assert!(finding.message.ends_with('.') && finding.fix.ends_with('.'), "{finding:?}");
     }
@@ -63,6 +68,33 @@ async fn each_thing_that_is_not_well_is_named() {
     assert_eq!(problems(&app(&github), at).await, ["installation_suspended"]);
 }
 
+/// What a repository asks for and nobody lends is said before anybody deploys with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_lent_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let github = sandbox(SandboxConfig::default());
+    let text = "[environments.staging]\ntarget = \"t\"\n\n[targets.t]\nkind = \"command\"\ncommand = \"deploy\"\n";
+    let seed = RepoSeed::new("acme/other").commit(CommitSeed::new("feat: open").file(CONFIG_PATH, text));
+    github.create_repo(seed).unwrap();
+    let local = Local { listen: String::new(), data_dir: folder.path().into(), log: "off".into(), log_format: LogFormat::Text };
+    let mut resources = Resources::default();
+    let findings = examine(&local, &app(&github), &resources).await;
+    let told = findings.iter().find(|finding| finding.check == "lent").unwrap();
+    assert!(told.found.contains("acme/other, staging") && told.found.contains("`deploy`"), "{}", told.found);
+    assert_eq!(asked(findings), ["not_lent"]);
+    let command = CommandSettings {
+        run: vec!["/bin/true".into()],
+        observe: None,
+        env: Default::default(),
+        pass_env: Vec::new(),
+        directory: None,
+        timeout: std::time::Duration::from_secs(1),
+        repositories: Repositories(vec!["acme/*".into()]),
+    };
+    resources.commands.insert("deploy".into(), command);
+    assert_eq!(asked(examine(&local, &app(&github), &resources).await), [""; 0]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_app_that_was_registered_with_less_is_told_what_it_lacks() {
     let folder = tempfile::tempdir().unwrap();
@@ -91,7 +123,7 @@ async fn the_command_prints_lines_or_json_and_tells_by_its_exit_code() {
     };
     let (code, text) = doctor(PUBLIC, &[]).await;
     assert!(code == 0 && !text.contains('✗') && text.ends_with("Everything is as it must be.\n"), "{code}\n{text}");
-    for check in ["key", "permissions", "events", "webhook", "installation", "clock", "quota", "data_dir", "git"] {
+    for check in ["key", "permissions", "events", "webhook", "installation", "lent", "clock", "quota", "data_dir", "git"] {
         assert!(text.contains(&format!("✓ {check:<12}")), "{check} is missing in\n{text}");
     }
     let (code, text) = doctor("https://ship.example.com", &[]).await;

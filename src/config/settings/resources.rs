@@ -35,27 +35,35 @@ impl Resources {
     /// `not_lent`, whether there is no such command or only not for this repository.
     pub fn command(&self, name: &str, repo: &RepoName) -> Result<&CommandSettings, Refusal> {
         let found = self.commands.get(name).filter(|command| command.repositories.allow(repo));
-        found.ok_or_else(|| not_lent("command", name, repo))
+        found.ok_or_else(|| not_lent("command", name, repo, self.lent_to(repo).commands.iter()))
     }
 
     /// # Errors
     /// As [`Resources::command`].
     pub fn balancer(&self, name: &str, repo: &RepoName) -> Result<&BalancerSettings, Refusal> {
         let found = self.balancers.get(name).filter(|balancer| balancer.repositories.allow(repo));
-        found.ok_or_else(|| not_lent("balancer", name, repo))
+        found.ok_or_else(|| not_lent("balancer", name, repo, self.lent_to(repo).balancers.keys()))
     }
 
     /// # Errors
     /// As [`Resources::command`].
     pub fn hook(&self, name: &str, repo: &RepoName) -> Result<&HookSettings, Refusal> {
         let found = self.hooks.get(name).filter(|hook| hook.repositories.allow(repo));
-        found.ok_or_else(|| not_lent("hook", name, repo))
+        found.ok_or_else(|| not_lent("hook", name, repo, self.lent_to(repo).hooks.iter()))
     }
 }
 
-fn not_lent(what: &str, name: &str, repo: &RepoName) -> Refusal {
-    let message = format!("The operator lends no {what} `{}` to {repo}.", name.escape_debug());
-    let fix = format!("Use another name, or ask the operator to add the repository to [{what}s.…] in lockkeeper.toml.");
+/// `others` are those that the repository may use.
+pub(super) fn not_lent<'a>(what: &str, name: &str, repo: &RepoName, others: impl Iterator<Item = &'a String>) -> Refusal {
+    let table = if what == "prometheus" { what.to_owned() } else { format!("{what}s") };
+    let kind = if what == "prometheus" { "Prometheus" } else { what };
+    let message = format!("The operator lends no {kind} `{}` to {repo}.", name.escape_debug());
+    let ask = format!("sk the operator to lend it, with the repository in [{table}.…] of lockkeeper.toml.");
+    let fix = match others.map(String::as_str).collect::<Vec<_>>().as_slice() {
+        [] => format!("A{ask}"),
+        [one] => format!("Use `{one}`, or a{ask}"),
+        several => format!("Use one of `{}`, or a{ask}", several.join("`, `")),
+    };
     Refusal::user("not_lent", message, fix)
 }
 

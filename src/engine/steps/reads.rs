@@ -2,9 +2,10 @@
 
 use super::{Done, Steps, answer, stored, trouble};
 use crate::config::repo::{CONFIG_PATH, glob};
-use crate::domain::{CommitFacts, Refusal, RepoRef, Sha, Tag, TagRef, Unreadable};
+use crate::domain::{CommitFacts, EnvName, Refusal, RepoRef, Sha, Tag, TagRef, Unreadable};
 use crate::engine::accept::outcome;
 use crate::engine::host::{StepCtx, StepError};
+use crate::engine::known;
 use crate::gates::BranchStanding;
 use crate::github::{RangeBase, RecheckAsk, TagOrSha};
 use crate::plan::{Base, Ground, Settings};
@@ -28,7 +29,9 @@ impl Steps {
         }
         let released = self.released(repo).await?;
         let app_id = self.github.own_app_id().await.map_err(trouble)?;
-        answer(&Ground { run: ctx.run.clone(), app_id, facts, released, pull: None })
+        // A rehearsal stands on a machine that lends nothing, and asks nobody.
+        let lent = (!self.rehearsal).then(|| self.resources.lent_to(&repo.name));
+        answer(&Ground { run: ctx.run.clone(), app_id, facts, released, lent })
     }
 
     /// The default branch's head: told beside whatever is asked for, here a commit that no repository has.
@@ -98,6 +101,11 @@ impl Steps {
     pub(super) async fn is_key_good(&self, number: u64) -> Done {
         let now = self.now();
         answer(&self.store.read(move |rx| keys::is_good(rx, number, now)).await.map_err(stored)?)
+    }
+
+    pub(super) async fn is_environment_known(&self, repo: RepoRef, environment: EnvName) -> Done {
+        let exists = self.store.read(move |rx| known::exists(rx, &repo, &environment)).await.map_err(stored)?;
+        answer(&exists.is_ok())
     }
 
     pub(super) async fn read_range(&self, repo: &RepoRef, candidates: &[Base], head: &Sha) -> Done {

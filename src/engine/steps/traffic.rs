@@ -47,13 +47,7 @@ impl Steps {
     }
 
     fn balancer(&self, call: &TrafficCall) -> Result<Haproxy, StepError> {
-        let name = &call.haproxy.balancer;
-        let settings = self.resources.balancers.get(name).ok_or_else(|| {
-            let text = format!("The balancer {name} is not one of the operator's.");
-            let fix =
-                "Name one that stands under [balancers] in the operator's lockkeeper.toml, or ask the operator to add it.";
-            StepError::Fail(Refusal::user("balancer_unknown", text, fix))
-        })?;
+        let settings = self.resources.balancer(&call.haproxy.balancer, &call.repo.name).map_err(StepError::Fail)?;
         Haproxy::new(settings, &call.haproxy, &call.repo.name).map_err(StepError::Fail)
     }
 }

@@ -18,7 +18,8 @@ pub struct Args {
 /// What was looked at and how it is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
-    /// Stable, for scripts: `key`, `permissions`, `events`, `installation`, `webhook`, `clock`, `data_dir`, `git`, `quota`.
+    /// Stable, for scripts: `key`, `permissions`, `events`, `installation`, `lent`, `webhook`,
+    /// `clock`, `data_dir`, `git`, `quota`.
     pub check: String,
     /// One sentence: what was found.
     pub found: String,

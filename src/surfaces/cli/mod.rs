@@ -125,8 +125,9 @@ fn fail(refusal: &Refusal) -> ExitCode {
 /// What was asked for is understood and known, and the answer is no. Everything else is input that cannot be used, or a
 /// question that nobody could answer.
 fn is_refused(refusal: &Refusal) -> bool {
-    const CODES: [&str; 17] = [
+    const CODES: [&str; 22] = [
         "agents_denied",
+        "balancer_not_allowed",
         "environment_locked",
         "held_after_rollback",
         "insufficient_scope",
@@ -134,8 +135,12 @@ fn is_refused(refusal: &Refusal) -> bool {
         "not_a_deployment",
         "not_a_good_version",
         "not_allowed",
+        "not_lent",
         "not_locked",
         "nothing_live",
+        "nothing_to_pause",
+        "nothing_to_promote",
+        "nothing_to_resume",
         "nothing_to_roll_back_to",
         "older_than_live",
         "override_not_allowed",

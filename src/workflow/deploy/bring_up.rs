@@ -2,6 +2,7 @@
 
 use super::leg::Leg;
 use super::page::Shown;
+use super::watch::rarer;
 use super::{Deployment, refused_step, what};
 use crate::actions::deploy::Subject;
 use crate::config::repo::{CONFIG_PATH, DeploymentTarget, Environment, Target, WorkflowTarget};
@@ -115,23 +116,30 @@ fn follow<S: Serialize + DeserializeOwned>(
     mut look: impl FnMut(&mut Flow, &mut S, &[Value]) -> Result<Progress, Stop>,
 ) -> Result<Progress, Stop> {
     let now = f.now();
-    let first = || Following { deadline: now.plus(span), at: now, so };
-    f.fold(&errand.step(leg, FOLLOW), first, |f, Following { deadline, at, mut so }| {
+    let first = || Following { deadline: now.plus(span), at: now, kept: now, so };
+    f.fold(&errand.step(leg, FOLLOW), first, |f, Following { deadline, at, kept, mut so }| {
         let until = deadline.min(at.plus(poll));
-        let told = match f.signal_or_timeout("wait", signal, Some(until))? {
+        let watched = span.saturating_sub(kept.until(deadline));
+        let next = leg.guard.as_ref().map_or(until, |_| until.min(kept.plus(rarer(watched))));
+        let (told, over) = match f.signal_or_timeout("wait", signal, Some(next))? {
             // The way back is gone to its end.
             Waited::Cancelled(reason) if leg.prefix.is_empty() => return Ok(Turn::End(Progress::Stopped { reason })),
-            Waited::Signalled(told) => told,
-            Waited::Cancelled(_) | Waited::TimedOut => Vec::new(),
+            Waited::TimedOut if next < until => {
+                leg.keep_users_out(f)?;
+                return Ok(Turn::Next(Following { deadline, at, kept: f.now(), so }));
+            }
+            Waited::TimedOut => (Vec::new(), until >= deadline),
+            Waited::Signalled(told) => (told, false),
+            Waited::Cancelled(_) => (Vec::new(), false),
         };
         let progress = look(f, &mut so, &told)?;
         if progress != Progress::Working {
             return Ok(Turn::End(progress));
         }
-        if until >= deadline {
+        if over {
             return Ok(Turn::End(Progress::Failed { reason: "nothing was reported in time".to_owned() }));
         }
-        Ok(Turn::Next(Following { deadline, at: f.now(), so }))
+        Ok(Turn::Next(Following { deadline, at: f.now(), kept, so }))
     })
 }
 
@@ -141,7 +149,14 @@ struct Following<S> {
     deadline: Millis,
     /// When this round began.
     at: Millis,
+    /// When users were last kept out.
+    #[serde(default = "never")]
+    kept: Millis,
     so: S,
+}
+
+fn never() -> Millis {
+    Millis(0)
 }
 
 fn by_reporter(
@@ -210,10 +225,14 @@ fn by_workflow(
     shown: &mut Shown,
 ) -> Result<Progress, Stop> {
     let subject = &leg.subject;
-    let values = Values::from([("action", errand.action.as_str().to_owned()), ("step", errand.action.as_str().to_owned())])
-        .into_iter()
-        .chain([("weight", errand.weight.map_or_else(|| "100".to_owned(), |weight| weight.to_string()))]);
-    let values: Values = self::values(this, leg, None).into_iter().chain(values).collect();
+    // Beside the old copy nobody is sent to a new one before a shift says so; in place everybody is.
+    let weight = errand.weight.unwrap_or(if leg.slot.is_some() { 0 } else { 100 });
+    let mut values = values(this, leg, None);
+    values.extend([
+        ("action", errand.action.as_str().to_owned()),
+        ("step", errand.action.as_str().to_owned()),
+        ("weight", weight.to_string()),
+    ]);
     let offered = target.inputs.is_empty();
     let inputs = if offered {
         targets::workflow::offer(&values)

@@ -3,11 +3,12 @@
 //!
 //! Invariants: an abort is looked for before every phase that moves something; what is live is written before people are told.
 
-use super::bring_up::DISPATCH;
+use super::bring_up::{DISPATCH, ERRAND};
 use super::end::Ending;
 use super::leg::{Leg, what};
 use super::page::Shown;
 use super::slots::Slots;
+use super::steer::RULES;
 use super::{Deployment, cancelled};
 use crate::actions::deploy::Subject;
 use crate::actions::rollback;
@@ -51,13 +52,17 @@ const TURNS: usize = 1_000;
 impl Drive<'_> {
     pub fn run(mut self, f: &mut Flow, shown: &mut Shown) -> Result<Outcome, Stop> {
         match self.find_slots(f)? {
-            Ok(slots) => (self.leg.slot, self.slots) = (slots.map(|slots| slots.new), slots),
+            Ok(slots) => {
+                (self.leg.slot, self.slots) = (slots.map(|slots| slots.new), slots);
+                self.leg.guard = self.balancer().filter(|_| slots.is_some_and(|slots| slots.old.is_some()));
+            }
             Err(refusal) => {
                 return Ending { verdicts: self.verdicts, ..Ending::refused(refusal) }.report(f, self.this.input, shown);
             }
         }
         self.begin(f, shown)?;
-        let (rules, mut phase, mut so) = (self.rules(), Phase::Preparing, So::default());
+        let rules = f.record(RULES, || self.rules())?;
+        let (mut phase, mut so) = (Phase::Preparing, So::default());
         for turn in 0..TURNS {
             if let Phase::End(end) = phase {
                 return self.end(f, shown, end, so);
@@ -84,21 +89,20 @@ impl Drive<'_> {
             self.leg = this.deployment(f, shown, &self.leg, this.task())?;
         }
         let text = format!("Deploying {}", what(&self.leg.subject));
-        self.leg.status(f, this.input, "status.in_progress", "in_progress", &text, None)
+        self.leg.status(f, this.input, "status.in_progress", "in_progress", &text, None)?;
+        // It says there what is waited for, and nothing is any more.
+        match shown.check_run {
+            Some(_) if !shown.under_way => self.show_progress(f, shown, "check.begun", &text),
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn rules(&self) -> Rules {
         let rollback = self.this.environment.rollback;
         // Nobody is there who could be moved step by step.
         let first = self.slots.is_some_and(|slots| slots.old.is_none());
-        // Without steps there is nowhere else to measure.
         let measured = !self.this.environment.analysis.is_empty() && !self.this.input.rollback;
-        let (steps, bake) = match &self.this.strategy {
-            Strategy::Gradual { steps } if !first => (steps.len(), false),
-            Strategy::BlueGreen { bake } if !first => (0, measured || !bake.is_zero()),
-            Strategy::Direct => (0, measured),
-            Strategy::Gradual { .. } | Strategy::BlueGreen { .. } => (0, false),
-        };
+        let (steps, bake) = stages(&self.this.strategy, first, measured);
         let previous = match self.slots {
             Some(slots) => slots.old.is_some(),
             None => {
@@ -193,6 +197,18 @@ impl Drive<'_> {
     }
 }
 
+/// How many weights come before all users are moved, and whether the version is watched afterwards. `first`: there are no users
+/// yet.
+pub(super) fn stages(strategy: &Strategy, first: bool, measured: bool) -> (usize, bool) {
+    match strategy {
+        Strategy::Gradual { steps } if !first => (steps.len(), false),
+        Strategy::BlueGreen { bake } if !first => (0, measured || !bake.is_zero()),
+        // Without steps there is nowhere else to measure.
+        Strategy::Direct => (0, measured),
+        Strategy::Gradual { .. } | Strategy::BlueGreen { .. } => (0, false),
+    }
+}
+
 /// A version as it was live before.
 pub fn subject_of(entry: &LedgerEntry) -> Subject {
     Subject {
@@ -203,14 +219,23 @@ pub fn subject_of(entry: &LedgerEntry) -> Subject {
     }
 }
 
+/// Refusals of ours before a deployer is asked, and of one that does not know us.
+const NEVER_BEGUN: [&str; 6] =
+    ["not_lent", "address_not_allowed", "target_url_invalid", "target_denied", "command_unusable", "command_argument_unsafe"];
+
+fn never_begun(failure: &StepFailure) -> bool {
+    let refused = NEVER_BEGUN.contains(&failure.refusal.code.as_str());
+    failure.step == DISPATCH || (failure.step == ERRAND && refused)
+}
+
 /// What a step that failed for good means for the deployment.
 fn event_of(phase: Phase, failure: StepFailure, so: &mut So) -> Event {
     let event = match () {
         () if failure.refusal.code == "cancelled" => Event::Abort,
         // Tried for as long as anything is tried: nobody knows what it has done.
         () if failure.dead => Event::Unknown,
-        // GitHub has refused to start the workflow: nothing was brought up.
-        () if phase == Phase::Preparing && failure.step == DISPATCH => Event::NotMoved,
+        // GitHub has refused to start the workflow, or nobody was asked: nothing was brought up.
+        () if phase == Phase::Preparing && never_begun(&failure) => Event::NotMoved,
         () => Event::Failed,
     };
     so.refusal.get_or_insert(failure.refusal);

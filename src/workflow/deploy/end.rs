@@ -7,6 +7,7 @@ use crate::domain::{Blame, Refusal};
 use crate::flow::{Flow, StepFailure, Stop};
 use crate::gates::Verdict;
 use crate::plan::{CheckOutcome, CheckRunMade};
+use crate::render::check::Stage;
 use crate::workflow::report::{Outcome, State};
 
 /// An end that is not a success.
@@ -37,7 +38,7 @@ impl Ending<'_> {
         if let Some(deployment) = shown.deployment {
             status_of(f, &format!("status.{name}"), input, deployment, word, &self.refusal.message, None)?;
         }
-        let text = sheet(input, Some(&self.refusal), self.verdicts, &shown.progress).text();
+        let text = sheet(input, Stage::UnderWay, Some(&self.refusal), self.verdicts, &shown.progress).text();
         let step = if name == "end" { "check".to_owned() } else { format!("check.{name}") };
         let made: Result<CheckRunMade, StepFailure> = f.try_step(&step, &check_run(input, shown, Some(outcome), text))?;
         // The deployment's own status and the run's record say the same.

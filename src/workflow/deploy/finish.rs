@@ -11,6 +11,7 @@ use crate::config::repo::Rollback;
 use crate::domain::{Actor, HoldKind, LedgerEntry, NewHold, Refusal, Sha, Standing};
 use crate::flow::{Flow, StepFailure, Stop};
 use crate::plan::{Call, CheckOutcome, CheckRunMade};
+use crate::render::check::Stage;
 use crate::rollout::machine::End;
 use crate::workflow::mirror;
 use crate::workflow::report::{Outcome, State};
@@ -123,8 +124,7 @@ impl Drive<'_> {
         let text = format!("{} is live", what(&self.leg.subject));
         self.leg.status(f, input, "status.success", "success", &text, so.url.clone())?;
         self.retire_previous(f, &self.leg)?;
-        let mut page = sheet(input, None, self.verdicts, &shown.progress);
-        page.done = true;
+        let mut page = sheet(input, Stage::Live, None, self.verdicts, &shown.progress);
         page.url = so.url.as_deref();
         let made: Result<CheckRunMade, StepFailure> =
             f.try_step("check", &check_run(input, shown, Some(CheckOutcome::Success), page.text()))?;

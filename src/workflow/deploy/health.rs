@@ -69,6 +69,7 @@ fn ask(
         &leg.step(name),
         || 0_u32,
         |f, round| {
+            leg.keep_users_out(f)?;
             let call = Call::Probe(ProbeCall {
                 check: check.clone(),
                 version: leg.subject.version.clone(),

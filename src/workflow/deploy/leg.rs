@@ -6,8 +6,9 @@ use super::{Deployment, Input, Shown, refused_step};
 use crate::actions::deploy::Subject;
 use crate::domain::{Refusal, Slot};
 use crate::flow::{Flow, StepFailure, Stop};
-use crate::plan::{Call, DeploymentCall, DeploymentMade, StatusCall, Task};
+use crate::plan::{Call, DeploymentCall, DeploymentMade, StatusCall, Task, TrafficCall};
 use crate::render::line;
+use crate::targets::traffic::Kept;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -23,11 +24,22 @@ pub(in crate::workflow) struct Leg {
     pub deployment: Option<u64>,
     /// Where the copy runs, for strategies with two of them.
     pub slot: Option<Slot>,
+    /// The balancer that must not send users here yet, where others serve them meanwhile.
+    pub guard: Option<TrafficCall>,
 }
 
 impl Leg {
     pub fn step(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)
+    }
+
+    /// A balancer that is restarted shares users as its own file says, also with a copy that nobody has looked at. Whether it
+    /// answers is told when users are moved.
+    pub fn keep_users_out(&self, f: &mut Flow) -> Result<(), Stop> {
+        let Some((traffic, slot)) = self.guard.clone().zip(self.slot) else { return Ok(()) };
+        let kept: Result<Kept, StepFailure> = f.try_step("keep", &Call::Keep { traffic, slot, percent: 0 })?;
+        drop(kept);
+        Ok(())
     }
 
     /// Reports on the deployment, if there is one. A report that GitHub does not take never changes what happens here.

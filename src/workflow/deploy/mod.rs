@@ -16,14 +16,15 @@ mod measure;
 mod page;
 mod phases;
 mod slots;
+mod steer;
 mod watch;
-mod who;
 
 pub(super) use bring_up::values_of;
 pub use bring_up::{ERRAND, callback_signal, waits_for};
 pub use drive::subject_of;
 pub(super) use health::filled;
 pub(super) use leg::what;
+pub use steer::{Trace, Traces};
 
 use self::end::Ending;
 use self::leg::Leg;
@@ -32,13 +33,13 @@ use super::gating::{self, Case, Gated};
 use super::ground;
 use super::place::Going;
 use super::report::{Outcome, State};
-use crate::actions::deploy::{self, Kind, Subject};
+use crate::actions::deploy::{self, Subject};
 use crate::actions::rollback;
 use crate::config::repo::{Environment, RepoConfig, Strategy, Target};
-use crate::domain::{Actor, EnvName, EnvPlace, Millis, Refusal, RepoRef, Role, RunId, Sha, Tag};
+use crate::domain::{Actor, EnvName, EnvPlace, Millis, Refusal, RepoRef, RunId, Sha, Tag};
 use crate::flow::{Flow, StepFailure, Stop, Workflow};
 use crate::gates::Verdict;
-use crate::plan::{Call, Given, Ground, Plan};
+use crate::plan::{Call, Ground, Plan};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -72,22 +73,6 @@ pub struct Input {
     /// What was found out before it was started and is to be told.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<String>,
-    /// Somebody asked for it in a comment.
-    #[serde(default)]
-    pub by_comment: Option<ByComment>,
-}
-
-/// What a comment's run knows already.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ByComment {
-    /// When GitHub has said what they may do.
-    pub role_read: Millis,
-    pub role: Role,
-    /// It is the head of a pull request.
-    #[serde(default)]
-    pub head: bool,
-    /// Where everything about the commit was read.
-    pub given: Option<Given>,
 }
 
 /// The natural key of a deployment run: the same thing to the same place, asked for the n-th time.
@@ -115,14 +100,6 @@ impl Input {
         !self.automatic && self.actor.is_person()
     }
 
-    fn kind(&self) -> Kind {
-        match &self.by_comment {
-            _ if self.rollback => Kind::Rollback,
-            Some(by) if by.head => Kind::Head,
-            _ => Kind::Version,
-        }
-    }
-
     pub fn place(&self) -> EnvPlace {
         EnvPlace { repo: self.repo.id, environment: self.environment.clone() }
     }
@@ -140,12 +117,7 @@ fn run(f: &mut Flow, input: &Value) -> Result<Value, Stop> {
 
 fn story(f: &mut Flow, input: &Input, shown: &mut Shown) -> Result<Outcome, Stop> {
     let tag = if input.rollback { None } else { input.subject.tag.clone() };
-    let (repo, sha) = (input.repo.clone(), input.subject.sha.clone());
-    let given = input.by_comment.as_ref().and_then(|by| by.given.clone()).filter(|_| tag.is_none());
-    let read = match given {
-        Some(given) => Call::ReadGiven { repo, sha, given },
-        None => Call::ReadCommit { repo, tag, sha: Some(sha) },
-    };
+    let read = Call::ReadCommit { repo: input.repo.clone(), tag, sha: Some(input.subject.sha.clone()) };
     let ground: Ground = f.step("facts", &read)?;
     let subject = &input.subject;
     if input.rollback && ground.facts.sha.is_none() {
@@ -156,8 +128,9 @@ fn story(f: &mut Flow, input: &Input, shown: &mut Shown) -> Result<Outcome, Stop
         Ok(config) => config,
         Err(refusal) => return Ending::refused(refusal).report(f, input, shown),
     };
+    let known = (&config, ground.lent.as_ref());
     let planned =
-        f.record("plan", || deploy::plan(&input.repo, &input.environment, subject, &input.actor, &config, input.kind()))?;
+        f.record("plan", || deploy::plan(&input.repo, &input.environment, subject, &input.actor, known, input.rollback))?;
     let plan = match planned {
         Ok(plan) => plan,
         Err(refusal) => return Ending::refused(refusal).report(f, input, shown),
@@ -171,11 +144,6 @@ fn story(f: &mut Flow, input: &Input, shown: &mut Shown) -> Result<Outcome, Stop
         Ok(strategy) => strategy,
         Err(refusal) => return Ending::refused(refusal).report(f, input, shown),
     };
-    if let Some(by) = &input.by_comment
-        && let Err(refusal) = who::may(f, "who", input, environment, by.role)?
-    {
-        return Ending::refused(refusal).report(f, input, shown);
-    }
     Deployment { input, ground: &ground, config: &config, environment, target, plan: &plan, strategy }.go(f, shown)
 }
 
@@ -215,7 +183,7 @@ impl Deployment<'_> {
 
     /// The version that was asked for.
     fn leg(&self, shown: &Shown) -> Leg {
-        Leg { prefix: "", subject: self.input.subject.clone(), deployment: shown.deployment, slot: None }
+        Leg { prefix: "", subject: self.input.subject.clone(), deployment: shown.deployment, slot: None, guard: None }
     }
 
     fn pass_gates(&self, f: &mut Flow, shown: &mut Shown, turn: u32) -> Result<Result<Vec<Verdict>, Box<Outcome>>, Stop> {

@@ -5,7 +5,7 @@ use crate::domain::{Refusal, Tag};
 use crate::flow::{Flow, StepFailure, Stop};
 use crate::gates::{self, Verdict};
 use crate::plan::{Call, CheckOutcome, CheckRunCall, CheckRunMade};
-use crate::render::check::{self, Deploy};
+use crate::render::check::{self, Deploy, QUEUED, Stage};
 use serde::{Deserialize, Serialize};
 
 /// What people can see of the run so far.
@@ -17,18 +17,22 @@ pub(in crate::workflow) struct Shown {
     /// People are asked to approve.
     #[serde(default)]
     pub asking: bool,
+    /// The check run says that it goes ahead.
+    #[serde(default)]
+    pub under_way: bool,
     pub progress: Vec<String>,
 }
 
 pub(super) fn sheet<'a>(
     input: &'a Input,
+    stage: Stage,
     refusal: Option<&'a Refusal>,
     gates: &'a [Verdict],
     progress: &'a [String],
 ) -> Deploy<'a> {
     let what = input.subject.tag.as_ref().map_or("the merge", Tag::as_str);
     let environment = input.environment.as_str();
-    Deploy { what, sha: input.subject.sha.short(), environment, refusal, done: false, url: None, gates, progress }
+    Deploy { what, sha: input.subject.sha.short(), environment, refusal, stage, url: None, gates, progress }
 }
 
 pub(super) fn check_run(input: &Input, shown: &Shown, outcome: Option<CheckOutcome>, text: check::Text) -> Call {
@@ -45,9 +49,6 @@ pub(super) fn check_run(input: &Input, shown: &Shown, outcome: Option<CheckOutco
     })
 }
 
-/// What is said of a deployment whose turn has not come.
-const QUEUED: &str = "Waits for the deployment before it";
-
 impl Deployment<'_> {
     /// Says that others are before it: on GitHub's deployment, or on the check run where there is none yet.
     pub(super) fn show_queued(&self, f: &mut Flow, shown: &mut Shown, verdicts: &[Verdict], turn: u32) -> Result<(), Stop> {
@@ -55,8 +56,8 @@ impl Deployment<'_> {
         if leg.deployment.is_some() {
             return leg.status(f, self.input, &named("status.queued", turn), "queued", QUEUED, None);
         }
-        let mut text = sheet(self.input, None, verdicts, &shown.progress).text();
-        text.title = QUEUED.to_owned();
+        shown.under_way = false;
+        let text = sheet(self.input, Stage::Queued, None, verdicts, &shown.progress).text();
         let made: Result<CheckRunMade, StepFailure> =
             f.try_step(&named("check.queued", turn), &check_run(self.input, shown, None, text))?;
         shown.check_run = made.ok().map(|made| made.id).or(shown.check_run);
@@ -69,10 +70,10 @@ impl Deployment<'_> {
         if std::mem::replace(&mut shown.waiting, true) && shown.asking == asks {
             return Ok(());
         }
-        shown.asking = asks;
+        (shown.asking, shown.under_way) = (asks, false);
         self.leg(shown).status(f, self.input, "status.pending", "pending", &check::waiting(verdicts), None)?;
         let outcome = asks.then_some(CheckOutcome::ActionRequired);
-        let call = check_run(self.input, shown, outcome, sheet(self.input, None, verdicts, &[]).text());
+        let call = check_run(self.input, shown, outcome, sheet(self.input, Stage::Waits, None, verdicts, &[]).text());
         let made: Result<CheckRunMade, StepFailure> = f.try_step("check.pending", &call)?;
         // Without it the run goes on: the check run at the end says the same.
         shown.check_run = made.ok().map(|made| made.id).or(shown.check_run);
@@ -84,7 +85,9 @@ impl Deployment<'_> {
         if !std::mem::replace(&mut shown.asking, false) {
             return Ok(());
         }
-        let call = check_run(self.input, shown, None, sheet(self.input, None, verdicts, &shown.progress).text());
+        shown.under_way = true;
+        let call =
+            check_run(self.input, shown, None, sheet(self.input, Stage::UnderWay, None, verdicts, &shown.progress).text());
         let made: Result<CheckRunMade, StepFailure> = f.try_step(&named("check.agreed", turn), &call)?;
         shown.check_run = made.ok().map(|made| made.id).or(shown.check_run);
         Ok(())

@@ -10,6 +10,7 @@ use crate::config::repo::{GradualStep, Strategy};
 use crate::domain::{COMMIT_GONE, LedgerEntry};
 use crate::flow::{Flow, StepFailure, Stop};
 use crate::plan::{Call, CheckRunMade, Task};
+use crate::render::check::Stage;
 use crate::rollout::machine::Event;
 use crate::targets::Progress;
 use serde_json::Value;
@@ -143,9 +144,10 @@ impl Drive<'_> {
         Ok(Event::Done)
     }
 
-    /// Says on the check run how far it is; it costs a call, so it is only said when users are moved.
-    fn show_progress(&self, f: &mut Flow, shown: &mut Shown, step: &str, title: &str) -> Result<(), Stop> {
-        let mut text = sheet(self.this.input, None, self.verdicts, &shown.progress).text();
+    /// Says on the check run how far it is; it costs a call, so it is only said when users are moved, and when what stands there
+    /// is over.
+    pub(super) fn show_progress(&self, f: &mut Flow, shown: &mut Shown, step: &str, title: &str) -> Result<(), Stop> {
+        let mut text = sheet(self.this.input, Stage::UnderWay, None, self.verdicts, &shown.progress).text();
         text.title = title.to_owned();
         let made: Result<CheckRunMade, StepFailure> = f.try_step(step, &check_run(self.this.input, shown, None, text))?;
         shown.check_run = made.ok().map(|made| made.id).or(shown.check_run);
@@ -174,7 +176,7 @@ impl Drive<'_> {
     fn way_back(&self, f: &mut Flow, shown: &mut Shown) -> Result<Option<(Leg, &LedgerEntry)>, Stop> {
         let mut gone = Vec::new();
         while let Ok(entry) = rollback::target(&self.record.history, &self.leg.subject.sha, None, &gone) {
-            let leg = Leg { prefix: "back.", subject: subject_of(entry), deployment: None, slot: None };
+            let leg = Leg { prefix: "back.", subject: subject_of(entry), deployment: None, slot: None, guard: None };
             let step = if gone.is_empty() { leg.step("deployment") } else { leg.step(&format!("deployment.{}", gone.len())) };
             match self.this.deployment_as(f, shown, &leg, Task::Rollback, &step) {
                 Ok(leg) => return Ok(Some((leg, entry))),

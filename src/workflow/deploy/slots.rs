@@ -172,7 +172,7 @@ impl Drive<'_> {
         let live = self.record.live();
         let subject = live.map_or_else(|| self.leg.subject.clone(), super::drive::subject_of);
         let deployment = live.and_then(|live| live.deployment);
-        let leg = Leg { prefix: "back.", subject, deployment, slot: Some(old) };
+        let leg = Leg { prefix: "back.", subject, deployment, slot: Some(old), guard: None };
         match self.shift(f, shown, &leg, "back.shift", 100)? {
             Ok(()) => {}
             Err(refusal) if refusal.code == "slot_unhealthy" => return Ok(Event::StableUnhealthy),

@@ -71,8 +71,13 @@ fn last(told: &[Value]) -> Option<Verb> {
 /// What goes wrong goes wrong soon after users came: looks become rarer, so that a day costs 1,500 of them and not 40,000.
 /// Environments that began together do not look together.
 fn pace(watched: Duration, run: &str) -> Duration {
-    let longest = (watched / 20).clamp(FIRST, LONGEST);
+    let longest = rarer(watched);
     longest - early(longest / 8, run, u32::try_from(watched.as_millis()).unwrap_or(u32::MAX))
+}
+
+/// The pause after so long.
+pub(super) fn rarer(watched: Duration) -> Duration {
+    (watched / 20).clamp(FIRST, LONGEST)
 }
 
 impl Drive<'_> {

@@ -95,7 +95,7 @@ impl Stage {
         let at = folder.path().display();
         let config = format!(
             "global\n  stats socket {at}/admin level admin\n  stats socket {at}/user level user\n  nbthread 2\n\
-             defaults\n  mode http\n  timeout connect 5s\n  timeout client 30s\n  timeout server 30s\n  option redispatch\n\
+             defaults\n  mode http\n  timeout check 2s\n  timeout connect 5s\n  timeout client 30s\n  timeout server 30s\n  option redispatch\n\
              frontend front\n  bind unix@{at}/front\n  default_backend web\n\
              backend web\n  balance roundrobin\n  option httpchk GET /health\n{extra}{lines}\
              backend fixed\n  balance static-rr\n  server a unix@{at}/a\n  server b unix@{at}/b\n\

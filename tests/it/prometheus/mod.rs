@@ -1,5 +1,6 @@
 //! Measurements by the real Prometheus of Debian, on an exporter of our own.
 
+mod deploying;
 mod server;
 
 use lockkeeper::config::repo::fill_query;

@@ -10,23 +10,32 @@ use lockkeeper::domain::Sample;
 use rustix::process::{Pid, Signal, kill_process};
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Serves fixed metrics until the test ends.
+/// Serves metrics until the test ends.
 pub struct Exporter {
     pub port: u16,
+    metrics: Arc<Mutex<&'static str>>,
 }
 
 impl Exporter {
     pub async fn start(metrics: &'static str) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let app = Router::new().route("/metrics", get(move || async move { metrics }));
+        let metrics = Arc::new(Mutex::new(metrics));
+        let served = Arc::clone(&metrics);
+        let app = Router::new().route("/metrics", get(move || async move { *served.lock().unwrap() }));
         tokio::spawn(async move { axum::serve(listener, app).await });
-        Self { port }
+        Self { port, metrics }
+    }
+
+    /// From the next scrape on.
+    pub fn says(&self, metrics: &'static str) {
+        *self.metrics.lock().unwrap() = metrics;
     }
 }
 
@@ -82,6 +91,11 @@ impl Server {
         self.signal(Signal::CONT);
     }
 
+    pub fn end(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
     fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
@@ -89,7 +103,6 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.end();
     }
 }
