@@ -9,7 +9,7 @@
 use super::errand::{Errand, Running, Target, Ticket};
 use super::report::Report;
 use super::sign::{self, sign};
-use super::{Again, Progress, Trouble, fill};
+use super::{Again, Progress, Trouble, fill_address};
 use crate::config::Secret;
 use crate::config::settings::HookSettings;
 use crate::domain::Refusal;
@@ -69,7 +69,7 @@ impl Hook {
         if self.trust == Trust::Operator {
             return Ok(self.url.clone());
         }
-        fill(&self.url, &errand.values()).map_err(|why| {
+        fill_address(&self.url, &errand.values()).map_err(|why| {
             let message = format!("The address of the deploy hook cannot be filled in: {why}.");
             Trouble::never(Refusal::user("target_url_invalid", message, MEND_URL))
         })

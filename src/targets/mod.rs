@@ -17,7 +17,7 @@ mod trouble;
 pub mod workflow;
 
 pub use errand::{Action, Errand, Running, Target, Ticket};
-pub use placeholders::{Values, fill};
+pub use placeholders::{Values, fill, fill_address};
 pub use traffic::{Split, Traffic};
 pub use trouble::{Again, Trouble};
 

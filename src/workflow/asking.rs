@@ -14,7 +14,7 @@ use crate::expect;
 use crate::flow::{Flow, Stop};
 use crate::gates::{self, HttpAnswer, HttpMissed, Verdict};
 use crate::plan::{AskCall, Call};
-use crate::targets::fill;
+use crate::targets::fill_address;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -192,7 +192,7 @@ impl Case<'_> {
         };
         Ok(AskCall {
             url: service.url.to_owned(),
-            address: fill(service.url, &values_of(going.environment, &subject, self.ground, None))?,
+            address: fill_address(service.url, &values_of(going.environment, &subject, self.ground, None))?,
             headers: service.headers,
             body: service.body,
             timeout: service.timeout,

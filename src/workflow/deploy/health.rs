@@ -9,7 +9,7 @@ use crate::domain::{Millis, Refusal};
 use crate::flow::{Flow, Stop, Turn};
 use crate::gates::shown as plain;
 use crate::plan::{Call, ProbeAnswer, ProbeCall};
-use crate::targets::{Values, fill};
+use crate::targets::{Values, fill_address};
 
 pub(super) fn verify(
     f: &mut Flow,
@@ -42,7 +42,7 @@ pub(super) fn verify(
 
 /// The check with every placeholder filled in.
 pub(in crate::workflow) fn filled(check: &HealthCheck, values: &Values) -> Result<HealthCheck, Refusal> {
-    let place = fill(check.place(), values).map_err(|why| {
+    let place = fill_address(check.place(), values).map_err(|why| {
         let fix = format!("Mend `url` or `address` of the health check in {CONFIG_PATH}.");
         Refusal::user("health_url_invalid", format!("The health check's address cannot be filled in: {why}."), fix)
     })?;
