@@ -151,6 +151,9 @@ pub enum Call {
         traffic: TrafficCall,
         slot: Slot,
         percent: u8,
+        /// Until when the slot counts as seen healthy: later it fails with `health_stale`, unless users are there already.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        healthy_until: Option<Millis>,
     },
     /// The same share as before: looks, and puts right what has moved; answers `Kept`.
     Keep {
@@ -329,6 +332,9 @@ pub struct ErrandCall {
     /// It ends when the run is asked to stop. What brings users back goes on to its end.
     #[serde(default)]
     pub stoppable: bool,
+    /// As for [`Call::Shift`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub healthy_until: Option<Millis>,
 }
 
 /// A balancer that moves the users of a repository's environment.

@@ -3,7 +3,7 @@
 //! A hook that does not answer is asked again for about two minutes, with the same idempotency key; then the deployment
 //! decides. What a command says goes to the server's log, with the run's id and without secrets.
 
-use super::traffic::troubled;
+use super::traffic::{health_stale, troubled};
 use super::{Done, Steps, answer, stored};
 use crate::config::repo::{HttpAddress, Target as Kind};
 use crate::domain::{Refusal, RunId};
@@ -26,6 +26,9 @@ impl Steps {
         if self.rehearsal {
             // A repository's own deployer would be reached for real.
             return answer(&Ticket { progress: Progress::Done { url: None }, status_url: None });
+        }
+        if self.is_stale(call.healthy_until) {
+            return Err(health_stale());
         }
         let host = self.host.get().filter(|_| call.stoppable);
         if let Some(host) = host

@@ -33,6 +33,8 @@ pub(super) struct Errand {
     pub action: Action,
     /// Share of users in percent, for a shift.
     pub weight: Option<u8>,
+    /// Until when the copy counts as seen healthy, for a shift to one that must be.
+    pub healthy_until: Option<Millis>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -54,7 +56,7 @@ impl Action {
 
 /// Asks the target for this leg's version and follows it to an end.
 pub(super) fn bring_up(f: &mut Flow, this: &Deployment, leg: &Leg, shown: &mut Shown) -> Result<Progress, Stop> {
-    let errand = Errand { name: String::new(), action: Action::BringUp, weight: None };
+    let errand = Errand { name: String::new(), action: Action::BringUp, weight: None, healthy_until: None };
     let end = carry_out(f, this, leg, &errand, shown)?;
     if matches!(end, Progress::Done { .. }) {
         let place = leg.slot.map(|slot| format!(" in the slot {slot}")).unwrap_or_default();
@@ -287,6 +289,7 @@ fn by_errand(
         tag: leg.subject.tag.clone(),
         version: leg.subject.version.clone(),
         stoppable: leg.prefix.is_empty() && errand.action != Action::TakeDown,
+        healthy_until: errand.healthy_until,
     };
     let taken: Value = f.step(&step, &Call::CarryOut(call.clone()))?;
     let ticket: Ticket = serde_json::from_value(taken.clone()).map_err(|why| unread_ticket(&step, &why))?;

@@ -13,7 +13,7 @@ use super::{Deployment, cancelled};
 use crate::actions::deploy::Subject;
 use crate::actions::rollback;
 use crate::config::repo::{Rollback, Strategy};
-use crate::domain::{EnvironmentRecord, Lease, LedgerEntry, Refusal};
+use crate::domain::{EnvironmentRecord, Lease, LedgerEntry, Millis, Refusal};
 use crate::flow::{Flow, StepFailure, Stop};
 use crate::gates::Verdict;
 use crate::plan::{Call, LandCall};
@@ -38,6 +38,10 @@ pub(super) struct Drive<'a> {
 pub(super) struct So {
     /// Where the new version can be seen.
     pub url: Option<String>,
+    /// When its health checks held last.
+    pub healthy_at: Option<Millis>,
+    /// The share of users who have been moved to it, in percent.
+    pub share: u8,
     /// What went wrong first.
     pub refusal: Option<Refusal>,
     /// What is live again.

@@ -11,13 +11,17 @@ use crate::gates::shown as plain;
 use crate::plan::{Call, ProbeAnswer, ProbeCall};
 use crate::targets::{Values, fill_address};
 
+/// One bad answer of a copy that was healthy may be chance; more are not. It is not starting any more, so it is not waited for.
+const AGAIN: u32 = 2;
+
+/// Asks all of them; when the health checks held, if they did.
 pub(super) fn verify(
     f: &mut Flow,
     this: &Deployment,
     leg: &Leg,
     url: Option<&str>,
     shown: &mut Shown,
-) -> Result<Result<(), Refusal>, Stop> {
+) -> Result<Result<Millis, Refusal>, Stop> {
     let values = values(this, leg, url);
     for (index, check) in this.environment.health.iter().enumerate() {
         let check = filled(check, &values).map_err(|refusal| refused_step("health", refusal))?;
@@ -29,6 +33,8 @@ pub(super) fn verify(
         }
         shown.progress.push(format!("Health {}: passed", index + 1));
     }
+    let now = f.now();
+    let held = f.record(&leg.step("health.held"), || now)?;
     for (index, test) in this.environment.smoke.iter().enumerate() {
         let check = filled(&test.check, &values).map_err(|refusal| refused_step("smoke", refusal))?;
         let patience = Patience::Retries(test.retries);
@@ -37,7 +43,27 @@ pub(super) fn verify(
         }
         shown.progress.push(format!("Smoke test \"{}\": passed", plain(&test.name)));
     }
-    Ok(Ok(()))
+    Ok(Ok(held))
+}
+
+/// Asks the health checks, not the smoke tests, of a copy that has passed them before. `name` is unique in the leg.
+pub(super) fn verify_again(
+    f: &mut Flow,
+    this: &Deployment,
+    leg: &Leg,
+    url: Option<&str>,
+    name: &str,
+) -> Result<Result<Millis, Refusal>, Stop> {
+    let values = values(this, leg, url);
+    for (index, check) in this.environment.health.iter().enumerate() {
+        let check = filled(check, &values).map_err(|refusal| refused_step("health", refusal))?;
+        let patience = Patience::Retries(AGAIN);
+        if let Err(report) = ask(f, this, leg, &format!("{name}.health.{index}"), &check, patience)? {
+            return Ok(Err(unhealthy(&check, &report)));
+        }
+    }
+    let now = f.now();
+    f.record(&leg.step(&format!("{name}.health.held")), || now).map(Ok)
 }
 
 /// The check with every placeholder filled in.

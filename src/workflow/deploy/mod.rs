@@ -9,6 +9,7 @@ mod bring_up;
 mod drive;
 mod end;
 mod finish;
+mod fresh;
 mod health;
 mod lease;
 mod leg;
@@ -22,6 +23,7 @@ mod watch;
 pub(super) use bring_up::values_of;
 pub use bring_up::{ERRAND, callback_signal, waits_for};
 pub use drive::subject_of;
+pub use fresh::HEALTH_STALE;
 pub(super) use health::filled;
 pub(super) use leg::what;
 pub use steer::{Trace, Traces};
@@ -43,7 +45,7 @@ use crate::plan::{Call, Ground, Plan};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub const WORKFLOW: Workflow = Workflow { name: "deploy", version: 1, run };
+pub const WORKFLOW: Workflow = Workflow { name: "deploy", version: 2, run };
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Input {

@@ -2,6 +2,7 @@
 
 use super::bring_up;
 use super::drive::{Drive, So, subject_of};
+use super::fresh::Moved;
 use super::leg::{Leg, what};
 use super::page::{Shown, check_run, sheet};
 use super::{cancelled, health};
@@ -42,7 +43,10 @@ impl Drive<'_> {
 
     pub(super) fn verify(&self, f: &mut Flow, shown: &mut Shown, so: &mut So) -> Result<Event, Stop> {
         match health::verify(f, self.this, &self.leg, so.url.as_deref(), shown)? {
-            Ok(()) => Ok(Event::Done),
+            Ok(held) => {
+                so.healthy_at = Some(held);
+                Ok(Event::Done)
+            }
             Err(refusal) => {
                 so.refusal.get_or_insert(refusal);
                 Ok(Event::Failed)
@@ -58,27 +62,29 @@ impl Drive<'_> {
         percent: u8,
         so: &mut So,
     ) -> Result<Event, Stop> {
-        match self.shift(f, shown, &self.leg, name, percent)? {
-            Ok(()) => {
+        let (refusal, untouched) = match self.shift_to_healthy(f, shown, name, percent, so)? {
+            Moved::Yes => {
+                so.share = percent;
                 self.show_progress(f, shown, &format!("check.{name}"), &format!("{percent} % of users are moved"))?;
-                Ok(Event::Done)
+                return Ok(Event::Done);
             }
-            Err(refusal) => {
-                let stopped = refusal.code == "cancelled";
-                so.refusal.get_or_insert(refusal);
-                Ok(match () {
-                    () if stopped => Event::Abort,
-                    () if self.nobody_is_there(f, name)? => Event::NotMoved,
-                    () => Event::Failed,
-                })
-            }
-        }
+            Moved::Unasked(refusal) => (refusal, so.share == 0),
+            Moved::No(refusal) => (refusal, false),
+        };
+        let stopped = refusal.code == "cancelled";
+        so.refusal.get_or_insert(refusal);
+        Ok(match () {
+            () if untouched => Event::NotMoved,
+            () if stopped => Event::Abort,
+            () if self.nobody_is_there(f, name)? => Event::NotMoved,
+            () => Event::Failed,
+        })
     }
 
     /// Nobody was moved: that users are where they were is made sure of, because the balancer may have been restarted.
     pub(super) fn clean_up(&self, f: &mut Flow, shown: &mut Shown) -> Result<Event, Stop> {
         if let Some((slot, traffic)) = self.slots.and_then(|slots| slots.old).zip(self.balancer()) {
-            let call = Call::Shift { traffic, slot, percent: 100 };
+            let call = Call::Shift { traffic, slot, percent: 100, healthy_until: None };
             let kept: Result<Value, StepFailure> = f.try_step("cleanup", &call)?;
             if let Err(failure) = kept {
                 let why = failure.refusal.message;

@@ -5,6 +5,7 @@
 
 use super::bring_up::{Action, Errand, carry_out};
 use super::drive::Drive;
+use super::fresh::HEALTH_STALE;
 use super::leg::{Leg, what};
 use super::page::Shown;
 use crate::config::repo::{Strategy, Target, Traffic};
@@ -69,17 +70,22 @@ impl Drive<'_> {
         leg: &Leg,
         name: &str,
         percent: u8,
+        healthy_until: Option<Millis>,
     ) -> Result<Result<(), Refusal>, Stop> {
         let Some(slot) = leg.slot else { return Ok(Ok(())) };
         if let Some(traffic) = self.balancer() {
-            let moved: Result<Observed, _> = f.try_step(name, &Call::Shift { traffic, slot, percent })?;
+            let moved: Result<Observed, _> = f.try_step(name, &Call::Shift { traffic, slot, percent, healthy_until })?;
             if moved.is_ok() {
                 shown.progress.push(format!("{percent} % of users are with {} in the slot {slot}", self.who(leg)));
             }
             return Ok(moved.map(|_| ()).map_err(|failure| failure.refusal));
         }
-        let errand = Errand { name: format!("{name}."), action: Action::Shift, weight: Some(percent) };
-        Ok(match carry_out(f, self.this, leg, &errand, shown)? {
+        let errand = Errand { name: format!("{name}."), action: Action::Shift, weight: Some(percent), healthy_until };
+        let end = match carry_out(f, self.this, leg, &errand, shown) {
+            Err(Stop::Failed(failure)) if failure.refusal.code == HEALTH_STALE => return Ok(Err(failure.refusal)),
+            end => end?,
+        };
+        Ok(match end {
             Progress::Done { .. } => {
                 shown.progress.push(format!("{percent} % of users are with {} in the slot {slot}", self.who(leg)));
                 Ok(())
@@ -96,7 +102,7 @@ impl Drive<'_> {
         if leg.slot.is_none() || !matches!(self.this.target, Target::Http(_) | Target::Command(_)) {
             return Ok(());
         }
-        let errand = Errand { name: "retire.".to_owned(), action: Action::TakeDown, weight: None };
+        let errand = Errand { name: "retire.".to_owned(), action: Action::TakeDown, weight: None, healthy_until: None };
         let ended = match carry_out(f, self.this, leg, &errand, shown) {
             Err(Stop::Failed(failure)) => Err(failure.refusal.message),
             Err(suspended) => return Err(suspended),
@@ -157,7 +163,7 @@ impl Drive<'_> {
     /// all users in one place.
     pub(super) fn settle_forward(&self, f: &mut Flow, shown: &mut Shown) -> Result<(), Stop> {
         let Some((slots, traffic)) = self.slots.zip(self.balancer()) else { return Ok(()) };
-        let call = Call::Shift { traffic, slot: slots.new, percent: 100 };
+        let call = Call::Shift { traffic, slot: slots.new, percent: 100, healthy_until: None };
         let moved: Result<Observed, StepFailure> = f.try_step("forward", &call)?;
         shown.progress.push(match moved {
             Ok(_) => format!("All users are in the slot {}: the other one does not serve", slots.new),
@@ -173,7 +179,7 @@ impl Drive<'_> {
         let subject = live.map_or_else(|| self.leg.subject.clone(), super::drive::subject_of);
         let deployment = live.and_then(|live| live.deployment);
         let leg = Leg { prefix: "back.", subject, deployment, slot: Some(old), guard: None };
-        match self.shift(f, shown, &leg, "back.shift", 100)? {
+        match self.shift(f, shown, &leg, "back.shift", 100, None)? {
             Ok(()) => {}
             Err(refusal) if refusal.code == "slot_unhealthy" => return Ok(Event::StableUnhealthy),
             Err(_) => return Ok(Event::Failed),
