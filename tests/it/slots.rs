@@ -1,5 +1,6 @@
 //! Two copies behind a real HAProxy: users are moved by the strategies `blue_green` and `gradual`, and not one request fails.
 
+mod fresh;
 pub mod place;
 mod throng;
 mod trouble;

@@ -7,7 +7,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// A question that the new version must answer.
+/// A question that the new version must answer. Before users are moved again it is asked once more if its last good answer is
+/// older than a minute.
 #[derive(Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Health {
