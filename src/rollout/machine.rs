@@ -113,7 +113,9 @@ pub fn next(rules: &Rules, phase: Phase, event: Event) -> Phase {
         (Phase::Finalizing | Phase::CleaningUp | Phase::RollingBack, _) => phase,
         (_, Event::Abort | Event::NotMoved) => undo(rules, phase, true),
         (_, Event::Unknown) => Phase::End(End::Indeterminate),
-        (Phase::Promoting | Phase::Shifting(_) | Phase::Analyzing(_), Event::StableUnhealthy) => Phase::End(End::HaltedForward),
+        (Phase::Promoting | Phase::Shifting(_) | Phase::Analyzing(_) | Phase::Paused(_), Event::StableUnhealthy) => {
+            Phase::End(End::HaltedForward)
+        }
         (_, Event::Failed) => undo(rules, phase, false),
         (_, event) => onward(rules, phase, event),
     }

@@ -201,6 +201,15 @@ fn a_bake_ends_with_every_word() {
     assert_eq!(next(&rules, Phase::Baking, Event::Promote), Phase::Finalizing);
 }
 
+/// Wherever it is seen that the old copy serves nobody, users stay with the new one.
+#[test]
+fn an_old_copy_that_dies_halts_forward_from_everywhere() {
+    let rules = Rules { in_place: false, steps: 2, bake: true, rollback: Rollback::Automatic, previous: true };
+    for phase in [Phase::Shifting(1), Phase::Analyzing(0), Phase::Paused(0), Phase::Promoting, Phase::RollingBack] {
+        assert_eq!(next(&rules, phase, Event::StableUnhealthy), Phase::End(End::HaltedForward), "{phase:?}");
+    }
+}
+
 #[test]
 fn the_table_in_words() {
     let show = |rules: &Rules, events: &[Event]| {
