@@ -23,6 +23,9 @@ pub struct LedgerEntry {
     /// It came here as a rollback.
     pub rollback: bool,
     pub good: bool,
+    /// The percentage of users who had been moved to it when it was written down; nothing: all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<u8>,
     pub since: Millis,
     /// Nothing: it is live.
     pub until: Option<Millis>,

@@ -40,7 +40,7 @@ pub fn land(tx: &Tx<'_>, place: &EnvPlace, lease: &Lease, entry: &LedgerEntry) -
     tx.conn
         .prepare_cached(
             "INSERT INTO ledger (repo_id, environment, run, sha, tag, version, component, deployment, url, slot, barrier,
-             rollback, good, since) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+             rollback, good, share, since) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
         )?
         .execute(params![
             repo,
@@ -56,6 +56,7 @@ pub fn land(tx: &Tx<'_>, place: &EnvPlace, lease: &Lease, entry: &LedgerEntry) -
             entry.barrier,
             entry.rollback,
             entry.good,
+            entry.share,
             entry.since.0,
         ])?;
     Ok(true)
@@ -139,6 +140,7 @@ fn read(row: &Row<'_>) -> Result<LedgerEntry, StoreError> {
         barrier: row.get("barrier")?,
         rollback: row.get("rollback")?,
         good: row.get("good")?,
+        share: row.get("share")?,
         since: millis(row, "since")?,
         until: maybe_millis(row, "until")?,
     })

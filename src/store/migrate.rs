@@ -12,6 +12,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0004_mirrors.sql"),
     include_str!("migrations/0005_lives.sql"),
     include_str!("migrations/0006_reviews.sql"),
+    include_str!("migrations/0007_shares.sql"),
 ];
 
 /// # Errors

@@ -1,6 +1,7 @@
 //! Two copies behind a real HAProxy: users are moved by the strategies `blue_green` and `gradual`, and not one request fails.
 
 mod fresh;
+mod halted;
 pub mod place;
 mod throng;
 mod trouble;

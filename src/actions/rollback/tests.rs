@@ -23,6 +23,7 @@ fn history(words: &[&str]) -> Vec<LedgerEntry> {
             barrier: word.contains('|'),
             rollback: false,
             good: !word.contains('!'),
+            share: None,
             since: Millis(i64::from(n)),
             until: None,
         }

@@ -132,7 +132,9 @@ impl Steps {
             Call::FollowErrand { errand, ticket } => self.follow_errand(ctx, &errand, ticket).await,
             Call::Unland { place, lease, at } => self.unland(place, lease, at).await,
             Call::ObserveTraffic(call) => self.observe_traffic(ctx, &call).await,
-            Call::Shift { traffic, slot, percent, healthy_until } => self.shift(ctx, &traffic, (slot, percent), healthy_until).await,
+            Call::Shift { traffic, slot, percent, healthy_until } => {
+                self.shift(ctx, &traffic, (slot, percent), healthy_until).await
+            }
             Call::Keep { traffic, slot, percent } => self.keep(ctx, &traffic, slot, percent).await,
             Call::Drain { traffic, slot, limit } => self.drain(ctx, &traffic, slot, limit).await,
             Call::CountTraffic(call) => self.count_traffic(ctx, &call).await,

@@ -22,6 +22,7 @@ fn entry(run: &str, sha: char, rollback: bool, slot: Option<Slot>) -> LedgerEntr
         barrier: false,
         rollback,
         good: true,
+        share: None,
         since: Millis(1),
         until: None,
     }

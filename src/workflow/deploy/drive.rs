@@ -48,6 +48,8 @@ pub(super) struct So {
     pub back: Option<LedgerEntry>,
     /// Users may have met the new version, and nothing was put back.
     pub stays: bool,
+    /// Nobody serves in the old copy.
+    pub old_is_dead: bool,
 }
 
 /// More phases than any strategy has.
@@ -55,14 +57,12 @@ const TURNS: usize = 1_000;
 
 impl Drive<'_> {
     pub fn run(mut self, f: &mut Flow, shown: &mut Shown) -> Result<Outcome, Stop> {
-        match self.find_slots(f)? {
+        match self.find_slots(f, shown)? {
             Ok(slots) => {
                 (self.leg.slot, self.slots) = (slots.map(|slots| slots.new), slots);
                 self.leg.guard = self.balancer().filter(|_| slots.is_some_and(|slots| slots.old.is_some()));
             }
-            Err(refusal) => {
-                return Ending { verdicts: self.verdicts, ..Ending::refused(refusal) }.report(f, self.this.input, shown);
-            }
+            Err(ending) => return Ending { verdicts: self.verdicts, ..ending }.report(f, self.this.input, shown),
         }
         self.begin(f, shown)?;
         let rules = f.record(RULES, || self.rules())?;
@@ -77,8 +77,9 @@ impl Drive<'_> {
                 // The same work has the same end again: nobody can say how to go on, and people are told so.
                 after = next(&rules, phase, Event::Unknown);
             }
+            so.old_is_dead |= event == Event::StableUnhealthy;
             if after == Phase::RollingBack || matches!(after, Phase::End(End::Failed | End::HaltedForward | End::Cancelled)) {
-                self.note_bad(f, &rules, phase, event)?;
+                self.note_bad(f, &rules, phase, event, so.share)?;
             }
             so.stays = phase.has_moved_users(&rules);
             phase = after;
@@ -148,13 +149,15 @@ impl Drive<'_> {
         }
     }
 
-    pub(super) fn land(&self, f: &mut Flow, leg: &Leg, step: &str, url: Option<String>, good: bool) -> Result<(), Stop> {
-        let now = f.now();
-        let since = f.record(&format!("{step}.at"), || now)?;
+    pub(super) fn land(&self, f: &mut Flow, leg: &Leg, step: &str, url: Option<String>) -> Result<(), Stop> {
+        self.land_as(f, step, self.entry(leg, url))
+    }
+
+    fn entry(&self, leg: &Leg, url: Option<String>) -> LedgerEntry {
         let barrier = self.this.environment.rollback == Rollback::Forbidden;
         let back = !leg.prefix.is_empty() || self.this.input.rollback;
         let subject = leg.subject.clone();
-        let entry = LedgerEntry {
+        LedgerEntry {
             run: self.this.run_id().clone(),
             sha: subject.sha,
             tag: subject.tag,
@@ -165,10 +168,18 @@ impl Drive<'_> {
             slot: leg.slot,
             barrier: barrier && !back,
             rollback: back,
-            good,
-            since,
+            good: true,
+            share: None,
+            since: Millis::default(),
             until: None,
-        };
+        }
+    }
+
+    /// Writes that this is live from now on.
+    pub(super) fn land_as(&self, f: &mut Flow, step: &str, entry: LedgerEntry) -> Result<(), Stop> {
+        let now = f.now();
+        let since = f.record(&format!("{step}.at"), || now)?;
+        let entry = LedgerEntry { since, ..entry };
         let call = LandCall { place: self.this.input.place(), lease: self.lease.clone(), entry };
         let landed: bool = f.step(step, &Call::Land(call))?;
         debug_assert!(landed, "the executor refuses instead of answering false");
@@ -176,21 +187,21 @@ impl Drive<'_> {
     }
 
     /// Users are with something again that we have not deployed.
-    pub(super) fn unland(&self, f: &mut Flow) -> Result<(), Stop> {
+    pub(super) fn unland(&self, f: &mut Flow, step: &str) -> Result<(), Stop> {
         let now = f.now();
-        let at = f.record("back.land.at", || now)?;
-        let ended: bool =
-            f.step("back.land", &Call::Unland { place: self.this.input.place(), lease: self.lease.clone(), at })?;
+        let at = f.record(&format!("{step}.at"), || now)?;
+        let ended: bool = f.step(step, &Call::Unland { place: self.this.input.place(), lease: self.lease.clone(), at })?;
         debug_assert!(ended, "the executor refuses instead of answering false");
         Ok(())
     }
 
     /// Users may have met it, and it is not good: that is on record before anything else is done.
-    fn note_bad(&self, f: &mut Flow, rules: &Rules, phase: Phase, event: Event) -> Result<(), Stop> {
+    fn note_bad(&self, f: &mut Flow, rules: &Rules, phase: Phase, event: Event, share: u8) -> Result<(), Stop> {
         if !phase.has_moved_users(rules) {
             return Ok(());
         }
-        self.land(f, &self.leg, "land.bad", None, false)?;
+        let share = Some(share).filter(|share| *share < 100 && self.slots.is_some_and(|slots| slots.old.is_some()));
+        self.land_as(f, "land.bad", LedgerEntry { good: false, share, ..self.entry(&self.leg, None) })?;
         // Who stops a deployment says nothing about the version, nor does an old copy that dies.
         let stopped = matches!(event, Event::Abort | Event::NotMoved | Event::Expired | Event::StableUnhealthy);
         if stopped {

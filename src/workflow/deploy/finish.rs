@@ -7,7 +7,6 @@ use super::end::Ending;
 use super::leg::{Leg, status_of, what};
 use super::page::{Shown, check_run, sheet};
 use crate::actions::rollback;
-use crate::config::repo::Rollback;
 use crate::domain::{Actor, HoldKind, LedgerEntry, NewHold, Refusal, Sha, Standing};
 use crate::flow::{Flow, StepFailure, Stop};
 use crate::plan::{Call, CheckOutcome, CheckRunMade};
@@ -40,14 +39,15 @@ impl Drive<'_> {
                 (State::RollbackFailed, Refusal { message: text, fix, ..why })
             }
             End::HaltedForward => {
-                let forbidden = self.this.environment.rollback == Rollback::Forbidden;
-                if !forbidden {
-                    self.settle_forward(f, shown)?;
-                }
-                let because = if forbidden { "rollback = \"forbidden\"" } else { "the old copy is not healthy" };
+                let because = if so.old_is_dead { "the old copy is not healthy" } else { "rollback = \"forbidden\"" };
                 let text = format!("{} Nothing was put back in {environment}: {because}.", why.message);
-                let fix = format!("Fix forward: deploy a version that is mended. {}", why.fix);
-                (State::HaltedForward, Refusal { message: text, fix, ..why })
+                let (shares, how) = if so.old_is_dead {
+                    self.settle_forward(f, shown)?;
+                    (String::new(), "Fix forward: deploy a version that is mended.".to_owned())
+                } else {
+                    self.left_shared(so.share)
+                };
+                (State::HaltedForward, Refusal { message: text + &shares, fix: format!("{how} {}", why.fix), ..why })
             }
             End::Indeterminate => {
                 self.hold(f, HoldKind::Lock, &format!("nobody can say whether {name} runs"))?;

@@ -180,7 +180,7 @@ impl Deployment<'_> {
                 HoldKind::Hold if input.rollback => false,
                 HoldKind::Hold => {
                     let bad = self.about_the_bad(f, hold)?;
-                    let insists = input.by_person() && input.reason.is_some();
+                    let insists = input.insists();
                     over.extend((bad == Bad::Mended || (bad == Bad::Contained && insists)).then_some(hold.id));
                     bad == Bad::Contained && !insists
                 }

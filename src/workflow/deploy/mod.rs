@@ -16,6 +16,7 @@ mod leg;
 mod measure;
 mod page;
 mod phases;
+mod shared;
 mod slots;
 mod steer;
 mod watch;
@@ -100,6 +101,11 @@ impl Input {
     /// A person asked, and can answer for it; an agent or a script cannot.
     fn by_person(&self) -> bool {
         !self.automatic && self.actor.is_person()
+    }
+
+    /// A person goes ahead for a reason where the machine alone would not.
+    fn insists(&self) -> bool {
+        self.by_person() && self.reason.is_some()
     }
 
     pub fn place(&self) -> EnvPlace {

@@ -143,7 +143,7 @@ impl Drive<'_> {
 
     /// The version is live: our own record first, then the old copy may go, then GitHub is told.
     pub(super) fn finalize(&self, f: &mut Flow, shown: &mut Shown, so: &So) -> Result<Event, Stop> {
-        self.land(f, &self.leg, "land", so.url.clone(), true)?;
+        self.land(f, &self.leg, "land", so.url.clone())?;
         if let Some(old) = self.slots.and_then(|slots| slots.old) {
             self.drain(f, shown, "drain", old)?;
         }
@@ -206,7 +206,7 @@ impl Drive<'_> {
         if let Err(refusal) = health::verify(f, self.this, leg, url.as_deref(), shown)? {
             return Ok(Err(refusal.message));
         }
-        self.land(f, leg, "back.land", url.clone(), true)?;
+        self.land(f, leg, "back.land", url.clone())?;
         Ok(Ok(url))
     }
 

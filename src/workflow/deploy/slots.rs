@@ -1,13 +1,15 @@
 //! Two copies side by side: which slot gets the new version, and how users are moved between them.
 //!
 //! Invariants: what the balancer says counts, not our record of it; users whom two versions share already are not shared
-//! anew; the old copy is drained and never cut.
+//! anew; no version comes up in a slot that has users; the old copy is drained and never cut.
 
 use super::bring_up::{Action, Errand, carry_out};
 use super::drive::Drive;
+use super::end::Ending;
 use super::fresh::HEALTH_STALE;
 use super::leg::{Leg, what};
 use super::page::Shown;
+use super::shared::Users;
 use crate::config::repo::{Strategy, Target, Traffic};
 use crate::domain::{Millis, Refusal, Slot};
 use crate::flow::{Flow, StepFailure, Stop};
@@ -34,25 +36,34 @@ pub(super) struct Slots {
 }
 
 impl Drive<'_> {
-    /// The slots of this deployment; nothing for a strategy that has none.
-    pub(super) fn find_slots(&self, f: &mut Flow) -> Result<Result<Option<Slots>, Refusal>, Stop> {
+    /// The slots of this deployment; nothing for a strategy that has none. Users whom two versions share are in one of them
+    /// afterwards.
+    pub(super) fn find_slots(
+        &mut self,
+        f: &mut Flow,
+        shown: &mut Shown,
+    ) -> Result<Result<Option<Slots>, Ending<'static>>, Stop> {
         if self.this.strategy == Strategy::Direct {
             return Ok(Ok(None));
         }
-        let known = self.record.live().and_then(|live| live.slot);
-        let Some(call) = self.balancer() else {
-            let new = known.map_or(Slot::Blue, Slot::other);
-            return Ok(Ok(Some(Slots { new, old: known })));
+        let old = match self.users(f)? {
+            Users::Nobody => None,
+            Users::In(slot) => Some(slot),
+            Users::Shared { most } => match self.gather(f, shown, most)? {
+                Ok(slot) => Some(slot),
+                Err(ending) => return Ok(Err(ending)),
+            },
         };
+        let known = old.or_else(|| self.record.live().and_then(|live| live.slot));
+        Ok(Ok(Some(Slots { new: known.map_or(Slot::Blue, Slot::other), old })))
+    }
+
+    /// Where users are before anything is moved.
+    fn users(&self, f: &mut Flow) -> Result<Users, Stop> {
+        let by_record = Users::by_record(self.record.live());
+        let Some(call) = self.balancer() else { return Ok(by_record) };
         let seen: Observed = f.step("slots", &Call::ObserveTraffic(call))?;
-        let Some(shares) = seen.split else {
-            return Ok(Ok(Some(Slots { new: known.map_or(Slot::Blue, Slot::other), old: None })));
-        };
-        let old = Slot::ALL.into_iter().find(|slot| *shares.0.get(slot.other()) == 0);
-        Ok(match old {
-            Some(old) => Ok(Some(Slots { new: old.other(), old: Some(old) })),
-            None => Err(shared(self.this.input.environment.as_str())),
-        })
+        Ok(seen.split.map_or(Users::Nobody, |shares| Users::seen(shares, by_record)))
     }
 
     pub(super) fn balancer(&self) -> Option<TrafficCall> {
@@ -186,8 +197,8 @@ impl Drive<'_> {
         }
         self.drain(f, shown, "back.drain", slots.new)?;
         match live {
-            Some(live) => self.land(f, &leg, "back.land", live.url.clone(), true)?,
-            None => self.unland(f)?,
+            Some(live) => self.land(f, &leg, "back.land", live.url.clone())?,
+            None => self.unland(f, "back.land")?,
         }
         Ok(Event::Done)
     }
@@ -198,16 +209,6 @@ pub(super) fn unhealthy(slot: Slot, whose: &str) -> Refusal {
         "slot_unhealthy",
         format!("The balancer sees no healthy server in the slot {slot} any more, where {whose} runs."),
         "See why the balancer's health checks of this slot fail.",
-    )
-}
-
-fn shared(environment: &str) -> Refusal {
-    Refusal::user(
-        "traffic_shared",
-        format!(
-            "Users of {environment} are shared between both slots already, so nobody can say which version is the old one."
-        ),
-        "Give one of the slots all users with the balancer's own tools, and deploy again.",
     )
 }
 
