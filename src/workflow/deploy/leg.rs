@@ -116,6 +116,10 @@ impl Deployment<'_> {
             return Ok(Leg { deployment: Some(made.id), ..leg.clone() });
         }
         let text = format!("GitHub answered commit {} instead of {}.", made.sha.short(), subject.sha.short());
+        // Of the way there the run's own end tells.
+        if !leg.prefix.is_empty() {
+            status_of(f, &leg.step("status.end"), input, made.id, "error", &text, None)?;
+        }
         Err(refused_step(step, Refusal::us("deployment_sha_differs", text)))
     }
 }
