@@ -1,3 +1,5 @@
+mod leases;
+
 use super::*;
 use crate::domain::{Actor, InstallationId, RepoName, RepoRef, RunId};
 use crate::store::Store;
