@@ -21,6 +21,9 @@ mod slots;
 mod steer;
 mod watch;
 
+#[cfg(test)]
+mod tests;
+
 pub(super) use bring_up::values_of;
 pub use bring_up::{ERRAND, callback_signal, waits_for};
 pub use drive::subject_of;
