@@ -111,6 +111,9 @@ pub enum Call {
         sha: Sha,
         inputs: BTreeMap<String, String>,
         offered: bool,
+        /// As for [`Call::Shift`], for a workflow that moves users.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        healthy_until: Option<Millis>,
     },
     /// Answers `WorkflowRunInfo`.
     ReadWorkflowRun {

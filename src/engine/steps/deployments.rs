@@ -1,5 +1,6 @@
 //! Deployments, their statuses, and workflows that do the work.
 
+use super::traffic::health_stale;
 use super::{Done, Steps, answer, stored, trouble};
 use crate::domain::{Millis, Refusal, RepoRef, Sha};
 use crate::engine::host::{StepCtx, StepError};
@@ -86,6 +87,9 @@ impl Steps {
         {
             return answer(&made);
         }
+        if self.is_stale(ask.healthy_until) {
+            return Err(health_stale());
+        }
         loop {
             match at.dispatch_workflow(&ask.repo.name, ask.workflow, ask.git_ref, &inputs).await {
                 Ok(Some(id)) => {
@@ -153,6 +157,8 @@ pub(super) struct Dispatch<'a> {
     pub inputs: BTreeMap<String, String>,
     /// The inputs may be left out.
     pub offered: bool,
+    /// Nobody is moved to a copy that was seen healthy before this.
+    pub healthy_until: Option<Millis>,
 }
 
 /// Whether a workflow has an input of this name, by the look of its lines: a wrong guess costs one refused request or an

@@ -119,9 +119,9 @@ impl Steps {
             Call::ForgetMirror { place, deployment } => self.forget_mirror(place, deployment).await,
             Call::ReadStatuses { repo, deployment } => self.read_statuses(&repo, deployment).await,
             Call::IsTeamMember { repo, team, login } => self.is_team_member(&repo, &team, &login).await,
-            Call::Dispatch { repo, workflow, git_ref, sha, inputs, offered } => {
-                let ask =
-                    deployments::Dispatch { repo: &repo, workflow: &workflow, git_ref: &git_ref, sha: &sha, inputs, offered };
+            Call::Dispatch { repo, workflow, git_ref, sha, inputs, offered, healthy_until } => {
+                let (repo, workflow, git_ref, sha) = (&repo, &workflow, &git_ref, &sha);
+                let ask = deployments::Dispatch { repo, workflow, git_ref, sha, inputs, offered, healthy_until };
                 self.dispatch(ctx, ask).await
             }
             Call::ReadWorkflowRun { repo, workflow_run } => self.read_workflow_run(&repo, workflow_run).await,

@@ -249,6 +249,7 @@ fn by_workflow(
         git_ref: subject.tag.as_ref().map_or_else(|| branch.clone(), ToString::to_string),
         inputs,
         offered,
+        healthy_until: errand.healthy_until,
     };
     let started: DispatchMade = f.step(&errand.step(leg, DISPATCH), &call)?;
     if let Some(url) = &started.url {

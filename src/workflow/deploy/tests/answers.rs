@@ -1,19 +1,22 @@
 //! What the world answers to each call.
 
-use super::case::{Case, Deployer, Numbers, PINNED};
-use super::world::{Copied, Mutation, Row, START, World, commit_of, failed, sha};
+use super::case::{Asks, By, Deployer, NEWER, Numbers, PINNED};
+use super::world::{Copied, Dispatched, Mutation, Row, START, World, commit_of, failed, sha};
 use crate::domain::{
-    CheckItem, CheckSource, CheckState, EnvironmentRecord, Hold, LedgerEntry, Millis, NewHold, PerSlot, Sample, Slot, Standing,
-    Unreadable,
+    CheckItem, CheckSource, CheckState, DeploymentStatusInfo, EnvironmentRecord, Hold, LedgerEntry, Millis, NewHold, PerSlot,
+    Sample, Sha, Slot, Standing, Unreadable, WorkflowRunInfo,
 };
 use crate::flow::StepFailure;
-use crate::plan::{Call, CheckRunMade, DeploymentCall, DeploymentMade, ErrandCall, LandCall, ProbeAnswer, StatusCall};
+use crate::plan::{
+    Call, CheckRunMade, DeploymentCall, DeploymentMade, DispatchMade, ErrandCall, LandCall, ProbeAnswer, StatusCall,
+};
 use crate::rollout::analysis::Observation;
-use crate::targets::traffic::{Drained, Kept, Observed, Shares, SlotState};
+use crate::targets::traffic::{Counted, Counters, Drained, Kept, Observed, Shares, SlotState};
 use crate::targets::{Progress, Ticket};
 use crate::workflow::deploy::HEALTH_STALE;
 use serde::Serialize;
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 type Done = Result<Value, StepFailure>;
 
@@ -59,10 +62,15 @@ impl World<'_> {
                 self.holds.retain(|hold| !holds.contains(&hold.id));
                 answer(())
             }
+            Call::IsKeyGood { .. } => answer(self.case.asks != Asks::Key { good: false }),
+            Call::IsTeamMember { .. } => answer(false),
             Call::Measure(_) => answer(self.measured()),
             Call::Probe(call) => answer(self.probe(call.check.place().contains("green"), commit_of(&call.sha))),
             Call::CarryOut(errand) => self.carry_out(step, &errand).and_then(answer),
             Call::FollowErrand { errand, .. } => self.progress(&errand).and_then(answer),
+            Call::Dispatch { sha, inputs, healthy_until, .. } => self.dispatch(step, sha, &inputs, healthy_until),
+            Call::ReadWorkflowRun { workflow_run, .. } => self.workflow_run(workflow_run),
+            Call::ReadStatuses { deployment, .. } => self.reports(deployment),
             call => self.traffic(step, call),
         }
     }
@@ -88,6 +96,7 @@ impl World<'_> {
                 }
                 answer(Drained { left: 0 })
             }
+            Call::CountTraffic(_) => self.counted(step),
             other => {
                 self.broken.push(format!("law 0: nobody answers {other:?}"));
                 Err(failed(step, "unknown_call", false))
@@ -106,11 +115,16 @@ impl World<'_> {
     fn create(&mut self, step: &str, call: DeploymentCall, other_sha: bool) -> Done {
         let known = self.rows.iter().position(|row| row.step == step).filter(|_| self.mutation != Mutation::ForgetsItsWork);
         let id = known.unwrap_or_else(|| {
-            self.rows.push(Row { step: step.to_owned(), task: call.task, statuses: Vec::new() });
+            let slot = call.payload.get("slot").and_then(|slot| Slot::parse(slot));
+            let sha = call.sha.clone();
+            self.rows.push(Row { step: step.to_owned(), task: call.task, sha, slot, statuses: Vec::new() });
             self.rows.len() - 1
         });
         self.seen_once();
         self.began_back(call.task);
+        if self.case.target() == By::Reporter && !other_sha {
+            self.begins(step, self.rows[id].slot);
+        }
         let told = if other_sha { sha(9) } else { call.sha };
         answer(DeploymentMade { id: id as u64, sha: told })
     }
@@ -216,9 +230,8 @@ impl World<'_> {
 
     fn carry_out(&mut self, step: &str, errand: &ErrandCall) -> Result<Ticket, StepFailure> {
         let progress = match (errand.action.as_str(), errand.slot) {
-            ("bring_up", _) => {
-                self.comes_up(step, errand);
-                self.begun.entry(step.to_owned()).or_insert(self.now);
+            ("bring_up", slot) => {
+                self.begins(step, slot);
                 self.progress(errand)?
             }
             ("shift", Some(slot)) => {
@@ -233,19 +246,115 @@ impl World<'_> {
         Ok(Ticket { progress, status_url: None })
     }
 
+    fn begins(&mut self, step: &str, slot: Option<Slot>) {
+        self.comes_up(step, slot);
+        self.begun.entry(step.to_owned()).or_insert(self.now);
+    }
+
     fn progress(&mut self, errand: &ErrandCall) -> Result<Progress, StepFailure> {
-        let Case { takes, .. } = self.case;
-        let begun = self.begun.get(&errand.step).copied().unwrap_or(self.now);
-        let over = self.now.0 >= begun.0 + i64::from(*takes) * 1000;
         match self.deployer(&errand.step) {
             Deployer::Lies => Err(failed(&errand.step, "target_lied", false)),
-            Deployer::Succeeds if over => {
-                let old = commit_of(&errand.sha) != PINNED || errand.step.starts_with("back.");
-                self.put(errand.slot, Some(Copied { sha: errand.sha.clone(), since: self.now, old }));
-                Ok(Progress::Done { url: None })
-            }
-            Deployer::Fails if over => Ok(Progress::Failed { reason: "it failed".into() }),
+            Deployer::Succeeds if self.is_up(&errand.step, &errand.sha, errand.slot) => Ok(Progress::Done { url: None }),
+            Deployer::Fails if self.is_over(&errand.step) => Ok(Progress::Failed { reason: "it failed".into() }),
             _ => Ok(Progress::Working),
         }
+    }
+
+    fn is_over(&self, step: &str) -> bool {
+        let begun = self.begun.get(step).copied().unwrap_or(self.now);
+        self.now.0 >= begun.0 + i64::from(self.case.takes) * 1000
+    }
+
+    /// A good deployer's version is there once its time is over.
+    fn is_up(&mut self, step: &str, sha: &Sha, slot: Option<Slot>) -> bool {
+        let over = self.is_over(step);
+        let begun = self.begun.get(step).copied().unwrap_or(self.now);
+        let since = Millis(begun.0 + i64::from(self.case.takes) * 1000);
+        if over && self.up.insert(step.to_owned()) {
+            let old = commit_of(sha) != PINNED || step.starts_with("back.");
+            self.put(slot, Some(Copied { sha: sha.clone(), since, old }));
+        }
+        over
+    }
+
+    fn dispatch(&mut self, step: &str, sha: Sha, inputs: &BTreeMap<String, String>, healthy_until: Option<Millis>) -> Done {
+        let known = self.dispatched.iter().position(|run| run.step == step);
+        let id = match known.filter(|_| self.mutation != Mutation::ForgetsItsWork) {
+            Some(id) => id,
+            None => {
+                let slot = inputs.get("slot").and_then(|slot| Slot::parse(slot));
+                let moved = inputs.get("action").is_some_and(|action| action == "shift");
+                match slot.filter(|_| moved) {
+                    Some(slot) => {
+                        let weight = inputs.get("weight").and_then(|weight| weight.parse().ok()).unwrap_or(100);
+                        self.shift(step, slot, weight, healthy_until)?;
+                    }
+                    None => self.begins(step, slot),
+                }
+                self.dispatched.push(Dispatched { step: step.to_owned(), sha, slot, moved });
+                self.dispatched.len() - 1
+            }
+        };
+        // One that is not told which commit says at which it ran.
+        let told_sha = self.deployer(step) != Deployer::Lies;
+        answer(DispatchMade { workflow_run: id as u64, url: None, told_sha })
+    }
+
+    fn workflow_run(&mut self, id: u64) -> Done {
+        let Dispatched { step, sha, slot, moved } = self.dispatched[usize::try_from(id).unwrap()].clone();
+        let deployer = if moved { Deployer::Succeeds } else { self.deployer(&step) };
+        let conclusion = match deployer {
+            _ if moved => Some("success"),
+            Deployer::Succeeds => self.is_up(&step, &sha, slot).then_some("success"),
+            Deployer::Fails => self.is_over(&step).then_some("failure"),
+            Deployer::Hangs => None,
+            Deployer::Lies => Some("success"),
+        };
+        let head_sha = if deployer == Deployer::Lies { super::world::sha(NEWER) } else { sha };
+        let status = if conclusion.is_some() { "completed" } else { "in_progress" }.to_owned();
+        let conclusion = conclusion.map(str::to_owned);
+        answer(WorkflowRunInfo { id, status, conclusion, head_sha, url: String::new(), created_at: START })
+    }
+
+    /// Who lies is somebody whose word does not count.
+    fn reports(&mut self, deployment: u64) -> Done {
+        let Row { step, sha, slot, .. } = self.rows[usize::try_from(deployment).unwrap()].clone();
+        let deployer = self.deployer(&step);
+        let state = match deployer {
+            Deployer::Succeeds => self.is_up(&step, &sha, slot).then_some("success"),
+            Deployer::Fails => self.is_over(&step).then_some("failure"),
+            Deployer::Hangs => None,
+            Deployer::Lies => Some("success"),
+        };
+        let login = if deployer == Deployer::Lies { "eve" } else { "deployer[bot]" };
+        let report = |state: &str| DeploymentStatusInfo {
+            id: 5,
+            state: state.to_owned(),
+            description: String::new(),
+            creator_login: login.to_owned(),
+            creator_id: 6,
+            app_id: None,
+            at: START,
+            environment_url: None,
+            log_url: None,
+        };
+        answer(state.map(report).into_iter().collect::<Vec<_>>())
+    }
+
+    /// Ten requests in each slot in every second.
+    fn counted(&mut self, step: &str) -> Done {
+        let requests = u64::try_from(self.now.0 - START.0).unwrap() / 100;
+        let counters = |requests, errors| Counters { requests, errors, ..Counters::default() };
+        let counted = match self.case.numbers {
+            Numbers::Good => {
+                self.seen.evidence |= !step.contains(".first.");
+                counters(requests, 0)
+            }
+            Numbers::Nothing if self.mutation == Mutation::BelievesNoData => counters(requests, 0),
+            Numbers::Bad => counters(requests, requests),
+            Numbers::Nothing => counters(0, 0),
+            Numbers::Broken => return Err(failed(step, "balancer_unreachable", false)),
+        };
+        answer(Some(Counted { since: "start".into(), slots: PerSlot { blue: counted.clone(), green: counted } }))
     }
 }

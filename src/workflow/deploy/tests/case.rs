@@ -16,6 +16,26 @@ pub enum Kind {
     Gradual,
 }
 
+/// Who brings versions up, and moves users where there is no balancer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    Hook,
+    Workflow,
+    /// Acts when the deployment is made, and reports on it.
+    Reporter,
+}
+
+/// Who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asks {
+    Person,
+    Tag,
+    /// A key of an agent, which may have ended meanwhile.
+    Key {
+        good: bool,
+    },
+}
+
 /// What is live before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Before {
@@ -49,6 +69,7 @@ pub enum Said {
     Resume,
     Promote,
     Wake,
+    Report,
     /// The balancer comes back with the weights of its own file.
     Restart,
 }
@@ -79,13 +100,16 @@ pub enum Crash {
 pub struct Case {
     pub kind: Kind,
     pub balancer: bool,
+    pub by: By,
     pub rollback: Rollback,
     pub health: bool,
     pub analysis: bool,
+    /// By the balancer's counters, where there is one.
+    pub counts: bool,
     pub before: Before,
     /// It goes back itself.
     pub back: bool,
-    pub person: bool,
+    pub asks: Asks,
     /// When the required check passes, in seconds; nothing: it cannot be read, ever.
     pub green_after: Option<u16>,
     /// Another run holds the lock for so long.
@@ -111,12 +135,14 @@ impl Case {
         Self {
             kind,
             balancer: true,
+            by: By::Hook,
             rollback: Rollback::Automatic,
             health: true,
             analysis: true,
+            counts: false,
             before: Before::Live(OLDER),
             back: false,
-            person: true,
+            asks: Asks::Person,
             green_after: Some(0),
             locked_for: 0,
             deployer: Deployer::Succeeds,
@@ -138,6 +164,18 @@ impl Case {
 
     pub fn balanced(&self) -> bool {
         self.balancer && !self.in_place()
+    }
+
+    /// Who acts on a deployment cannot be told of every share.
+    pub fn target(&self) -> By {
+        match self.by {
+            By::Reporter if !self.in_place() && !self.balancer => By::Hook,
+            by => by,
+        }
+    }
+
+    pub fn counted(&self) -> bool {
+        self.counts && self.balanced()
     }
 
     pub fn config(&self) -> String {
@@ -166,10 +204,18 @@ impl Case {
                      \"2m\"\ninterval = \"10s\"\n";
         }
         if self.analysis {
-            text += "[[environments.live.analysis]]\nkind = \"prometheus\"\nprometheus = \"main\"\nquery = \"q\"\nexpect = \
-                     \"value < 1.0\"\ninterval = \"30s\"\ncount = 2\n";
+            text += "[[environments.live.analysis]]\ninterval = \"30s\"\ncount = 2\n";
+            text += match self.counted() {
+                true => "kind = \"haproxy\"\nexpect = \"error_rate < 0.5\"\n",
+                false => "kind = \"prometheus\"\nprometheus = \"main\"\nquery = \"q\"\nexpect = \"value < 1.0\"\n",
+            };
         }
-        text + "[targets.cluster]\nkind = \"http\"\nhook = \"deployer\"\ntimeout = \"10m\"\ninterval = \"1m\"\n"
+        let target = match self.target() {
+            By::Hook => "kind = \"http\"\nhook = \"deployer\"\ninterval = \"1m\"\n",
+            By::Workflow => "kind = \"workflow\"\nworkflow = \"deploy.yml\"\n",
+            By::Reporter => "kind = \"deployment\"\nreporters = [\"deployer[bot]\", \"team:ops\"]\n",
+        };
+        format!("{text}[targets.cluster]\ntimeout = \"10m\"\n{target}")
     }
 }
 
@@ -186,13 +232,18 @@ fn place() -> impl Strategy<Value = Case> {
     let chance = || prop::bool::weighted(0.75);
     let green = prop_oneof![6 => Just(Some(0)), 2 => (1_u16..600).prop_map(Some), 1 => Just(None)];
     let locked = prop_oneof![3 => Just(0), 1 => 1_u16..400];
-    let asked = (prop::bool::weighted(0.15), prop::bool::weighted(0.6), green, locked);
-    (kind, chance(), rollback, chance(), chance(), before, asked).prop_map(
-        move |(kind, balancer, rollback, health, analysis, before, (back, person, green_after, locked_for))| {
+    let key = |good| Asks::Key { good };
+    let asks = one_of(&[Asks::Person, Asks::Person, Asks::Person, Asks::Tag, Asks::Tag, key(true), key(false)]);
+    let asked = (prop::bool::weighted(0.15), asks, green, locked);
+    let by = one_of(&[By::Hook, By::Hook, By::Workflow, By::Reporter]);
+    let analysis = (chance(), any::<bool>());
+    (kind, (chance(), by), rollback, chance(), analysis, before, asked).prop_map(
+        move |(kind, (balancer, by), rollback, health, (analysis, counts), before, (back, asks, green_after, locked_for))| {
             // Halves are for slots; a way back goes to what was live before something newer.
             let before = if before == Before::Halted && kind == Kind::Direct { live(OLDER) } else { before };
             let before = if back { live(NEWER) } else { before };
-            Case { balancer, rollback, health, analysis, before, back, person, green_after, locked_for, ..Case::good(kind) }
+            let good = Case::good(kind);
+            Case { balancer, by, rollback, health, analysis, counts, before, back, asks, green_after, locked_for, ..good }
         },
     )
 }
@@ -207,7 +258,7 @@ pub fn cases() -> impl Strategy<Value = Case> {
     let sick = prop_oneof![2 => Just((0, 0)), 1 => (0_u16..300, 0_u16..300)];
     let old_dies = prop_oneof![4 => Just(None), 1 => (0_u16..500).prop_map(Some)];
     let world = (deployer, prop::bool::weighted(0.7), 0_u16..200, sick, old_dies, numbers);
-    let words = one_of(&[Said::Abort, Said::Pause, Said::Resume, Said::Promote, Said::Wake, Said::Restart]);
+    let words = one_of(&[Said::Abort, Said::Pause, Said::Resume, Said::Promote, Said::Wake, Said::Report, Said::Restart]);
     let troubles = [Trouble::Slow, Trouble::Refused, Trouble::DoneUnknown, Trouble::Lost, Trouble::OtherSha];
     let events = (
         prop::collection::vec((0_u16..500, words), 0..4),

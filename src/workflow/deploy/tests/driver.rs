@@ -168,6 +168,7 @@ impl<'c> Driver<'c> {
                 Said::Resume => control("resume"),
                 Said::Promote => control("promote"),
                 Said::Wake => Message::Signal { id, name: "wake".into(), value: json!({}) },
+                Said::Report => Message::Signal { id, name: "report".into(), value: json!({}) },
                 Said::Restart => {
                     self.world.restart_balancer();
                     continue;

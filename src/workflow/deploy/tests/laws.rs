@@ -4,7 +4,7 @@ use super::case::{Before, Kind, NEWER, PINNED, Said, Trouble};
 use super::world::{World, commit_of, sha};
 use crate::config::repo::Rollback;
 use crate::domain::{HoldKind, LedgerEntry, Millis, Sha, Slot};
-use crate::plan::{Call, ErrandCall, Task};
+use crate::plan::{Call, Task};
 use crate::workflow::deploy::fresh::WINDOW;
 use crate::workflow::report::{Outcome, State};
 use std::collections::BTreeSet;
@@ -43,6 +43,7 @@ impl World<'_> {
             Call::CheckRun(call) => Some(call.sha.clone()),
             Call::CreateDeployment(call) => Some(call.sha.clone()),
             Call::CarryOut(errand) => Some(errand.sha.clone()),
+            Call::Dispatch { sha, .. } => Some(sha.clone()),
             Call::Land(call) => Some(call.entry.sha.clone()),
             Call::Probe(call) => Some(call.sha.clone()),
             Call::Recheck { sha, .. } => Some(sha.clone()),
@@ -57,7 +58,7 @@ impl World<'_> {
     }
 
     /// A version comes up.
-    pub(super) fn comes_up(&mut self, step: &str, errand: &ErrandCall) {
+    pub(super) fn comes_up(&mut self, step: &str, slot: Option<Slot>) {
         if step.starts_with("back.") {
             return self.began_back(Task::Rollback);
         }
@@ -65,7 +66,7 @@ impl World<'_> {
         self.law(7, passed, "a check that nobody has seen green has let it pass");
         let older = self.is_older();
         self.law(6, !older, "an older commit comes up");
-        let users = errand.slot.map_or(0, |slot| self.share(slot));
+        let users = slot.map_or(0, |slot| self.share(slot));
         self.law(5, users == 0, "it comes up where users are");
     }
 

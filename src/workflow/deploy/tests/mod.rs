@@ -12,7 +12,7 @@ mod world;
 
 use crate::config::repo::Rollback;
 use crate::workflow::report::State;
-use case::{Before, Case, Crash, Deployer, Kind, NEWER, Numbers, Said, Trouble, cases, crashes, part};
+use case::{Asks, Before, By, Case, Crash, Deployer, Kind, NEWER, Numbers, Said, Trouble, cases, crashes, part};
 use driver::{Driver, End};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
@@ -24,9 +24,12 @@ fn run(case: &Case, mutation: Mutation) -> Result<End, String> {
 
 /// As if nothing had crashed.
 fn same_after_crashes(case: &Case, mutation: Mutation) -> Result<(), String> {
-    let calm = run(&Case { crashes: Vec::new(), ..case.clone() }, Mutation::None)?;
+    same_as(&run(&Case { crashes: Vec::new(), ..case.clone() }, Mutation::None)?, case, mutation)
+}
+
+fn same_as(calm: &End, case: &Case, mutation: Mutation) -> Result<(), String> {
     let end = run(case, mutation).map_err(|why| format!("after crashes, {why}"))?;
-    match (calm.state, calm.scene) == (end.state, end.scene.clone()) {
+    match (calm.state, &calm.scene) == (end.state, &end.scene) {
         true => Ok(()),
         false => Err(format!("law 9: {:?} instead of {:?}: {}", end.state, calm.state, end.scene)),
     }
@@ -72,10 +75,11 @@ fn a_crash_at_any_call_changes_nothing() {
     ] {
         let calls = Driver::new(&case, Mutation::None).count().unwrap();
         assert!((12..80).contains(&calls), "{calls}: {case:?}");
+        let calm = run(&case, Mutation::None).unwrap();
         for at in 0..calls {
             for crash in [Crash::BeforeAct, Crash::Unrecorded, Crash::Recorded] {
                 let crashes = vec![(u8::try_from(at).unwrap(), crash)];
-                same_after_crashes(&Case { crashes, ..case.clone() }, Mutation::None).unwrap();
+                same_as(&calm, &Case { crashes, ..case.clone() }, Mutation::None).unwrap();
             }
         }
     }
@@ -92,14 +96,20 @@ fn every_end_is_reached() {
         (Succeeded, Case { before: Before::Nothing, ..blue.clone() }),
         (Succeeded, Case { before: Before::Halted, ..gradual.clone() }),
         (Succeeded, Case { back: true, before: newer, ..gradual.clone() }),
-        (Rejected, Case { before: Before::Halted, person: false, ..gradual.clone() }),
+        (Rejected, Case { before: Before::Halted, asks: Asks::Tag, ..gradual.clone() }),
         (Rejected, Case { before: newer, ..direct.clone() }),
-        (State::Superseded, Case { before: newer, person: false, ..gradual.clone() }),
+        (State::Superseded, Case { before: newer, asks: Asks::Tag, ..gradual.clone() }),
         (Expired, Case { green_after: None, ..gradual.clone() }),
         (Cancelled, Case { locked_for: 90, said: vec![(20, Said::Abort)], ..gradual.clone() }),
         (Failed, Case { deployer: Deployer::Fails, ..gradual.clone() }),
         (Failed, Case { deployer: Deployer::Hangs, ..blue.clone() }),
         (Failed, Case { deployer: Deployer::Lies, ..blue.clone() }),
+        (Failed, Case { by: By::Workflow, deployer: Deployer::Lies, ..blue.clone() }),
+        (Failed, Case { by: By::Reporter, deployer: Deployer::Lies, ..blue.clone() }),
+        (Succeeded, Case { by: By::Workflow, balancer: false, ..gradual.clone() }),
+        (Succeeded, Case { by: By::Reporter, counts: true, ..gradual.clone() }),
+        (Rejected, Case { asks: Asks::Key { good: false }, ..gradual.clone() }),
+        (RolledBack, Case { counts: true, numbers: Numbers::Bad, ..gradual.clone() }),
         (Failed, Case { sick: (0, 300), ..gradual.clone() }),
         // Well before the first users came, and not any more before the next ones do.
         (RolledBack, Case { sick: (60, 300), balancer: false, ..gradual.clone() }),

@@ -2,18 +2,18 @@
 //! own record. It answers every call that the deploy workflow makes, looks for its own earlier work first as the real
 //! executors do, and tells [`super::laws`] of whatever others can see.
 
-use super::case::{BAD, Before, Case, Deployer, NEWER, OLDER, PINNED, Said, Trouble, part};
+use super::case::{Asks, BAD, Before, Case, Deployer, NEWER, OLDER, PINNED, Said, Trouble, part};
 use crate::actions::deploy::Subject;
 use crate::config::repo::CONFIG_PATH;
 use crate::domain::{
-    Actor, Ancestry, BranchRef, CommitFacts, EnvName, FileAt, Hold, InstallationId, LedgerEntry, Millis, PerSlot, Recheck,
-    Refusal, RepoId, RepoName, RepoRef, RunId, Sha, Slot, UserId,
+    Actor, ActorKind, Ancestry, BranchRef, CommitFacts, EnvName, FileAt, Hold, InstallationId, LedgerEntry, Millis, PerSlot,
+    Recheck, Refusal, RepoId, RepoName, RepoRef, RunId, Sha, Slot, UserId,
 };
 use crate::flow::StepFailure;
 use crate::plan::{Call, CheckOutcome, Ground, Task};
 use crate::workflow::deploy::Input;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub const START: Millis = Millis(1_800_000_000_000);
 pub const RUN: &str = "run-of-the-model";
@@ -58,7 +58,19 @@ pub struct Copied {
 pub struct Row {
     pub step: String,
     pub task: Task,
+    pub sha: Sha,
+    pub slot: Option<Slot>,
     pub statuses: Vec<(String, String)>,
+}
+
+/// A run of the repository's own workflow.
+#[derive(Clone, Debug)]
+pub(super) struct Dispatched {
+    pub step: String,
+    pub sha: Sha,
+    pub slot: Option<Slot>,
+    /// It has moved users; nothing more follows.
+    pub moved: bool,
 }
 
 pub struct World<'c> {
@@ -77,7 +89,11 @@ pub struct World<'c> {
     pub record: Vec<LedgerEntry>,
     pub holds: Vec<Hold>,
     token: u64,
+    /// When a deployer was asked first, by the step.
     pub(super) begun: BTreeMap<String, Millis>,
+    pub(super) dispatched: Vec<Dispatched>,
+    /// Steps whose versions have come up.
+    pub(super) up: BTreeSet<String>,
     /// Calls that did not simply work.
     pub troubled: BTreeMap<String, Trouble>,
     pub seen: super::laws::Seen,
@@ -96,16 +112,20 @@ pub fn repo() -> RepoRef {
 }
 
 pub fn input(case: &Case) -> Value {
-    let person = Actor { kind: crate::domain::ActorKind::User, id: UserId(5), login: "ann".into() };
+    let person = case.asks == Asks::Person;
+    let kind = if person { ActorKind::User } else { ActorKind::Key };
     serde_json::to_value(Input {
         repo: repo(),
         environment: EnvName::parse("live").unwrap(),
         subject: Subject { sha: sha(PINNED), tag: None, version: None, component: None },
-        actor: if case.person { person } else { Actor::schedule() },
+        actor: match case.asks {
+            Asks::Tag => Actor::schedule(),
+            Asks::Person | Asks::Key { .. } => Actor { kind, id: UserId(5), login: "ann".into() },
+        },
         asked_at: START,
-        automatic: !case.person,
+        automatic: case.asks == Asks::Tag,
         rollback: case.back,
-        reason: case.person.then(|| "because".to_owned()),
+        reason: person.then(|| "because".to_owned()),
         strategy: None,
         wait: false,
         remarks: Vec::new(),
@@ -165,6 +185,8 @@ impl<'c> World<'c> {
             holds: Vec::new(),
             token: 7,
             begun: BTreeMap::new(),
+            dispatched: Vec::new(),
+            up: BTreeSet::new(),
             troubled: BTreeMap::new(),
             seen: super::laws::Seen::default(),
         }
@@ -227,6 +249,7 @@ impl<'c> World<'c> {
                 | Call::EndHolds { .. }
                 | Call::ReadEnvironment { .. }
                 | Call::IsLocked { .. }
+                | Call::IsKeyGood { .. }
         );
         let trouble = self.trouble(step).filter(|_| !ours);
         if let Some(trouble) = trouble.filter(|trouble| *trouble != Trouble::Slow) {
