@@ -1,10 +1,13 @@
 //! A copy that was healthy once: before users are moved on an old answer it is asked again.
 
 use super::place::{LIVE, Place};
+use crate::deployer::Deployer;
+use crate::world::Setup;
 use axum::Router;
 use axum::extract::Path;
 use http::StatusCode;
 use lockkeeper::domain::Slot;
+use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
@@ -31,7 +34,7 @@ impl Doctor {
             .route(
                 "/health/{slot}",
                 axum::routing::get(move |Path(slot): Path<String>| async move {
-                    assert_eq!(slot, "green");
+                    assert!(["blue", "green"].contains(&slot.as_str()), "{slot}");
                     health.asked.fetch_add(1, Ordering::SeqCst);
                     if health.sick.load(Ordering::SeqCst) { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK }
                 }),
@@ -122,4 +125,32 @@ async fn a_copy_that_dies_before_the_first_move_is_no_rollback() {
     let status = place.status().await;
     assert!(status["holds"].as_array().unwrap().is_empty(), "{status}");
     place.finish().await;
+}
+
+/// A deployer that is not there for a while: the call that moves users is made again, and by then the answer that it stands on
+/// is old.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_move_that_comes_late_is_not_made_on_an_old_answer() {
+    let (doctor, deployer) = (Doctor::start().await, Deployer::start().await);
+    let config = format!(
+        "[environments.live]\non = [\"merge\"]\ntarget = \"cluster\"\nstrategy = {{ kind = \"blue_green\", bake = \"0s\" \
+         }}\n{}\n[targets.cluster]\nkind = \"http\"\nhook = \"deployer\"\n",
+        doctor.health()
+    );
+    let mut setup = Setup::new().config(&config).allow("127.0.0.1");
+    setup.resources.hooks.insert("deployer".into(), deployer.settings());
+    let world = setup.start().await;
+    let again = |asked: &crate::deployer::Asked| asked.body["step"].as_str().is_some_and(|step| step.contains(".again."));
+    deployer.answers(move |asked| {
+        let there = asked.body["action"] != "shift" || again(asked);
+        Some((if there { 200 } else { 503 }, json!({"status": "done", "sha": asked.body["sha"]})))
+    });
+    let sha = world.commit("feat: one");
+    deployer.errand("shift").await;
+    assert_eq!(doctor.asked(), 1);
+    world.jump(LONG);
+    world.check(&sha, LIVE, "success").await;
+    assert_eq!(doctor.asked(), 2);
+    assert_eq!(deployer.asked().iter().filter(|asked| again(asked)).count(), 1);
+    world.finish().await;
 }
