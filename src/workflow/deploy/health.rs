@@ -54,6 +54,8 @@ pub(super) fn verify_again(
     url: Option<&str>,
     name: &str,
 ) -> Result<Result<Millis, Refusal>, Stop> {
+    // Users may be with it already, and stay there while it is asked.
+    let leg = &Leg { guard: None, ..leg.clone() };
     let values = values(this, leg, url);
     for (index, check) in this.environment.health.iter().enumerate() {
         let check = filled(check, &values).map_err(|refusal| refused_step("health", refusal))?;
