@@ -57,7 +57,10 @@ impl World<'_> {
                 self.record.iter_mut().filter(|entry| entry.sha == sha).for_each(|entry| entry.good = false);
                 answer(())
             }
-            Call::PlaceHold(new) => answer(self.hold(new)),
+            Call::PlaceHold(new) => {
+                self.hold(new);
+                answer(())
+            }
             Call::EndHolds { holds, .. } => {
                 self.holds.retain(|hold| !holds.contains(&hold.id));
                 answer(())

@@ -192,7 +192,7 @@ impl Case {
             Rollback::Forbidden => "forbidden",
         };
         let mut text = format!(
-            "[environments.live]\non = [\"manual\"]\ntarget = \"cluster\"\nstrategy = {strategy}\nrollback = \"{rollback}\"\ngates \
+            "[environments.live]\non = [\"manual\"]\ntarget = \"cluster\"\nstrategy = {strategy}\nagents = \"allow\"\nrollback = \"{rollback}\"\ngates \
              = [{{ kind = \"checks\", names = [\"build\"] }}]\n"
         );
         if self.balanced() {

@@ -66,11 +66,11 @@ impl<'c> Driver<'c> {
 
     /// How many calls it makes to its end.
     pub fn count(mut self) -> Result<usize, String> {
-        self.to_the_end()?;
+        self.go_on()?;
         Ok(self.calls)
     }
 
-    fn to_the_end(&mut self) -> Result<(), String> {
+    fn go_on(&mut self) -> Result<(), String> {
         self.deliver(Message::Start);
         while self.finished.is_empty() {
             self.step()?;
@@ -81,7 +81,7 @@ impl<'c> Driver<'c> {
 
     /// To the end, or what is wrong.
     pub fn run(mut self) -> Result<End, String> {
-        self.to_the_end()?;
+        self.go_on()?;
         let outcome = self.state.outcome.clone();
         self.deliver(Message::Resume);
         let [Outcome::Finished(value)] = self.finished.as_slice() else {

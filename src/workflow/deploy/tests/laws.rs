@@ -4,7 +4,7 @@ use super::case::{Before, Kind, NEWER, PINNED, Said, Trouble};
 use super::world::{World, commit_of, sha};
 use crate::config::repo::Rollback;
 use crate::domain::{HoldKind, LedgerEntry, Millis, Sha, Slot};
-use crate::plan::{Call, Task};
+use crate::plan::{Call, CheckOutcome, Task};
 use crate::workflow::deploy::fresh::WINDOW;
 use crate::workflow::report::{Outcome, State};
 use std::collections::BTreeSet;
@@ -22,8 +22,10 @@ pub struct Seen {
     pub healthy_at: Option<Millis>,
     /// The share that was asked for last.
     pub told: u8,
+    /// Percent of users in green, as it was before and as it was asked for last.
+    pub green: Option<u8>,
     /// Steps by which users went back.
-    back: BTreeSet<String>,
+    pub back: BTreeSet<String>,
 }
 
 /// From a probe to the move that stands on it passes at least the time of the two calls.
@@ -100,7 +102,7 @@ impl World<'_> {
         if after > before && !step.starts_with("gather.") {
             self.moved_on(step, before);
         }
-        self.seen.told = after;
+        (self.seen.told, self.seen.green) = (after, self.green);
         if step.starts_with("back.") {
             self.seen.back.insert(step.to_owned());
             let once = self.seen.back.len() == 1;
@@ -131,10 +133,10 @@ impl World<'_> {
 
     /// The same shares again: a hand or a restart had moved users.
     pub(super) fn kept(&mut self, step: &str, slot: Slot, percent: u8) {
-        let told = self.seen.told;
-        let same = self.new_slot() == Some(slot) && percent == told;
-        self.law(5, same, &format!("{step} shares users otherwise than they were: {percent} instead of {told}"));
-        self.green = Some(if slot == Slot::Green { percent } else { 100 - percent });
+        let (wanted, green) = (self.seen.green, if slot == Slot::Green { percent } else { 100 - percent });
+        let what = format!("{step} shares users otherwise than they were: {green} % in green instead of {wanted:?}");
+        self.law(5, wanted == Some(green), &what);
+        self.green = Some(green);
     }
 
     pub(super) fn taken_down(&mut self, step: &str, slot: Option<Slot>) {
@@ -192,7 +194,8 @@ impl World<'_> {
         let deployments = self.rows.iter().filter(|row| row.step == "deployment").count();
         self.law(10, deployments <= 1, "two deployments");
         let unheard = self.troubled.keys().any(|step| step.contains("check"));
-        let ends = self.checks.iter().filter(|(_, outcome)| outcome.is_some()).count();
+        let asks = Some(CheckOutcome::ActionRequired);
+        let ends = self.checks.iter().filter(|(_, outcome)| outcome.is_some() && *outcome != asks).count();
         self.law(10, unheard || ends == 1, &format!("{state:?}: the check run ends {ends} times"));
     }
 
