@@ -23,7 +23,7 @@ pub struct Seen {
     /// The share that was asked for last.
     pub told: u8,
     /// Percent of users in green, as it was before and as it was asked for last.
-    pub green: Option<u8>,
+    pub in_green: Option<u8>,
     /// Steps by which users went back.
     pub back: BTreeSet<String>,
 }
@@ -102,7 +102,7 @@ impl World<'_> {
         if after > before && !step.starts_with("gather.") {
             self.moved_on(step, before);
         }
-        (self.seen.told, self.seen.green) = (after, self.green);
+        (self.seen.told, self.seen.in_green) = (after, self.green);
         if step.starts_with("back.") {
             self.seen.back.insert(step.to_owned());
             let once = self.seen.back.len() == 1;
@@ -133,7 +133,7 @@ impl World<'_> {
 
     /// The same shares again: a hand or a restart had moved users.
     pub(super) fn kept(&mut self, step: &str, slot: Slot, percent: u8) {
-        let (wanted, green) = (self.seen.green, if slot == Slot::Green { percent } else { 100 - percent });
+        let (wanted, green) = (self.seen.in_green, if slot == Slot::Green { percent } else { 100 - percent });
         let what = format!("{step} shares users otherwise than they were: {green} % in green instead of {wanted:?}");
         self.law(5, wanted == Some(green), &what);
         self.green = Some(green);

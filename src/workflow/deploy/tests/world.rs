@@ -188,7 +188,7 @@ impl<'c> World<'c> {
             dispatched: Vec::new(),
             up: BTreeSet::new(),
             troubled: BTreeMap::new(),
-            seen: super::laws::Seen { green: users.filter(|_| slotted), ..super::laws::Seen::default() },
+            seen: super::laws::Seen { in_green: users.filter(|_| slotted), ..super::laws::Seen::default() },
         }
     }
 
