@@ -68,6 +68,7 @@ mod tests {
             slot: Some(Slot::Green),
             barrier: false,
             rollback: false,
+            share: None,
             good: true,
             since: Millis(0),
             until: None,

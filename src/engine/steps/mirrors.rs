@@ -79,6 +79,7 @@ mod tests {
             url: None,
             slot: None,
             barrier: false,
+            share: None,
             rollback: word.contains('<'),
             good: true,
             since: Millis(0),

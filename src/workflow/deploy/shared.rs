@@ -97,7 +97,7 @@ impl Drive<'_> {
         }
         let subject = entry.as_ref().map_or_else(|| self.leg.subject.clone(), super::drive::subject_of);
         let deployment = entry.as_ref().and_then(|entry| entry.deployment);
-        let leg = Leg { prefix: "gather.", subject, deployment, slot: Some(slot) };
+        let leg = Leg { prefix: "gather.", subject, deployment, slot: Some(slot), guard: None };
         if let Err(refusal) = self.shift(f, shown, &leg, "gather.shift", 100, None)? {
             return Ok(Err(Ending::failed(refusal)));
         }

@@ -10,6 +10,7 @@ mod laws;
 mod mutations;
 mod world;
 
+use super::ERRAND;
 use crate::config::repo::Rollback;
 use crate::workflow::report::State;
 use case::{Asks, Before, By, Case, Crash, Deployer, Kind, NEWER, Numbers, Said, Trouble, cases, crashes, part};
@@ -37,8 +38,18 @@ fn same_as(calm: &End, case: &Case, mutation: Mutation) -> Result<(), String> {
 
 /// Looks at so many random cases, or at `LAWS` of them.
 fn hold(count: u32, cases: impl Strategy<Value = Case>, check: impl Fn(&Case) -> Result<(), String>) -> Result<(), String> {
-    let cases_wanted = std::env::var("LAWS").ok().and_then(|count| count.parse().ok()).unwrap_or(count);
-    let config = Config { cases: cases_wanted, failure_persistence: None, max_shrink_iters: 100, ..Config::default() };
+    let wanted = std::env::var("LAWS").ok().and_then(|count| count.parse().ok()).unwrap_or(count);
+    first_broken(wanted, 100, cases, check)
+}
+
+/// The first case that breaks a law, tried to be made simpler so often.
+fn first_broken(
+    count: u32,
+    shrinks: u32,
+    cases: impl Strategy<Value = Case>,
+    check: impl Fn(&Case) -> Result<(), String>,
+) -> Result<(), String> {
+    let config = Config { cases: count, failure_persistence: None, max_shrink_iters: shrinks, ..Config::default() };
     let result = TestRunner::new(config).run(&cases, |case| check(&case).map_err(TestCaseError::fail));
     result.map_err(|why| match why {
         TestError::Fail(reason, case) => format!("{reason} with {case:?}"),
@@ -52,12 +63,12 @@ fn disturbed() -> impl Strategy<Value = Case> {
 
 #[test]
 fn the_laws_hold_whatever_happens() {
-    hold(120, cases(), |case| run(case, Mutation::None).map(|_| ())).unwrap();
+    hold(40, cases(), |case| run(case, Mutation::None).map(|_| ())).unwrap();
 }
 
 #[test]
 fn a_crash_changes_nothing_whatever_happens() {
-    hold(40, disturbed(), |case| same_after_crashes(case, Mutation::None)).unwrap();
+    hold(10, disturbed(), |case| same_after_crashes(case, Mutation::None)).unwrap();
 }
 
 /// Few questions, so that each of them can be crashed at.
@@ -126,7 +137,7 @@ fn every_end_is_reached() {
         (HaltedForward, Case { numbers: Numbers::Bad, rollback: Rollback::Forbidden, ..gradual.clone() }),
         (HaltedForward, Case { old_dies: Some(120), ..gradual.clone() }),
         (HaltedForward, Case { old_dies: Some(120), rollback: Rollback::Forbidden, ..gradual }),
-        (Indeterminate, Case { troubles: vec![(part("promote"), Trouble::DoneUnknown)], ..blue }),
+        (Indeterminate, Case { troubles: vec![(part(ERRAND), Trouble::DoneUnknown)], ..blue }),
     ];
     for (wanted, case) in ends {
         let end = run(&case, Mutation::None).unwrap_or_else(|why| panic!("{why} with {case:?}"));

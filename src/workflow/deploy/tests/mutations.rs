@@ -2,7 +2,7 @@
 
 use super::case::{Before, Case, Crash, Deployer, Kind, NEWER, Numbers, Said, cases};
 use super::world::Mutation;
-use super::{disturbed, hold, run, same_after_crashes};
+use super::{disturbed, first_broken, run, same_after_crashes};
 
 /// The defect is found as a breach of this law, and nothing is wrong without it.
 fn found(law: u8, mutation: Mutation, case: &Case) {
@@ -68,11 +68,11 @@ fn random_cases_find_each_defect() {
     for (law, mutation) in
         [(2, Mutation::Drifts), (5, Mutation::AsksOnce), (7, Mutation::BelievesNoData), (10, Mutation::SaysItTwice)]
     {
-        let why = hold(150, cases(), |case| run(case, mutation).map(|_| ()))
+        let why = first_broken(150, 0, cases(), |case| run(case, mutation).map(|_| ()))
             .err()
             .unwrap_or_else(|| panic!("{mutation:?} was not found"));
         assert!(why.contains(&format!("law {law}:")), "{mutation:?}: {why}");
     }
-    let why = hold(60, disturbed(), |case| same_after_crashes(case, Mutation::ForgetsItsWork)).unwrap_err();
+    let why = first_broken(60, 0, disturbed(), |case| same_after_crashes(case, Mutation::ForgetsItsWork)).unwrap_err();
     assert!(why.contains("law 9:"), "{why}");
 }

@@ -316,7 +316,7 @@ impl<'c> World<'c> {
             history: Vec::new(),
             history_complete: true,
         };
-        Ground { run: RunId::parse(RUN).unwrap(), app_id: 42, facts, released: Vec::new() }
+        Ground { run: RunId::parse(RUN).unwrap(), app_id: 42, facts, released: Vec::new(), lent: None }
     }
 
     pub(super) fn recheck(&mut self) -> Recheck {
