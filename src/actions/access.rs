@@ -3,7 +3,7 @@
 //! Invariants: what a request needs follows from the request; nothing is implied by anything else; the answer to "not yours"
 //! is the same as to "not there", so that nobody learns what else this server looks after.
 
-use super::Action;
+use super::{Action, approve};
 use crate::domain::{Actor, EnvName, Grant, Key, Refusal, RepoId, Scope};
 
 /// Who asks, with what they may do.
@@ -46,12 +46,13 @@ impl Caller {
     /// `insufficient_scope`.
     pub fn may(&self, action: &Action, about: About<'_>) -> Result<(), Refusal> {
         let grant = match &self.rights {
+            Rights::All | Rights::Only(_) if matches!(action, Action::Approve(_)) => return Err(approve::people_only()),
             Rights::All => return Ok(()),
             Rights::In(repo) if about.repo == Some(*repo) => return Ok(()),
             Rights::In(_) => return Err(self.lacks("this repository")),
             Rights::Only(grant) => grant,
         };
-        let scope = scope(action);
+        let scope = scope(action).ok_or_else(approve::people_only)?;
         if !grant.scopes.contains(&scope) {
             return Err(self.lacks(&format!("the scope `{}`", scope.as_str())));
         }
@@ -115,9 +116,10 @@ impl Caller {
     }
 }
 
-fn scope(action: &Action) -> Scope {
+/// Nothing for what is for people alone.
+fn scope(action: &Action) -> Option<Scope> {
     let unless_dry = |dry_run: bool, scope: Scope| if dry_run { Scope::Plan } else { scope };
-    match action {
+    Some(match action {
         Action::Publish(ask) => unless_dry(ask.dry_run, Scope::Publish),
         Action::Deploy(ask) => unless_dry(ask.dry_run, Scope::Deploy),
         Action::Rollback(ask) => unless_dry(ask.dry_run, Scope::Rollback),
@@ -125,7 +127,8 @@ fn scope(action: &Action) -> Scope {
         Action::Health(_) | Action::Notes(_) | Action::Status(_) => Scope::Read,
         Action::Control(_) => Scope::Control,
         Action::Lock(_) | Action::Unlock(_) => Scope::Lock,
-    }
+        Action::Approve(_) => return None,
+    })
 }
 
 /// The environments that a request names. What a release deploys to is known only once it is planned.
@@ -137,7 +140,7 @@ fn environments(action: &Action) -> Vec<&EnvName> {
         Action::Health(ask) => vec![&ask.environment],
         Action::Lock(ask) => vec![&ask.environment],
         Action::Unlock(ask) => vec![&ask.environment],
-        Action::Publish(_) | Action::Notes(_) | Action::Status(_) | Action::Control(_) => Vec::new(),
+        Action::Publish(_) | Action::Notes(_) | Action::Status(_) | Action::Control(_) | Action::Approve(_) => Vec::new(),
     }
 }
 

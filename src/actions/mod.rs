@@ -8,6 +8,7 @@ pub mod agents;
 pub mod approve;
 pub mod ask;
 pub mod authority;
+pub mod button;
 pub mod control;
 pub mod deploy;
 pub mod health;
@@ -38,6 +39,7 @@ pub enum Action {
     Control(control::Control),
     Lock(lock::Lock),
     Unlock(lock::Unlock),
+    Approve(approve::Approve),
 }
 
 /// What an action may do to the world.
@@ -63,6 +65,7 @@ impl Action {
             Self::Control(_) => "control",
             Self::Lock(_) => "lock",
             Self::Unlock(_) => "unlock",
+            Self::Approve(_) => "approve",
         }
     }
 
@@ -79,12 +82,15 @@ impl Action {
             Self::Control(_) => None,
             Self::Lock(ask) => Some(&ask.repo),
             Self::Unlock(ask) => Some(&ask.repo),
+            Self::Approve(ask) => Some(&ask.repo),
         }
     }
 
     pub fn traits(&self) -> Traits {
         match self {
-            Self::Publish(_) | Self::Lock(_) | Self::Unlock(_) => Traits { read_only: false, destructive: false },
+            Self::Publish(_) | Self::Lock(_) | Self::Unlock(_) | Self::Approve(_) => {
+                Traits { read_only: false, destructive: false }
+            }
             Self::Deploy(_) | Self::Rollback(_) | Self::Control(_) => Traits { read_only: false, destructive: true },
             Self::Validate(_) | Self::Health(_) | Self::Notes(_) | Self::Status(_) => {
                 Traits { read_only: true, destructive: false }

@@ -1,7 +1,7 @@
 //! What each action answers: the same for every door.
 
 use super::control::Verb;
-use crate::domain::{EnvName, Hold, Millis, RepoName, RunId, Sha, Tag};
+use crate::domain::{EnvName, Hold, Millis, RepoName, RunId, Said, Sha, Tag};
 use crate::gates::{self, Status as GateStatus, Verdict};
 use crate::plan::{Digest, Plan};
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,8 @@ pub enum Outcome {
     /// Lock or Unlock.
     Locks(Locked),
     Steered(Steered),
+    /// Approve.
+    Reviewed(Reviewed),
 }
 
 /// What would happen now, and what stands in the way.
@@ -63,6 +65,18 @@ pub struct Locked {
 pub struct Steered {
     pub run: RunId,
     pub verb: Verb,
+}
+
+/// What somebody has said about a plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reviewed {
+    pub run: RunId,
+    pub environment: Option<EnvName>,
+    pub sha: Option<Sha>,
+    pub tag: Option<Tag>,
+    /// Of the plan.
+    pub digest: String,
+    pub said: Said,
 }
 
 /// Answers of gates at one moment.

@@ -4,6 +4,7 @@
 //! redelivery, the reconciler); nothing here believes more than that something may have changed.
 
 mod asked;
+mod pressed;
 
 pub use asked::{Asked, planned};
 
@@ -52,6 +53,9 @@ impl Accept<'_> {
                     recent: self.answered_lately(repo, actor)?,
                 };
                 self.commented(&input, *edited)
+            }
+            Intent::ButtonPressed { repo, external_id, identifier, actor } => {
+                self.pressed(repo, external_id, identifier, actor)
             }
             Intent::InstallationChanged { repositories, .. } => self.installed(repositories),
             Intent::RepositoryGone { repositories, .. } => self.gone(repositories),

@@ -7,9 +7,11 @@
 //! Known race: between the plan and the run's own first read the world can change; the run reads and judges again.
 
 mod people;
+mod review;
 mod secret;
 mod status;
 
+pub use review::Heard;
 pub use secret::HookSecret;
 
 use super::accept::{Accept, Asked, outcome as ended};
@@ -17,6 +19,7 @@ use super::host::{Host, NewRun};
 use super::known;
 use crate::actions::Action;
 use crate::actions::access::{About, Caller, Rights};
+use crate::actions::approve;
 use crate::actions::deploy::{Deploy, Subject as Deployed};
 use crate::actions::outcome::{Live, Outcome, Planned, Started};
 use crate::actions::overriding::Opening;
@@ -82,6 +85,15 @@ impl Client {
         kept.map_err(|why| why.refusal()).and(done)
     }
 
+    /// Keeps on record that somebody was turned away at the door.
+    pub async fn turned_away(&self, action: &Action, actor: &Actor, repo: &RepoRef, refusal: Refusal) -> Refusal {
+        let record = self.record(action, actor, Some(repo), &Err(refusal.clone()));
+        match self.store.write(move |tx| audit::add(tx, &record)).await {
+            Ok(()) => refusal,
+            Err(why) => why.refusal(),
+        }
+    }
+
     /// The repository that it is about, where this caller may ask it.
     async fn about(&self, action: &Action, caller: &Caller) -> Result<Option<RepoRef>, Refusal> {
         let repo = match (action.repo(), caller.only_repo()) {
@@ -101,6 +113,8 @@ impl Client {
         let repo = match (action, repo) {
             (Action::Lock(ask), Some(repo)) => return self.lock(action, ask, repo, actor).await,
             (Action::Unlock(ask), Some(repo)) => return self.unlock(action, ask, repo, actor).await,
+            // Who says it is known only where GitHub has said it, see `review`.
+            (Action::Approve(_), _) => return Err(approve::people_only()),
             (Action::Status(_), _) | (_, None) => return self.overview(repo.cloned(), caller).await.map(Outcome::Status),
             (_, Some(repo)) => repo,
         };
@@ -167,7 +181,9 @@ impl Client {
                     (git_ref, _) => Ok(At { url, ..named(git_ref.as_deref())? }),
                 }
             }
-            Action::Status(_) | Action::Control(_) | Action::Lock(_) | Action::Unlock(_) => Ok(At::default()),
+            Action::Status(_) | Action::Control(_) | Action::Lock(_) | Action::Unlock(_) | Action::Approve(_) => {
+                Ok(At::default())
+            }
         }
     }
 
@@ -290,7 +306,11 @@ impl Client {
             Ok(_) => "accepted".to_owned(),
             Err(refusal) => format!("refused:{}", refusal.code),
         };
-        let run = if let Ok(Outcome::Started(started)) = done { Some(started.run.clone()) } else { None };
+        let run = match done {
+            Ok(Outcome::Started(started)) => Some(started.run.clone()),
+            Ok(Outcome::Reviewed(reviewed)) => Some(reviewed.run.clone()),
+            _ => None,
+        };
         Record {
             at: self.host.now(),
             actor: actor.clone(),

@@ -80,6 +80,14 @@ pub enum Intent {
         asked: Vec<Asked>,
         edited: bool,
     },
+    /// Somebody has pressed a button of one of our own check runs.
+    ButtonPressed {
+        repo: RepoRef,
+        /// What we gave the check run when we made it.
+        external_id: String,
+        identifier: String,
+        actor: Actor,
+    },
     /// Repositories came under our care, or an installation changed.
     InstallationChanged {
         installation: InstallationId,

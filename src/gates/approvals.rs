@@ -44,15 +44,23 @@ pub(super) fn judge(policy: &ApprovalsPolicy, view: &GateView<'_>, now: Millis) 
     refused.retain(|id, _| !agreed.contains_key(id));
     let names: Vec<String> = agreed.into_values().collect();
     if names.len() >= wanted {
-        return Verdict::pass(GATE, "approved", format!("Approved by {}.", join(&names))).names(names);
+        let text = format!("Plan {} is approved by {}.", short(digest), join(&names));
+        return Verdict::pass(GATE, "approved", text).names(names);
     }
     missing(policy, view, wanted, names, refused, now)
 }
 
+/// How a plan is called where there is no room for all of its digest.
+fn short(digest: &str) -> String {
+    digest.strip_prefix("sha256:").unwrap_or(digest).chars().take(12).collect()
+}
+
 /// The reason stands between backticks, so that it is shown as code and is nothing but words.
 fn rejected(by: &Rejection) -> Verdict {
-    let (who, why) = (plain(&by.by.login), plain(&by.reason.replace('`', "'")));
-    let reason = format!("{who} has rejected it: `{why}`.");
+    // Our own comments are found again by a mark that begins so.
+    let words = by.reason.replace('`', "'").replace("<!--", "<! --");
+    let (who, why) = (plain(&by.by.login), plain(&words));
+    let reason = format!("{who} has rejected plan {}: `{why}`.", short(&by.digest));
     let fix = "Mend what they say, or talk to them, and ask for the deployment again.";
     Verdict::fail(GATE, "approval_rejected", reason, fix).names(vec![who])
 }

@@ -64,9 +64,11 @@ pub fn is_ours(verdict: &Verdict) -> bool {
     [soak::GATE, window::GATE, lock::GATE, approvals::GATE].contains(&verdict.gate.as_str())
 }
 
-/// Whether somebody is asked to approve.
-pub fn asks_people(verdicts: &[Verdict]) -> bool {
-    verdicts.iter().any(|verdict| verdict.gate == approvals::GATE && verdict.status == Status::Pending)
+/// What people are asked for, if somebody is to approve.
+pub fn asks_people(verdicts: &[Verdict]) -> Option<String> {
+    let asks = |verdict: &&Verdict| verdict.gate == approvals::GATE && verdict.status == Status::Pending;
+    let all: Vec<&str> = verdicts.iter().filter(asks).map(|verdict| verdict.reason.as_str()).collect();
+    (!all.is_empty()).then(|| all.join(" "))
 }
 
 /// Whether a web service decides this gate.

@@ -21,6 +21,16 @@ pub struct CheckRunBody {
     pub details_url: Option<String>,
     /// GitHub takes 50 in one request; more are left out.
     pub annotations: Vec<CheckAnnotation>,
+    /// Buttons that stand there from now on; `None`: as before. GitHub takes three.
+    pub actions: Option<Vec<CheckButton>>,
+}
+
+/// Texts of at most 20, 40 and 20 characters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CheckButton {
+    pub label: String,
+    pub description: String,
+    pub identifier: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -124,6 +134,9 @@ fn fields(body: &CheckRunBody) -> Map<String, Value> {
     }
     if let Some(url) = &body.details_url {
         json.insert("details_url".into(), json!(url));
+    }
+    if let Some(actions) = &body.actions {
+        json.insert("actions".into(), json!(actions));
     }
     json.insert("output".into(), output);
     json

@@ -63,7 +63,7 @@ pub use crate::config::Secret;
 pub use app::{AppInfo, HookConfig, HookDelivery, InstallationInfo, RepositoryInfo};
 pub use app_permissions::{EVENTS, required_permissions};
 pub use branches::BranchStanding;
-pub use check_runs::{CheckAnnotation, CheckRunBody, CheckRunInfo};
+pub use check_runs::{CheckAnnotation, CheckButton, CheckRunBody, CheckRunInfo};
 pub use client::{GitHub, Installation};
 pub use comments::CommentInfo;
 pub use commit_facts::TagOrSha;

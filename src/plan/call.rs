@@ -2,7 +2,9 @@
 
 use super::deployments::{DeploymentCall, MirrorCall, StatusCall};
 use crate::config::repo::{HaproxyTraffic, HealthCheck, Target};
-use crate::domain::{Actor, EnvName, EnvPlace, Folder, Lease, LedgerEntry, Millis, NewHold, RepoRef, Sha, Slot, Tag, UserId};
+use crate::domain::{
+    Actor, EnvName, EnvPlace, Folder, Lease, LedgerEntry, Millis, NewHold, RepoRef, Role, RunId, Sha, Slot, Tag, UserId,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -212,6 +214,14 @@ pub enum Call {
         /// When the question was asked; our answer cannot be older.
         since: Millis,
     },
+    /// A button of the check run that shows `run` was pressed by somebody with this role; answers the action's outcome.
+    Press {
+        run: RunId,
+        identifier: String,
+        actor: Actor,
+        role: Role,
+        pressed_at: Millis,
+    },
     /// Something that changes nothing, asked through the door of all actions; as JSON, because actions stand above plans.
     /// Answers the action's outcome.
     Look {
@@ -273,6 +283,18 @@ pub struct CheckRunCall {
     pub summary: String,
     pub details_url: Option<String>,
     pub annotations: Vec<Annotation>,
+    /// Buttons; at most three.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub actions: Vec<CheckAction>,
+}
+
+/// A button: texts of at most 20, 40 and 20 characters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckAction {
+    pub label: String,
+    pub description: String,
+    /// What GitHub tells us when it is pressed.
+    pub identifier: String,
 }
 
 /// A remark on a line of a file; at most 50 are sent.

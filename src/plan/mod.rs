@@ -10,8 +10,8 @@ mod results;
 mod stored;
 
 pub use call::{
-    Annotation, AskCall, Base, Call, CheckOutcome, CheckRunCall, DraftCall, ErrandCall, LandCall, Latest, MeasureCall,
-    NotesCall, ProbeCall, PublishCall, TrafficCall,
+    Annotation, AskCall, Base, Call, CheckAction, CheckOutcome, CheckRunCall, DraftCall, ErrandCall, LandCall, Latest,
+    MeasureCall, NotesCall, ProbeCall, PublishCall, TrafficCall,
 };
 pub use deployments::{DeploymentCall, MirrorCall, StatusCall, Task};
 pub use digest::{Digest, canonical};

@@ -1,7 +1,7 @@
 //! What people have said about the plan of a run, and the gates that they have opened for it. Rows are added, never changed.
 
 use super::error::unreadable;
-use super::row::{json, millis, to_json};
+use super::row::{json, millis, name, to_json};
 use super::{Rx, StoreError, Tx};
 use crate::domain::{Overridable, Override, Review, Reviews, RunId, Said};
 use rusqlite::{Row, params};
@@ -45,6 +45,16 @@ pub fn of(rx: &Rx<'_>, run: &RunId) -> Result<Reviews, StoreError> {
     let mut opened = rx.conn.prepare_cached("SELECT * FROM overrides WHERE run = ?1 ORDER BY id")?;
     let overrides = opened.query_and_then([run.as_str()], opened_by)?.collect::<Result<_, _>>()?;
     Ok(Reviews { said, overrides })
+}
+
+/// What was kept of one saying, and for which run.
+///
+/// # Errors
+/// Those of the store.
+pub fn by_source(rx: &Rx<'_>, source: &str) -> Result<Option<(RunId, Review)>, StoreError> {
+    let mut statement = rx.conn.prepare_cached("SELECT * FROM reviews WHERE source = ?1")?;
+    let found = statement.query_and_then([source], |row| Ok::<_, StoreError>((name(row, "run")?, review(row)?)))?.next();
+    found.transpose()
 }
 
 fn review(row: &Row<'_>) -> Result<Review, StoreError> {

@@ -31,6 +31,7 @@ pub(super) fn report(f: &mut Flow, repo: &RepoRef, sha: &Sha, text: &str) -> Res
         summary: page.summary,
         details_url: None,
         annotations: problems.iter().take(ANNOTATIONS).map(remark).collect(),
+        actions: Vec::new(),
     });
     let made: Result<CheckRunMade, StepFailure> = f.try_step("check.config", &call)?;
     // It is help: where GitHub does not take it, the mistakes are still refused wherever the file is needed.

@@ -74,7 +74,7 @@ fn story(f: &mut Flow, input: &Input) -> Result<Outcome, Stop> {
         Action::Notes(ask) => this.notes(f, &ask.tag),
         Action::Rollback(ask) => this.rollback(f, &ask.environment),
         Action::Lock(ask) => this.lockable(&ask.environment),
-        Action::Status(_) | Action::Control(_) | Action::Unlock(_) => {
+        Action::Status(_) | Action::Control(_) | Action::Unlock(_) | Action::Approve(_) => {
             Err(refused(Refusal::us("not_a_look", "This is not read from GitHub.")))
         }
     }

@@ -4,6 +4,7 @@
 //! a run leaves its check run and its deployment in a final state.
 
 mod asking;
+pub mod button;
 pub mod comment;
 mod configuration;
 pub mod deploy;
@@ -18,7 +19,7 @@ pub mod preview;
 pub mod range;
 pub mod release;
 mod report;
-mod reviews;
+pub mod reviews;
 mod users;
 
 use crate::domain::Refusal;
@@ -27,7 +28,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// Every workflow, for the host.
-pub const ALL: [Workflow; 7] = [
+pub const ALL: [Workflow; 8] = [
     release::WORKFLOW,
     deploy::WORKFLOW,
     merge::WORKFLOW,
@@ -35,6 +36,7 @@ pub const ALL: [Workflow; 7] = [
     preview::WORKFLOW,
     look::WORKFLOW,
     comment::WORKFLOW,
+    button::WORKFLOW,
 ];
 
 pub use report::{FailedCheck, Outcome, State};

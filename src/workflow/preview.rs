@@ -98,6 +98,7 @@ fn put(f: &mut Flow, input: &Input, text: Text) -> Result<(), Stop> {
         summary: text.summary,
         details_url: None,
         annotations: Vec::new(),
+        actions: Vec::new(),
     });
     let made: Result<CheckRunMade, StepFailure> = f.try_step("check", &call)?;
     // A preview is help: where GitHub does not take it, nothing else is lost.

@@ -147,3 +147,17 @@ proptest! {
 fn environments_free(ask: &Action) -> bool {
     matches!(ask, Action::Publish(_) | Action::Notes(_) | Action::Status(_))
 }
+
+/// Who approves is somebody of whom GitHub says who they are: no operator, and no key whatever it may do.
+#[test]
+fn only_a_person_that_github_knows_approves() {
+    let run = json!({"run": "019acd10-7f60-7b2e-8000-000000000001"});
+    let ask =
+        action(&json!({"action": "approve", "repo": "acme/shop", "at": run, "said": {"said": "approved"}, "asked_at": 1}));
+    let about = About { repo: Some(SHOP), environment: None };
+    let ann = Caller::person(Actor { kind: ActorKind::User, id: UserId(3), login: "ann".into() }, SHOP);
+    assert_eq!(ann.may(&ask, about), Ok(()));
+    for caller in [Caller::operator(), Caller::key(&key(&Scope::ALL, &["staging"]))] {
+        assert_eq!(caller.may(&ask, about).map_err(|refusal| refusal.code), Err("people_only".to_owned()));
+    }
+}

@@ -37,6 +37,13 @@ fn who_may_say_what_of_which_plan() {
         ("by name, with no role", vec![named()], Said::Approved, as_(Read, &[], false, false), None),
         ("an admin outside the team", vec![sre()], Said::Approved, as_(Admin, &["dev"], false, false), Some("not_allowed")),
         ("of the team", vec![sre()], Said::Approved, as_(Read, &["sre"], false, false), None),
+        (
+            "a member who is another by now",
+            vec![sre()],
+            Said::Approved,
+            as_(Role::None, &["sre"], false, false),
+            Some("not_allowed"),
+        ),
         ("an outsider rejects", vec![sre()], no(), as_(Admin, &[], false, false), Some("not_allowed")),
         ("an author where they may", vec![open()], Said::Approved, as_(Write, &[], false, true), None),
         ("an author", vec![strict()], Said::Approved, as_(Write, &[], false, true), Some("author_approval")),

@@ -2,19 +2,19 @@
 
 use super::{Done, Steps, answer, trouble};
 use crate::engine::host::StepCtx;
-use crate::github::{CheckAnnotation, CheckRunBody};
-use crate::plan::{CheckOutcome, CheckRunCall, CheckRunMade};
+use crate::github::{CheckAnnotation, CheckButton, CheckRunBody};
+use crate::plan::{CheckAction, CheckOutcome, CheckRunCall, CheckRunMade};
 
 impl Steps {
     pub(super) async fn check_run(&self, ctx: &StepCtx, call: CheckRunCall) -> Done {
         let at = self.at(&call.repo);
         let repo = &call.repo.name;
-        let body = body(&call);
         let known = match call.update {
             Some(id) => Some(id),
             None if ctx.first => None,
             None => at.find_check_run(repo, &call.sha, &call.name, ctx.run.as_str()).await.map_err(trouble)?.map(|c| c.id),
         };
+        let body = body(&call, known.is_some());
         let made = match known {
             Some(id) => at.update_check_run(repo, id, &body).await,
             None => at.create_check_run(repo, &call.sha, &call.name, ctx.run.as_str(), &body).await,
@@ -24,7 +24,8 @@ impl Steps {
     }
 }
 
-fn body(call: &CheckRunCall) -> CheckRunBody {
+/// An update takes buttons away that are not named again.
+fn body(call: &CheckRunCall, update: bool) -> CheckRunBody {
     CheckRunBody {
         status: call.outcome.is_none().then_some("in_progress"),
         conclusion: call.outcome.map(conclusion),
@@ -33,6 +34,7 @@ fn body(call: &CheckRunCall) -> CheckRunBody {
         text: None,
         details_url: call.details_url.clone(),
         annotations: call.annotations.iter().map(annotation).collect(),
+        actions: (update || !call.actions.is_empty()).then(|| call.actions.iter().map(button).collect()),
     }
 }
 
@@ -47,6 +49,11 @@ fn annotation(remark: &crate::plan::Annotation) -> CheckAnnotation {
         title: remark.title.clone(),
         message: remark.message.clone(),
     }
+}
+
+fn button(action: &CheckAction) -> CheckButton {
+    let CheckAction { label, description, identifier } = action.clone();
+    CheckButton { label, description, identifier }
 }
 
 fn conclusion(outcome: CheckOutcome) -> &'static str {

@@ -11,6 +11,7 @@ mod errands;
 mod measure;
 mod mirrors;
 mod notes;
+mod press;
 mod probe;
 mod reads;
 mod releases;
@@ -144,6 +145,9 @@ impl Steps {
             Call::EndHolds { holds, by, why } => self.end_holds(holds, by, why).await,
             Call::AskService(call) => self.ask_service(call).await,
             Call::Probe(call) => self.probe(call).await,
+            Call::Press { run, identifier, actor, role, pressed_at } => {
+                self.press(ctx, press::Press { run, identifier, actor, role, pressed_at }).await
+            }
             Call::React { repo, comment, content } => self.react(&repo, comment, &content).await,
             Call::ReadRole { repo, account, login } => self.read_role(&repo, account, &login).await,
             Call::Reply { repo, pull, body, since } => self.reply(ctx, &repo, pull, &body, since).await,

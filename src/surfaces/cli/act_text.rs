@@ -21,6 +21,7 @@ pub fn text(outcome: &Outcome) -> String {
         Outcome::Status(overview) => status(overview),
         Outcome::Locks(locked) => locks(locked),
         Outcome::Steered(steered) => steered_text(steered),
+        Outcome::Reviewed(reviewed) => format!("It is on record for the run {}.\n", reviewed.run),
     }
 }
 

@@ -104,6 +104,13 @@ pub struct SideRepository {
 #[derive(Deserialize)]
 pub struct CheckRunEvent {
     pub check_run: CheckRun,
+    pub requested_action: Option<RequestedAction>,
+}
+
+/// A button that was pressed.
+#[derive(Deserialize)]
+pub struct RequestedAction {
+    pub identifier: String,
 }
 
 #[derive(Deserialize)]

@@ -40,7 +40,8 @@ impl Ending<'_> {
         }
         let text = sheet(input, Stage::UnderWay, Some(&self.refusal), self.verdicts, &shown.progress).text();
         let step = if name == "end" { "check".to_owned() } else { format!("check.{name}") };
-        let made: Result<CheckRunMade, StepFailure> = f.try_step(&step, &check_run(input, shown, Some(outcome), text))?;
+        let call = check_run(input, shown, Some(outcome), text);
+        let made: Result<CheckRunMade, StepFailure> = f.try_step(&step, &call)?;
         // The deployment's own status and the run's record say the same.
         drop(made);
         Ok(Outcome::refused(self.state, self.refusal).at(&input.subject.sha))

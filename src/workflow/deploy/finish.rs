@@ -126,8 +126,8 @@ impl Drive<'_> {
         self.retire_previous(f, &self.leg)?;
         let mut page = sheet(input, Stage::Live, None, self.verdicts, &shown.progress);
         page.url = so.url.as_deref();
-        let made: Result<CheckRunMade, StepFailure> =
-            f.try_step("check", &check_run(input, shown, Some(CheckOutcome::Success), page.text()))?;
+        let call = check_run(input, shown, Some(CheckOutcome::Success), page.text());
+        let made: Result<CheckRunMade, StepFailure> = f.try_step("check", &call)?;
         // The version is live; a check run that GitHub does not take changes nothing about that.
         drop(made);
         self.mirror(f, back, so.url.clone())?;

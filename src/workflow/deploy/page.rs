@@ -1,10 +1,11 @@
 //! What people see of a deployment while it goes on: the check run `lockkeeper/<environment>`.
 
 use super::{Deployment, Input, named};
+use crate::actions::button::Button;
 use crate::domain::{Refusal, Tag};
 use crate::flow::{Flow, StepFailure, Stop};
 use crate::gates::{self, Verdict};
-use crate::plan::{Call, CheckOutcome, CheckRunCall, CheckRunMade};
+use crate::plan::{Call, CheckAction, CheckOutcome, CheckRunCall, CheckRunMade};
 use crate::render::check::{self, Deploy, QUEUED, Stage};
 use serde::{Deserialize, Serialize};
 
@@ -14,9 +15,9 @@ pub(in crate::workflow) struct Shown {
     pub deployment: Option<u64>,
     pub check_run: Option<u64>,
     pub waiting: bool,
-    /// People are asked to approve.
+    /// What people are asked for.
     #[serde(default)]
-    pub asking: bool,
+    pub asking: Option<String>,
     /// The check run says that it goes ahead.
     #[serde(default)]
     pub under_way: bool,
@@ -36,6 +37,17 @@ pub(super) fn sheet<'a>(
 }
 
 pub(super) fn check_run(input: &Input, shown: &Shown, outcome: Option<CheckOutcome>, text: check::Text) -> Call {
+    with_buttons(input, shown, outcome, text, Vec::new())
+}
+
+/// As [`check_run`], with what people can press.
+pub(super) fn with_buttons(
+    input: &Input,
+    shown: &Shown,
+    outcome: Option<CheckOutcome>,
+    text: check::Text,
+    actions: Vec<CheckAction>,
+) -> Call {
     Call::CheckRun(CheckRunCall {
         repo: input.repo.clone(),
         name: format!("lockkeeper/{}", input.environment),
@@ -46,6 +58,7 @@ pub(super) fn check_run(input: &Input, shown: &Shown, outcome: Option<CheckOutco
         summary: text.summary,
         details_url: None,
         annotations: Vec::new(),
+        actions,
     })
 }
 
@@ -64,25 +77,32 @@ impl Deployment<'_> {
         Ok(())
     }
 
-    /// Says once what the run waits for, and again when people begin or cease to be asked.
+    /// Says once what the run waits for, and again when people are asked for something else than before.
     pub(super) fn show_waiting(&self, f: &mut Flow, shown: &mut Shown, verdicts: &[Verdict]) -> Result<(), Stop> {
-        let asks = gates::asks_people(verdicts);
-        if std::mem::replace(&mut shown.waiting, true) && shown.asking == asks {
+        let asking = gates::asks_people(verdicts);
+        if std::mem::replace(&mut shown.waiting, true) && shown.asking == asking {
             return Ok(());
         }
-        (shown.asking, shown.under_way) = (asks, false);
+        let asks = asking.is_some();
+        (shown.asking, shown.under_way) = (asking, false);
         self.leg(shown).status(f, self.input, "status.pending", "pending", &check::waiting(verdicts), None)?;
         let outcome = asks.then_some(CheckOutcome::ActionRequired);
-        let call = check_run(self.input, shown, outcome, sheet(self.input, Stage::Waits, None, verdicts, &[]).text());
+        let buttons: &[Button] = if asks { &[Button::Approve, Button::Reject, Button::Cancel] } else { &[] };
+        let text = sheet(self.input, Stage::Waits, None, verdicts, &[]).text();
+        let call = with_buttons(self.input, shown, outcome, text, self.buttons(buttons));
         let made: Result<CheckRunMade, StepFailure> = f.try_step("check.pending", &call)?;
         // Without it the run goes on: the check run at the end says the same.
         shown.check_run = made.ok().map(|made| made.id).or(shown.check_run);
         Ok(())
     }
 
+    pub(super) fn buttons(&self, buttons: &[Button]) -> Vec<CheckAction> {
+        buttons.iter().map(|button| button.shown(self.plan.digest.as_str())).collect()
+    }
+
     /// Nobody need do anything any more.
     pub(super) fn show_agreed(&self, f: &mut Flow, shown: &mut Shown, verdicts: &[Verdict], turn: u32) -> Result<(), Stop> {
-        if !std::mem::replace(&mut shown.asking, false) {
+        if shown.asking.take().is_none() {
             return Ok(());
         }
         shown.under_way = true;

@@ -4,13 +4,14 @@ use super::bring_up;
 use super::drive::{Drive, So, subject_of};
 use super::fresh::Moved;
 use super::leg::{Leg, what};
-use super::page::{Shown, check_run, sheet};
+use super::page::{Shown, check_run, sheet, with_buttons};
 use super::{cancelled, health};
+use crate::actions::button::Button;
 use crate::actions::rollback;
 use crate::config::repo::{GradualStep, Strategy};
 use crate::domain::{COMMIT_GONE, LedgerEntry};
 use crate::flow::{Flow, StepFailure, Stop};
-use crate::plan::{Call, CheckRunMade, Task};
+use crate::plan::{Call, CheckOutcome, CheckRunMade, Task};
 use crate::render::check::Stage;
 use crate::rollout::machine::Event;
 use crate::targets::Progress;
@@ -105,7 +106,7 @@ impl Drive<'_> {
 
     pub(super) fn pause(&self, f: &mut Flow, shown: &mut Shown, at: usize, so: &mut So) -> Result<Event, Stop> {
         let percent = self.weight(at);
-        self.show_progress(f, shown, &format!("check.paused.{at}"), &format!("Paused at {percent} % of users"))?;
+        self.show_paused(f, shown, &format!("check.paused.{at}"), &format!("Paused at {percent} % of users"))?;
         let paused = self.paused(f, &format!("paused.{at}"), percent)?;
         match paused.event {
             // Whoever goes on has seen what was wrong.
@@ -156,6 +157,17 @@ impl Drive<'_> {
         let mut text = sheet(self.this.input, Stage::UnderWay, None, self.verdicts, &shown.progress).text();
         text.title = title.to_owned();
         let made: Result<CheckRunMade, StepFailure> = f.try_step(step, &check_run(self.this.input, shown, None, text))?;
+        shown.check_run = made.ok().map(|made| made.id).or(shown.check_run);
+        Ok(())
+    }
+
+    /// Somebody is to decide.
+    fn show_paused(&self, f: &mut Flow, shown: &mut Shown, step: &str, title: &str) -> Result<(), Stop> {
+        let mut text = sheet(self.this.input, None, self.verdicts, &shown.progress).text();
+        text.title = title.to_owned();
+        let buttons = self.this.buttons(&[Button::Promote, Button::Back]);
+        let call = with_buttons(self.this.input, shown, Some(CheckOutcome::ActionRequired), text, buttons);
+        let made: Result<CheckRunMade, StepFailure> = f.try_step(step, &call)?;
         shown.check_run = made.ok().map(|made| made.id).or(shown.check_run);
         Ok(())
     }

@@ -31,5 +31,6 @@ pub(super) fn check_run_call(
         summary: text.summary,
         details_url: None,
         annotations: Vec::new(),
+        actions: Vec::new(),
     }
 }

@@ -1,14 +1,15 @@
 //! What others report about a commit or a deployment: checks, statuses, workflow runs, deployment statuses.
 
 use super::{Delivery, Intents, Translation, actor, nothing, one, sha};
-use crate::domain::{CheckChange, CheckState};
+use crate::actions::button::Button;
+use crate::domain::{ActorKind, CheckChange, CheckState};
 use crate::engine::intent::Intent;
 use crate::surfaces::webhook::event;
 
 impl Delivery<'_> {
     pub(super) fn check_run(&self) -> Intents {
         if self.action == "requested_action" {
-            return nothing("Lockkeeper offers no action on this check run");
+            return self.button();
         }
         if self.action == "rerequested" && self.of_another_app(self.envelope.check_run.as_ref()) {
             return nothing("the check run to run again is not Lockkeeper's");
@@ -26,6 +27,24 @@ impl Delivery<'_> {
         };
         let check = Some(CheckChange { name: run.name, check_run: Some(run.id), state });
         one(Intent::ChecksChanged { repo, sha, check })
+    }
+
+    /// Who has pressed it is asked about at GitHub before anything is done.
+    fn button(&self) -> Intents {
+        if self.of_another_app(self.envelope.check_run.as_ref()) {
+            return nothing("the check run is not Lockkeeper's");
+        }
+        let actor = self.actor();
+        if actor.kind != ActorKind::User {
+            return nothing("programs press no buttons");
+        }
+        let event: event::CheckRunEvent = self.payload()?;
+        let identifier = event.requested_action.map(|action| action.identifier).unwrap_or_default();
+        if Button::parse(&identifier).is_none() {
+            return nothing("Lockkeeper has no such button");
+        }
+        let (repo, external_id) = (self.repo()?, event.check_run.external_id.unwrap_or_default());
+        one(Intent::ButtonPressed { repo, external_id, identifier, actor })
     }
 
     pub(super) fn check_suite(&self) -> Intents {

@@ -1,0 +1,202 @@
+//! What a person says about the plan of a deployment that waits for people.
+//!
+//! Invariants: whoever says it is looked at before anything is kept: the role and the teams by GitHub, by number whether they
+//! asked for it or wrote what it brings; what is said is about the plan that the run goes by when it is kept, and it is kept
+//! and wakes the run in one transaction.
+//!
+//! Known race: somebody may leave a team between the question to GitHub and the row.
+
+use super::Client;
+use crate::actions::Action;
+use crate::actions::approve::{self, Approve, Voice, Where};
+use crate::actions::outcome::{Outcome, Reviewed};
+use crate::domain::{Actor, EnvPlace, Refusal, RepoRef, Review, Role, Said};
+use crate::engine::accept::planned;
+use crate::plan::{Ground, Plan};
+use crate::store::runs::{self, Run, RunState, Subject};
+use crate::store::{Rx, StoreError, Tx, audit, ledger, reviews, steps};
+use crate::workflow::gating::OUR_RECORD;
+use crate::workflow::{comment, deploy, reviews as flags};
+use serde_json::json;
+use std::time::Duration;
+
+/// GitHub tells the time of a comment in whole seconds.
+const SECOND: Duration = Duration::from_secs(1);
+/// How far back the ledger is looked through for what is live.
+const RECENT: u32 = 20;
+
+/// The deployment that is meant, and what it goes by.
+struct Meant {
+    run: Run,
+    plan: Plan,
+}
+
+/// Who says it, as GitHub has told, and how this saying is told from every other one.
+pub struct Heard<'a> {
+    pub actor: &'a Actor,
+    pub role: Role,
+    /// The same for each attempt to keep it: it is kept once.
+    pub source: &'a str,
+}
+
+impl Client {
+    /// Keeps what somebody says about a plan, where they may say it, and wakes the run.
+    ///
+    /// # Errors
+    /// Those of [`approve::check`], `plan_stale`, `which_deployment`, `already_begun`, and those of GitHub.
+    pub async fn review(&self, ask: &Approve, repo: &RepoRef, heard: &Heard<'_>) -> Result<Outcome, Refusal> {
+        let source = heard.source.to_owned();
+        if let Some(done) = self.read(move |rx| kept(rx, &source)).await? {
+            return Ok(done);
+        }
+        match self.keep(ask, repo, heard).await {
+            Ok(done) => Ok(done),
+            Err(refusal) => Err(self.turned_away(&Action::Approve(ask.clone()), heard.actor, repo, refusal).await),
+        }
+    }
+
+    async fn keep(&self, ask: &Approve, repo: &RepoRef, heard: &Heard<'_>) -> Result<Outcome, Refusal> {
+        let (at, wanted) = (repo.clone(), ask.clone());
+        let found = self.read(move |rx| meant(rx, &at, &wanted)).await??;
+        let teams = self.teams_of(heard.actor, repo, &found.plan).await?;
+        let (client, repo, now, role) = (self.clone(), repo.clone(), self.host.now(), heard.role);
+        let (actor, source) = (heard.actor.clone(), heard.source.to_owned());
+        // The same run, and the plan that the teams were asked for.
+        let ask = Approve { at: Where::Run(found.run.id), digest: Some(found.plan.digest.to_string()), ..ask.clone() };
+        let work = move |tx: &Tx<'_>| {
+            let Meant { run, plan } = match meant(tx, &repo, &ask)? {
+                Ok(meant) => meant,
+                Err(refusal) => return Ok(Err(refusal)),
+            };
+            let is_author = is_author(tx, &run, &actor)?;
+            let is_requester = actor.is_account_of(&run.subject.actor);
+            let voice = Voice { actor: &actor, role, teams: &teams, is_requester, is_author };
+            if let Err(refusal) = approve::check(&plan, &ask.said, &voice) {
+                return Ok(Err(refusal));
+            }
+            let (digest, said) = (plan.digest.to_string(), ask.said.clone());
+            let review =
+                Review { by: actor.clone(), at: now, digest: digest.clone(), teams: teams.clone(), said: said.clone() };
+            reviews::add(tx, &run.id, &review, &source)?;
+            client.host.signal_in(tx, &run.id, "wake", &json!(OUR_RECORD))?;
+            let done = Ok(Outcome::Reviewed(reviewed(run, digest, said)));
+            audit::add(tx, &client.record(&Action::Approve(ask), &actor, Some(&repo), &done))?;
+            Ok(done)
+        };
+        self.store.write(work).await.map_err(|why| why.refusal())?
+    }
+
+    /// Of the teams that the plan asks: those that they are a member of.
+    async fn teams_of(&self, actor: &Actor, repo: &RepoRef, plan: &Plan) -> Result<Vec<String>, Refusal> {
+        let mut asked: Vec<&String> = approve::policies(plan).into_iter().flat_map(|policy| &policy.teams).collect();
+        asked.sort();
+        asked.dedup();
+        let at = self.github.installation(repo.installation);
+        let mut theirs = Vec::new();
+        for team in asked {
+            if at.is_team_member(repo.name.owner(), team, &actor.login).await.map_err(Refusal::from)? {
+                theirs.push(team.clone());
+            }
+        }
+        Ok(theirs)
+    }
+}
+
+fn reviewed(run: Run, digest: String, said: Said) -> Reviewed {
+    let Subject { sha, tag, environment, .. } = run.subject;
+    Reviewed { run: run.id, environment, sha, tag, digest, said }
+}
+
+/// What came of the same saying before.
+fn kept(rx: &Rx<'_>, source: &str) -> Result<Option<Outcome>, StoreError> {
+    let Some((id, review)) = reviews::by_source(rx, source)? else { return Ok(None) };
+    Ok(runs::get(rx, &id)?.map(|run| Outcome::Reviewed(reviewed(run, review.digest, review.said))))
+}
+
+type Found<T> = Result<Result<T, Refusal>, StoreError>;
+
+fn meant(rx: &Rx<'_>, repo: &RepoRef, ask: &Approve) -> Found<Meant> {
+    let of_here = |run: &Run| run.workflow == deploy::WORKFLOW.name && run.subject.repo.id == repo.id;
+    let environment = match &ask.at {
+        Where::Run(id) => {
+            return match runs::get(rx, id)?.filter(of_here) {
+                Some(run) => waiting(rx, run, ask),
+                None => Ok(Err(approve::nothing_to_approve("There is no deployment with this id here."))),
+            };
+        }
+        Where::Environment(name) => Some(name),
+        Where::Anywhere => None,
+    };
+    let mut all = runs::active_of(rx, repo.id, comment::WORKFLOW.name)?;
+    let there = |run: &Run| environment.is_none_or(|name| run.subject.environment.as_ref() == Some(name));
+    // Nobody has seen what was not there yet.
+    all.retain(|run| of_here(run) && there(run) && run.created_at <= ask.asked_at.plus(SECOND));
+    let mut waits = Vec::new();
+    let mut last = None;
+    for run in all {
+        match waiting(rx, run, ask)? {
+            Ok(meant) => waits.push(meant),
+            Err(refusal) => last = Some(refusal),
+        }
+    }
+    let one = waits.pop();
+    Ok(match (one, waits.is_empty()) {
+        (Some(one), true) => Ok(one),
+        (Some(one), false) => Err(which(waits.iter().chain([&one]))),
+        (None, _) => Err(last.unwrap_or_else(|| approve::nothing_to_approve("No deployment waits for approval there."))),
+    })
+}
+
+/// It waits for people to agree to a plan.
+fn waiting(rx: &Rx<'_>, run: Run, ask: &Approve) -> Found<Meant> {
+    if run.state != RunState::Active {
+        return Ok(Err(approve::nothing_to_approve("The deployment is over.")));
+    }
+    let Some(plan) = planned(rx, &run.id)? else {
+        return Ok(Err(approve::nothing_to_approve(
+            "The deployment has not been planned yet; its check run will say when it waits.",
+        )));
+    };
+    if approve::policies(&plan).is_empty() {
+        return Ok(Err(approve::nothing_to_approve("It asks nobody for approval.")));
+    }
+    if ask.digest.as_ref().is_some_and(|digest| !plan.digest.as_str().starts_with(digest.as_str())) {
+        return Ok(Err(another_plan()));
+    }
+    let begun = steps::of(rx, &run.id)?.into_iter().any(|s| s.name.ends_with("lease.agreed") && s.result == Some(json!(true)));
+    Ok(if begun { Err(begun_already()) } else { Ok(Meant { run, plan }) })
+}
+
+/// By what the run has read of the commit, and what is live now.
+fn is_author(rx: &Rx<'_>, run: &Run, actor: &Actor) -> Result<bool, StoreError> {
+    let read = steps::get(rx, &run.id, "facts")?.and_then(|step| step.result);
+    let ground: Option<Ground> = read.and_then(|value| serde_json::from_value(value).ok());
+    let (Some(ground), Some(sha), Some(environment)) = (ground, &run.subject.sha, &run.subject.environment) else {
+        // Unknown is never in their favour.
+        return Ok(true);
+    };
+    let place = EnvPlace { repo: run.subject.repo.id, environment: environment.clone() };
+    let live = ledger::of(rx, &place, RECENT)?.into_iter().find(|entry| entry.until.is_none()).map(|entry| entry.sha);
+    let known = &ground.facts.history;
+    Ok(flags::is_author(actor, &flags::brought(known, sha, live.as_ref()), known))
+}
+
+fn which<'m>(several: impl Iterator<Item = &'m Meant>) -> Refusal {
+    let name = |meant: &Meant| {
+        let environment = meant.run.subject.environment.as_ref().map(ToString::to_string).unwrap_or_default();
+        format!("`{}` ({environment}, {})", meant.run.id, meant.plan.pin.sha.short())
+    };
+    let ids: Vec<String> = several.take(5).map(name).collect();
+    let text = "More than one deployment waits for approval.";
+    Refusal::user("which_deployment", text, format!("Name the run that you mean: {}.", ids.join(", ")))
+}
+
+fn another_plan() -> Refusal {
+    let text = "The deployment goes by another plan than the one that was shown, so this counts for nothing.";
+    Refusal::user("plan_stale", text, "Look at the check run again, and decide on what it says now.")
+}
+
+fn begun_already() -> Refusal {
+    let text = "The deployment has been agreed to and has begun.";
+    Refusal::user("already_begun", text, "To stop it, abort it: `/abort` in a comment.")
+}

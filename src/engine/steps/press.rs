@@ -1,0 +1,72 @@
+//! What the press of a button asks for, found in our own record and asked for at the door of all actions.
+
+use super::{Done, Steps, answer, stored};
+use crate::actions::Action;
+use crate::actions::access::Caller;
+use crate::actions::authority;
+use crate::actions::button::{Button, On};
+use crate::domain::{Actor, Millis, Refusal, Role, RunId};
+use crate::engine::client::{Client, Heard};
+use crate::engine::host::{StepCtx, StepError};
+use crate::store::runs;
+use crate::store::{Rx, StoreError};
+use crate::workflow::deploy;
+use std::time::Duration;
+
+const SOON: Duration = Duration::from_millis(50);
+
+/// A press, and who may do what.
+pub(super) struct Press {
+    pub run: RunId,
+    pub identifier: String,
+    pub actor: Actor,
+    pub role: Role,
+    pub pressed_at: Millis,
+}
+
+impl Steps {
+    /// An attempt that a crash cuts off is made again: what people say is kept once, and what is stopped is stopped.
+    pub(super) async fn press(&self, ctx: &StepCtx, press: Press) -> Done {
+        let Some(host) = self.host.get().cloned() else { return Err(not_started()) };
+        let (repo, actor, role) = (ctx.subject.repo.clone(), press.actor.clone(), press.role);
+        let asked = self.store.read(move |rx| action(rx, &press)).await.map_err(stored)?;
+        let (action, may) = asked.map_err(StepError::Fail)?;
+        let door = Client { host, store: self.store.clone(), github: self.github.clone(), door: "button" };
+        let done = match (action, may) {
+            (action, Err(refusal)) => Err(door.turned_away(&action, &actor, &repo, refusal).await),
+            (Action::Approve(ask), Ok(())) => {
+                let source = format!("{}/{}", ctx.run, ctx.step);
+                door.review(&ask, &repo, &Heard { actor: &actor, role, source: &source }).await
+            }
+            (action, Ok(())) => door.act(action, &Caller::person(actor, repo.id)).await,
+        };
+        answer(&done.map_err(StepError::Fail)?)
+    }
+}
+
+/// What is asked for, and whether this person may ask for it there.
+type Asked = (Action, Result<(), Refusal>);
+
+fn action(rx: &Rx<'_>, press: &Press) -> Result<Result<Asked, Refusal>, StoreError> {
+    let Some((button, digest)) = Button::parse(&press.identifier) else { return Ok(Err(no_button())) };
+    let Some(run) = runs::get(rx, &press.run)?.filter(|run| run.workflow == deploy::WORKFLOW.name) else {
+        return Ok(Err(no_button()));
+    };
+    // Who may agree is the plan's to say.
+    let may = match button {
+        Button::Approve | Button::Reject => Ok(()),
+        _ => authority::check(press.role, Role::Write),
+    };
+    let on = On { repo: &run.subject.repo.name, run: &run.id, pressed_at: press.pressed_at };
+    Ok(Ok((button.action(digest, &on), may)))
+}
+
+fn no_button() -> Refusal {
+    Refusal::user("button_unknown", "There is no such button.", "Look at the check run again.")
+}
+
+/// The host is set as soon as it has started.
+fn not_started() -> StepError {
+    let refusal = Refusal::world("not_started", "The server has not started yet.", "Nothing: it goes on by itself.");
+    StepError::Retry { after: Some(SOON), refusal }
+}
