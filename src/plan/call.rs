@@ -1,5 +1,6 @@
 //! One request to the world for each variant. The executor of each lives in `engine::steps`, one file for each area.
 
+use super::check::CheckRunCall;
 use super::deployments::{DeploymentCall, MirrorCall, StatusCall};
 use crate::config::repo::{HaproxyTraffic, HealthCheck, Target};
 use crate::domain::{
@@ -254,57 +255,6 @@ pub struct NotesCall {
     pub config: Option<String>,
     /// When the release is dated.
     pub at: Millis,
-}
-
-/// How a check run ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CheckOutcome {
-    Success,
-    Neutral,
-    Failure,
-    ActionRequired,
-    Cancelled,
-    TimedOut,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CheckRunCall {
-    pub repo: RepoRef,
-    /// `lockkeeper/release`, `lockkeeper/<environment>`, …
-    pub name: String,
-    pub sha: Sha,
-    /// Our check run from an earlier step of this run, to be updated.
-    pub update: Option<u64>,
-    /// `None` while it is in progress.
-    pub outcome: Option<CheckOutcome>,
-    pub title: String,
-    /// Markdown, within GitHub's 65,535 characters.
-    pub summary: String,
-    pub details_url: Option<String>,
-    pub annotations: Vec<Annotation>,
-    /// Buttons; at most three.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub actions: Vec<CheckAction>,
-}
-
-/// A button: texts of at most 20, 40 and 20 characters.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CheckAction {
-    pub label: String,
-    pub description: String,
-    /// What GitHub tells us when it is pressed.
-    pub identifier: String,
-}
-
-/// A remark on a line of a file; at most 50 are sent.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Annotation {
-    pub path: String,
-    pub line: u32,
-    pub column: u32,
-    pub title: String,
-    pub message: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -4,15 +4,16 @@
 //! run) and serializable, so that it survives a restart; a [`Plan`]'s digest covers everything that decides what happens.
 
 mod call;
+mod check;
 mod deployments;
 mod digest;
 mod results;
 mod stored;
 
 pub use call::{
-    Annotation, AskCall, Base, Call, CheckAction, CheckOutcome, CheckRunCall, DraftCall, ErrandCall, LandCall, Latest,
-    MeasureCall, NotesCall, ProbeCall, PublishCall, TrafficCall,
+    AskCall, Base, Call, DraftCall, ErrandCall, LandCall, Latest, MeasureCall, NotesCall, ProbeCall, PublishCall, TrafficCall,
 };
+pub use check::{Annotation, CheckAction, CheckOutcome, CheckRunCall};
 pub use deployments::{DeploymentCall, MirrorCall, StatusCall, Task};
 pub use digest::{Digest, canonical};
 pub use results::{

@@ -163,7 +163,7 @@ impl Drive<'_> {
 
     /// Somebody is to decide.
     fn show_paused(&self, f: &mut Flow, shown: &mut Shown, step: &str, title: &str) -> Result<(), Stop> {
-        let mut text = sheet(self.this.input, None, self.verdicts, &shown.progress).text();
+        let mut text = sheet(self.this.input, Stage::UnderWay, None, self.verdicts, &shown.progress).text();
         text.title = title.to_owned();
         let buttons = self.this.buttons(&[Button::Promote, Button::Back]);
         let call = with_buttons(self.this.input, shown, Some(CheckOutcome::ActionRequired), text, buttons);
