@@ -32,8 +32,8 @@ pub use sample::{Number, Sample};
 pub use slot::{PerSlot, Slot};
 pub use time::Millis;
 pub use world::{
-    Ancestry, BranchRef, CheckChange, CheckItem, CheckSource, CheckState, Commit, FileAt, PullRequest, Range, ReleaseInfo,
-    RepoRef, Standing, TagRef, Unreadable,
+    Ancestry, Artifact, Attestation, BranchRef, CheckChange, CheckItem, CheckSource, CheckState, Commit, FileAt, PullRequest,
+    Range, ReleaseInfo, RepoRef, Standing, TagRef, Unreadable,
 };
 
 /// A semantic version; parsed strictly (no leading zeros, no fourth number, no `v`).

@@ -173,3 +173,25 @@ pub struct ReleaseInfo {
     pub url: String,
     pub author: Option<UserId>,
 }
+
+/// A file of a release.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Artifact {
+    pub name: String,
+    /// As `sha256:` and 64 hexadecimal digits; `None` while it is uploaded, or where GitHub has not computed it.
+    pub digest: Option<String>,
+}
+
+/// What an artifact attestation that GitHub keeps proves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attestation {
+    /// What it is about, as `sha256:` and 64 hexadecimal digits.
+    pub subject_digest: String,
+    /// Path of the workflow that made it, for example `.github/workflows/release.yml`.
+    pub workflow: String,
+    /// Repository of that workflow, as owner/name.
+    pub repository: String,
+    /// Whether the signature over all of the above was checked, down to GitHub's or Sigstore's root, and the above was read
+    /// from what is signed. False unless somebody did exactly that.
+    pub verified: bool,
+}

@@ -14,7 +14,9 @@
 mod app;
 mod app_auth;
 mod app_permissions;
+mod attestations;
 mod branches;
+mod bundles;
 mod check_runs;
 mod checks;
 mod classify;

@@ -9,6 +9,7 @@ use http::Method;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Permission {
     Actions,
+    Attestations,
     Checks,
     Contents,
     Deployments,
@@ -30,6 +31,7 @@ impl Permission {
     pub fn key(self) -> &'static str {
         match self {
             Self::Actions => "actions",
+            Self::Attestations => "attestations",
             Self::Checks => "checks",
             Self::Contents => "contents",
             Self::Deployments => "deployments",
@@ -45,6 +47,7 @@ impl Permission {
         match self {
             Self::PullRequests => "Pull requests",
             Self::Actions => "Actions",
+            Self::Attestations => "Attestations",
             Self::Checks => "Checks",
             Self::Contents => "Contents",
             Self::Deployments => "Deployments",
@@ -132,6 +135,7 @@ operations! {
     ReleaseCreate Create POST "/repos/{owner}/{repo}/releases" [Contents Write];
     ReleaseUpdate Write PATCH "/repos/{owner}/{repo}/releases/{release_id}" [Contents Write];
     ReleaseDelete Write DELETE "/repos/{owner}/{repo}/releases/{release_id}" [Contents Write];
+    Attestations Read GET "/repos/{owner}/{repo}/attestations/{subject_digest}" [Attestations Read];
     DeploymentList Read GET "/repos/{owner}/{repo}/deployments" [Deployments Read];
     DeploymentGet Read GET "/repos/{owner}/{repo}/deployments/{deployment_id}" [Deployments Read];
     DeploymentCreate Create POST "/repos/{owner}/{repo}/deployments" [Deployments Write];

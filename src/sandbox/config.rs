@@ -39,6 +39,7 @@ impl Default for SandboxConfig {
     fn default() -> Self {
         let permissions = [
             ("actions", "write"),
+            ("attestations", "read"),
             ("checks", "write"),
             ("contents", "write"),
             ("deployments", "write"),

@@ -34,10 +34,11 @@ const SANDBOX_MAY_USE: [&str; 2] = ["domain", "config"];
 const MAY_USE_SANDBOX: [&str; 2] = ["surfaces", "app"];
 
 /// Crates that only these modules use.
-const EXCLUSIVE: [(&str, &[&str]); 10] = [
+const EXCLUSIVE: [(&str, &[&str]); 11] = [
     ("octocrab", &["github"]),
     ("jsonwebtoken", &["github", "sandbox", "targets::callback"]),
     ("rusqlite", &["store"]),
+    ("sigstore_verify", &["github"]),
     ("reqwest", &["probes", "surfaces::cli"]),
     ("rmcp", &["probes"]),
     ("axum", &["surfaces", "app", "sandbox"]),
