@@ -51,7 +51,7 @@ pub use hooks::{Delivery, HookAction, HookRule, Order};
 pub use http::RequestInfo;
 pub use journal::{LogEntry, Violation};
 pub use model::{
-    Account, AccountKind, CheckRun, CheckSuite, Comment, Deployment, DeploymentStatus, Pull, Push, Reaction, Release, Status,
-    WorkflowRun,
+    Account, AccountKind, Asset, CheckRun, CheckSuite, Comment, Deployment, DeploymentStatus, Pull, Push, Reaction, Release,
+    Status, WorkflowRun,
 };
 pub use start::Sandbox;

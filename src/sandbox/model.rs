@@ -78,6 +78,15 @@ pub struct Release {
     pub author: String,
     pub created_at: Millis,
     pub published_at: Option<Millis>,
+    pub assets: Vec<Asset>,
+}
+
+/// A file of a release.
+#[derive(Clone, Debug)]
+pub struct Asset {
+    pub name: String,
+    /// Nothing while it is uploaded.
+    pub digest: Option<String>,
 }
 
 #[derive(Clone, Debug)]

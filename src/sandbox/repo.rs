@@ -4,6 +4,7 @@ use super::SandboxError;
 use super::git::Git;
 use super::model::{CheckRun, CheckSuite, Comment, Deployment, Pull, Push, Release, Status, WorkflowRun};
 use crate::domain::{Millis, Role, Sha};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Where a branch or tag points.
@@ -43,6 +44,8 @@ pub(super) struct Repo {
     pub suites: Vec<CheckSuite>,
     pub statuses: Vec<Status>,
     pub releases: Vec<Release>,
+    /// Bundles and the digests that they are about.
+    pub attestations: Vec<(String, Value)>,
     /// What `make_latest` chose; without it the newest stable release is the latest.
     pub latest: Option<u64>,
     pub deployments: Vec<Deployment>,

@@ -88,6 +88,7 @@ fn blank(world: &mut World, name: &RepoName, git: Git, default_branch: String, p
         suites: Vec::new(),
         statuses: Vec::new(),
         releases: Vec::new(),
+        attestations: Vec::new(),
         latest: None,
         deployments: Vec::new(),
         workflows: BTreeMap::new(),

@@ -4,7 +4,8 @@ use super::{RepoHandle, no, refused, repo_of};
 use crate::domain::{Role, Sha};
 use crate::sandbox::SandboxError;
 use crate::sandbox::ids::Kind;
-use crate::sandbox::model::{CheckRun, Deployment, Pull, Release, Status, WorkflowRun};
+use crate::sandbox::model::{Asset, CheckRun, Deployment, Pull, Release, Status, WorkflowRun};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 impl RepoHandle {
@@ -74,12 +75,32 @@ impl RepoHandle {
                 author: by.to_owned(),
                 created_at: now,
                 published_at: None,
+                assets: Vec::new(),
             });
             world.tell_release(id, release, "created", by);
             if !draft {
                 world.publish(id, release, None, by).map_err(refused)?;
             }
             Ok(release)
+        })
+    }
+
+    /// A file of the newest release of the tag, or another one of its name.
+    pub fn upload(&self, tag: &str, name: &str, digest: Option<&str>) -> Result<(), SandboxError> {
+        self.change(|world, id| {
+            let all = &mut repo_of(world, id)?.releases;
+            let release = all.iter_mut().filter(|r| r.tag == tag).max_by_key(|r| r.id).ok_or_else(|| no("no such release"))?;
+            release.assets.retain(|asset| asset.name != name);
+            release.assets.push(Asset { name: name.to_owned(), digest: digest.map(str::to_owned) });
+            Ok(())
+        })
+    }
+
+    /// Somebody adds an attestation; GitHub keeps what it is given.
+    pub fn attest(&self, digest: &str, bundle: Value) -> Result<(), SandboxError> {
+        self.change(|world, id| {
+            repo_of(world, id)?.attestations.push((digest.to_owned(), bundle));
+            Ok(())
         })
     }
 }

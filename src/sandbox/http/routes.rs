@@ -48,7 +48,7 @@ pub(in crate::sandbox) struct Route {
 
 /// All operations, area by area.
 fn table() -> impl Iterator<Item = &'static Route> {
-    let areas: [&'static [Route]; 12] = [
+    let areas: [&'static [Route]; 13] = [
         rest::app::ROUTES,
         rest::hook::ROUTES,
         rest::repo::ROUTES,
@@ -57,6 +57,7 @@ fn table() -> impl Iterator<Item = &'static Route> {
         rest::checks::ROUTES,
         rest::statuses::ROUTES,
         rest::releases::ROUTES,
+        rest::attestations::ROUTES,
         rest::deployments::ROUTES,
         rest::actions::ROUTES,
         rest::people::ROUTES,

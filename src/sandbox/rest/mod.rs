@@ -3,6 +3,7 @@
 
 pub(super) mod actions;
 pub(super) mod app;
+pub(super) mod attestations;
 mod check_fields;
 pub(super) mod checks;
 pub(super) mod comments;

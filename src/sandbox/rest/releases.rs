@@ -108,6 +108,7 @@ fn create(world: &mut World, call: &Call) -> Answer {
         author: author.clone(),
         created_at: commit.map_or(now, |s| crate::domain::Millis(s.saturating_mul(1_000))),
         published_at: None,
+        assets: Vec::new(),
     });
     world.tell_release(call.repo, id, "created", &author);
     if !draft && let Err(refused) = world.publish(call.repo, id, call.text("make_latest"), &author) {

@@ -123,6 +123,13 @@ pub(super) fn release(world: &World, repo: &Repo, release: &Release) -> Value {
     let (name, base) = (repo.full_name(), &world.base);
     let url = format!("{base}/repos/{name}/releases/{}", release.id);
     let page = if release.draft { format!("untagged-{:020x}", release.id) } else { super::http::encode(&release.tag) };
+    let assets = release.assets.iter().zip(1_u64..).map(|(asset, n)| {
+        json!({
+            "id": release.id + n, "name": asset.name, "state": if asset.digest.is_some() { "uploaded" } else { "starter" },
+            "digest": asset.digest, "size": 1, "content_type": "application/gzip",
+        })
+    });
+    let assets: Vec<Value> = assets.collect();
     let ball = |kind: &str| (!release.draft).then(|| format!("{base}/repos/{name}/{kind}/{}", release.tag));
     json!({
         "url": url, "assets_url": format!("{url}/assets"), "upload_url": format!("{url}/assets{{?name,label}}"),
@@ -131,7 +138,7 @@ pub(super) fn release(world: &World, repo: &Repo, release: &Release) -> Value {
         "tag_name": release.tag, "target_commitish": release.target, "name": release.name, "draft": release.draft,
         "immutable": false, "prerelease": release.prerelease, "created_at": release.created_at.rfc3339(),
         "updated_at": release.published_at.unwrap_or(release.created_at).rfc3339(),
-        "published_at": release.published_at.map(crate::domain::Millis::rfc3339), "assets": [],
+        "published_at": release.published_at.map(crate::domain::Millis::rfc3339), "assets": assets,
         "tarball_url": ball("tarball"), "zipball_url": ball("zipball"), "body": release.body,
     })
 }
