@@ -3,7 +3,7 @@
 //! Invariant: everything begins as not known ([`DeployView::default`]), and no gate takes "not known" for a pass. What is
 //! known comes from our own store, or from a read that says when it was made; a deployment that GitHub lists opens nothing.
 
-use crate::domain::{Actor, EnvName, Millis, Override, RepoName, Sha, Unreadable};
+use crate::domain::{Actor, Artifact, Attestation, EnvName, Millis, Override, RepoName, Sha, Unreadable};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -32,10 +32,10 @@ pub struct DeployView<'a> {
     pub overrides: &'a [Override],
     /// The newest answers of web services; one that is not listed has not been asked yet.
     pub http: &'a [HttpAnswer],
-    /// Digests of the artifacts that are deployed, each as `sha256:` and 64 hexadecimal digits; `None` or empty when the run
-    /// knows only a commit.
-    pub artifacts: Option<&'a [String]>,
-    pub attestations: Option<&'a Result<Vec<AttestationView>, Unreadable>>,
+    /// The files of the tag's release, by the newest read.
+    pub artifacts: Option<&'a Result<Vec<Artifact>, Unreadable>>,
+    /// Of those that a gate is about.
+    pub attestations: Option<&'a Result<Vec<Attestation>, Unreadable>>,
 }
 
 /// Who asked. A request of an agent or a bot is automatic.
@@ -176,20 +176,6 @@ pub struct HttpMissed {
     pub fix: String,
     /// Asking again cannot end otherwise: the address is at fault.
     pub hopeless: bool,
-}
-
-/// One artifact attestation that GitHub keeps; see the gate `attestation` for what counts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AttestationView {
-    /// What it is about, as `sha256:` and 64 hexadecimal digits.
-    pub subject_digest: String,
-    /// Path of the workflow that made it, for example `.github/workflows/release.yml`.
-    pub workflow: String,
-    /// Repository of that workflow, as owner/name.
-    pub repository: String,
-    /// Whether the signature over all of the above was checked, down to GitHub's or Sigstore's root, and the above was read
-    /// from what is signed. False unless somebody did exactly that.
-    pub verified: bool,
 }
 
 impl DeployView<'_> {

@@ -21,9 +21,10 @@ mod verdict;
 mod view;
 mod window;
 
+pub use attestation::{deployed, digests};
 pub use deploy_view::{
-    Approval, Asked, AttestationView, DeployView, EnvironmentHistory, HoldKind, HoldView, HttpAnswer, HttpMissed, HttpSeen,
-    Live, LiveView, Occupancy, Rejection, Standing,
+    Approval, Asked, DeployView, EnvironmentHistory, HoldKind, HoldView, HttpAnswer, HttpMissed, HttpSeen, Live, LiveView,
+    Occupancy, Rejection, Standing,
 };
 pub use text::plain as shown;
 pub use verdict::{Link, Overall, Status, Verdict, overall};
@@ -71,9 +72,9 @@ pub fn asks_people(verdicts: &[Verdict]) -> Option<String> {
     (!all.is_empty()).then(|| all.join(" "))
 }
 
-/// Whether a web service decides this gate.
+/// Whether a web service decides this gate, or it waits for other gates before anybody is asked.
 pub fn is_asked(verdict: &Verdict) -> bool {
-    verdict.gate == http::GATE
+    verdict.gate == http::GATE || verdict.code == attestation::NOT_READ
 }
 
 fn not_available(name: &str) -> Verdict {

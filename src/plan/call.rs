@@ -189,6 +189,17 @@ pub enum Call {
         by: Actor,
         why: String,
     },
+    /// The files of a release; answers a list of `Artifact`, or why they cannot be read.
+    ReadArtifacts {
+        repo: RepoRef,
+        release: u64,
+    },
+    /// What GitHub keeps about artifacts of these digests, verified; answers a list of `Attestation`, or why it cannot be
+    /// read.
+    ReadAttestations {
+        repo: RepoRef,
+        digests: Vec<String>,
+    },
     /// One question to a web service for the gate `http`; answers `HttpAnswer`.
     AskService(AskCall),
     /// One health probe; answers `ProbeReport`.

@@ -8,20 +8,21 @@
 //! Known race: what changes between the last look and the effect; whoever publishes looks again when the look is old.
 
 use super::asking::Asked;
+use super::attesting::Attested;
 use super::pace::early;
 use super::place::{Going, Place};
 use super::range::Found;
 use super::report::{failed_checks, refusal_of};
+use super::waking::{Woken, awaited, wait};
 use crate::config::repo::{GatePolicy, RepoConfig};
-use crate::domain::{CheckChange, CheckSource, CheckState, Millis, Recheck, Refusal, RepoRef, Sha, Tag, Unreadable};
-use crate::flow::{Flow, Stop, Turn, Waited};
+use crate::domain::{Artifact, CheckSource, Millis, Recheck, Refusal, RepoRef, Sha, Tag, Unreadable};
+use crate::flow::{Flow, Stop, Turn};
 use crate::gates::{self, BranchStanding, DeployView, GateView, Status, TagView, Unclassified, Verdict};
 use crate::notes::tags::ParsedTag;
 use crate::plan::{Call, Ground};
 use crate::workflow::FailedCheck;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use std::time::Duration;
 
 /// The first time between two looks while a run waits; doubled with each look, because events can be lost but seldom are.
@@ -51,8 +52,19 @@ pub struct Case<'a> {
 /// How the gates came out.
 #[derive(Serialize, Deserialize)]
 pub enum Gated {
-    Passed { verdicts: Vec<Verdict>, look: Recheck },
-    Refused { verdicts: Vec<Verdict>, refusal: Refusal, failed: Vec<FailedCheck>, expired: bool },
+    /// `artifacts`: the files that gates were about.
+    Passed {
+        verdicts: Vec<Verdict>,
+        look: Recheck,
+        #[serde(default)]
+        artifacts: Vec<Artifact>,
+    },
+    Refused {
+        verdicts: Vec<Verdict>,
+        refusal: Refusal,
+        failed: Vec<FailedCheck>,
+        expired: bool,
+    },
     Cancelled(String),
 }
 
@@ -79,6 +91,8 @@ struct Looked<S> {
     seen: bool,
     #[serde(default)]
     asked: Asked,
+    #[serde(default)]
+    attested: Attested,
     shown: S,
 }
 
@@ -90,8 +104,15 @@ pub fn pass<S: Clone + Serialize + DeserializeOwned>(
     mut show: impl FnMut(&mut Flow, &[Verdict], &mut S) -> Result<(), Stop>,
 ) -> Result<Gated, Stop> {
     let branches = branches(f, case)?;
-    let look = first_look(case.ground);
-    let first = Looked { looks: 0, look, fresh: false, seen: false, asked: Asked::default(), shown: shown.clone() };
+    let first = Looked {
+        looks: 0,
+        look: first_look(case.ground),
+        fresh: false,
+        seen: false,
+        asked: Asked::default(),
+        attested: Attested::default(),
+        shown: shown.clone(),
+    };
     let (gated, said) = f.fold(
         &case.step(LOOP),
         || first,
@@ -120,13 +141,18 @@ impl Case<'_> {
         so.seen |= shows_checks(&so.look, self.ground.app_id);
         vanished(&mut so.look, so.seen, self.ground.app_id);
         let judged = self.judged(f, &so, branches)?;
+        if self.read_attestations_in_turn(f, &mut so.attested, &so.look, &judged.verdicts)? {
+            return Ok(Turn::Next(so));
+        }
         if self.ask_in_turn(f, &mut so.asked, (judged.at, &judged.verdicts))? {
             return Ok(Turn::Next(so));
         }
         let overall = gates::overall(&judged.verdicts);
         match (overall.status, overall.ask_again) {
             (Status::Pass, _) if so.fresh => {
-                return Ok(Turn::End(Gated::Passed { verdicts: judged.verdicts, look: so.look }));
+                let artifacts = so.attested.artifacts.and_then(Result::ok).unwrap_or_default();
+                let artifacts = gates::deployed(self.gates, &artifacts);
+                return Ok(Turn::End(Gated::Passed { verdicts: judged.verdicts, look: so.look, artifacts }));
             }
             (Status::Pass, _) => {}
             (_, None) => return Ok(Turn::End(refused(judged.verdicts, &so.look))),
@@ -139,6 +165,7 @@ impl Case<'_> {
                 let ask_again = self.next_answer(&so.asked, &judged.verdicts).unwrap_or(ask_again);
                 let until = ask_again.min(from.plus(pause));
                 so.asked.waited();
+                so.attested.waited();
                 match wait(f, awaited(&judged.verdicts), until)? {
                     Woken::Stopped(reason) => return Ok(Turn::End(Gated::Cancelled(reason))),
                     Woken::ByUs | Woken::ByTime if ours && self.woken(f)? < from.plus(pause) => {
@@ -151,6 +178,7 @@ impl Case<'_> {
         let again: Recheck = f.step("look", &self.recheck(so.look.touched.is_none()))?;
         // Which commits touch a folder does not change while the run waits.
         let look = Recheck { touched: again.touched.or(so.look.touched), ..again };
+        self.read_missing_attestations(f, &mut so.attested, &look, &judged.verdicts)?;
         Ok(Turn::Next(Looked { looks: so.looks.saturating_add(1), look, fresh: true, ..so }))
     }
 
@@ -168,7 +196,7 @@ impl Case<'_> {
         });
         let place = self.place(f, "place")?;
         let now = f.now();
-        let place = place.as_ref().map(|place| (place, &so.asked));
+        let place = place.as_ref().map(|place| Told { place, asked: &so.asked, attested: &so.attested });
         let view = self.view(&so.look, found.as_ref(), unclassified.as_deref(), branches, place);
         f.record("judged", || Judged { at: now, verdicts: gates::judge_all(self.gates, &view, now) })
     }
@@ -184,59 +212,6 @@ fn between_looks(ours: bool, run: &str, looks: u32) -> Duration {
 /// settled.
 fn waits_for_us(verdicts: &[Verdict]) -> bool {
     verdicts.iter().filter(|verdict| !verdict.status.advances()).all(|open| gates::is_ours(open) || gates::is_asked(open))
-}
-
-/// The checks that must come before another look can be worth it; none when something else is waited for too.
-fn awaited(verdicts: &[Verdict]) -> Vec<String> {
-    // Services wait for everything else.
-    let open: Vec<&Verdict> = verdicts.iter().filter(|v| !v.status.advances() && !gates::is_asked(v)).collect();
-    match open.as_slice() {
-        [only] if only.code == "checks_pending" => only.names.clone(),
-        _ => Vec::new(),
-    }
-}
-
-/// Why a wait ended.
-#[derive(Serialize, Deserialize)]
-enum Woken {
-    Stopped(String),
-    ByTime,
-    /// Something has changed in our own record, and nothing else.
-    ByUs,
-    ByOthers,
-}
-
-/// Waits until a look is worth it.
-fn wait(f: &mut Flow, awaited: Vec<String>, until: Millis) -> Result<Woken, Stop> {
-    f.fold(
-        "wake",
-        || awaited,
-        |f, mut awaited: Vec<String>| {
-            let told = match f.signal_or_timeout("wait", "wake", Some(until))? {
-                Waited::Cancelled(reason) => return Ok(Turn::End(Woken::Stopped(reason))),
-                Waited::TimedOut => return Ok(Turn::End(Woken::ByTime)),
-                Waited::Signalled(told) => told,
-            };
-            if told.iter().all(|value| *value == json!(OUR_RECORD)) {
-                return Ok(Turn::End(Woken::ByUs));
-            }
-            let looks = awaited.is_empty() || !told.iter().all(|value| came(value, &mut awaited)) || awaited.is_empty();
-            Ok(if looks { Turn::End(Woken::ByOthers) } else { Turn::Next(awaited) })
-        },
-    )
-}
-
-/// Strikes out the check that a signal names; false when the signal says more than that a check has passed.
-fn came(told: &Value, awaited: &mut Vec<String>) -> bool {
-    let Ok(check) = CheckChange::deserialize(told) else { return false };
-    if !matches!(check.state, CheckState::Success | CheckState::Neutral) {
-        return false;
-    }
-    let name = gates::shown(&check.name);
-    if let Some(at) = awaited.iter().position(|known| *known == name) {
-        awaited.remove(at);
-    }
-    true
 }
 
 /// Whether a check of somebody else is on the commit.
@@ -258,11 +233,11 @@ pub(super) fn holds(f: &mut Flow, case: &Case) -> Result<bool, Stop> {
     Ok(gates::overall(&once(f, case, &look, Services::InTurn)?).status == Status::Pass)
 }
 
-/// Which web services a single look asks.
+/// Whether a single look asks web services, and for attestations.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Services {
     None,
-    /// All, if every other gate passes.
+    /// If the gates before them pass.
     InTurn,
     All,
 }
@@ -273,19 +248,31 @@ pub(super) fn once(f: &mut Flow, case: &Case, look: &Recheck, services: Services
     let found = case.range.map(|range| range.within(look));
     let unclassified = found.as_ref().map(Found::nameless);
     let place = case.place(f, &case.step("place"))?;
-    let judge = |f: &mut Flow, step: &str, asked: &Asked| {
-        let (now, place) = (f.now(), place.as_ref().map(|place| (place, asked)));
+    let judge = |f: &mut Flow, step: &str, asked: &Asked, attested: &Attested| {
+        let (now, place) = (f.now(), place.as_ref().map(|place| Told { place, asked, attested }));
         let view = case.view(look, found.as_ref(), unclassified.as_deref(), branches.as_deref(), place);
         f.record(&case.step(step), || gates::judge_all(case.gates, &view, now))
     };
-    let mut asked = Asked::default();
-    let verdicts = judge(f, "gates", &asked)?;
-    let asks = services == Services::All || (services == Services::InTurn && case.others_pass(&verdicts));
-    if !asks || !case.has_services() {
-        return Ok(verdicts);
+    let (mut asked, mut attested) = (Asked::default(), Attested::default());
+    let mut verdicts = judge(f, "gates", &asked, &attested)?;
+    let asks = |passed: bool| services == Services::All || (services == Services::InTurn && passed);
+    if case.has_attestations() && asks(case.only_what_is_asked_is_open(&verdicts)) {
+        case.read_attestations(f, case.prefix, &mut attested, look)?;
+        verdicts = judge(f, "gates.attested", &asked, &attested)?;
     }
-    case.ask_all(f, case.prefix, &mut asked)?;
-    judge(f, "gates.asked", &asked)
+    if case.has_services() && asks(case.others_pass(&verdicts)) {
+        case.ask_all(f, case.prefix, &mut asked)?;
+        verdicts = judge(f, "gates.asked", &asked, &attested)?;
+    }
+    Ok(verdicts)
+}
+
+/// What others have told of a deployment.
+#[derive(Clone, Copy)]
+struct Told<'v> {
+    place: &'v Place,
+    asked: &'v Asked,
+    attested: &'v Attested,
 }
 
 fn refused(verdicts: Vec<Verdict>, look: &Recheck) -> Gated {
@@ -343,8 +330,8 @@ impl Case<'_> {
 
     /// Whether these gates pass by our own record alone, as it was read.
     pub(super) fn passes_with(&self, gates: &[GatePolicy], place: &Place, now: Millis) -> bool {
-        let (look, asked) = (first_look(self.ground), Asked::default());
-        let view = self.view(&look, None, None, None, Some((place, &asked)));
+        let (look, asked, attested) = (first_look(self.ground), Asked::default(), Attested::default());
+        let view = self.view(&look, None, None, None, Some(Told { place, asked: &asked, attested: &attested }));
         gates::overall(&gates::judge_all(gates, &view, now)).status == Status::Pass
     }
 
@@ -354,11 +341,13 @@ impl Case<'_> {
         found: Option<&'v Found>,
         unclassified: Option<&'v [Unclassified]>,
         branches: Option<&'v [BranchStanding]>,
-        place: Option<(&'v Place, &'v Asked)>,
+        told: Option<Told<'v>>,
     ) -> GateView<'v> {
-        let deploy = self.going.as_ref().zip(place).map(|(going, (place, asked))| DeployView {
+        let deploy = self.going.as_ref().zip(told).map(|(going, Told { place, asked, attested })| DeployView {
             http: &asked.answers,
-            counts_from: asked.since,
+            artifacts: attested.artifacts.as_ref(),
+            attestations: attested.attestations.as_ref(),
+            counts_from: asked.since.or(attested.since),
             ..going.view(place)
         });
         GateView {

@@ -4,6 +4,7 @@
 //! a run leaves its check run and its deployment in a final state.
 
 mod asking;
+mod attesting;
 pub mod button;
 pub mod comment;
 mod configuration;
@@ -21,6 +22,7 @@ pub mod release;
 mod report;
 pub mod reviews;
 mod users;
+mod waking;
 
 use crate::domain::Refusal;
 use crate::flow::{StepFailure, Stop, Workflow};

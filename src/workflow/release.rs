@@ -153,7 +153,7 @@ impl Tagged<'_> {
         };
         let gated = gating::pass(f, &case, shown, |f, verdicts, shown| self.show_waiting(f, verdicts, shown))?;
         match gated {
-            Gated::Passed { verdicts, look } => {
+            Gated::Passed { verdicts, look, .. } => {
                 let done =
                     Passed { facts, config, scheme, parsed, plan: &plan, found, verdicts, look, check_run: shown.check_run };
                 self.publish(f, done)

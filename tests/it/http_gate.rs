@@ -97,21 +97,17 @@ fn gate(url: &str, expect: &str, more: &str) -> String {
     format!("{{ kind = \"http\", url = \"{url}\", expect = \"{expect}\"{more} }},\n")
 }
 
-/// A shop whose production has these gates, and nothing else in the way.
-fn config(on: &str, gates: &str) -> String {
+/// A shop whose production has these gates, and nothing else in the way; its release asks for nothing but a tag.
+fn config(gates: &str) -> String {
     format!(
-        "[environments.production]\non = [\"{on}\"]\ntarget = \"cluster\"\nurl = \"https://shop.example.com\"\ngates = [\n\
-         {gates}]\n\n[targets.cluster]\nkind = \"deployment\"\nreporters = [\"deployer[bot]\"]\n"
+        "[release]\ngates = [{{ kind = \"tag\" }}]\n\n[environments.production]\non = [\"tag\"]\ntarget = \"cluster\"\n\
+         url = \"https://shop.example.com\"\ngates = [\n{gates}]\n\n\
+         [targets.cluster]\nkind = \"deployment\"\nreporters = [\"deployer[bot]\"]\n"
     )
 }
 
-/// The release asks for nothing but a tag.
 async fn shop(gates: &str) -> World {
-    Setup::new()
-        .config(&format!("[release]\ngates = [{{ kind = \"tag\" }}]\n\n{}", config("tag", gates)))
-        .allow("127.0.0.1")
-        .start()
-        .await
+    Setup::new().config(&config(gates)).allow("127.0.0.1").start().await
 }
 
 async fn succeeds(world: &World) {
@@ -246,7 +242,7 @@ async fn it_is_asked_again_after_a_wait_for_another_deployment() {
 async fn a_kill_while_it_is_asked_changes_nothing() {
     let service = Service::start(&[Answer::Good]).await;
     let github = Sandbox::start(SandboxConfig::default()).unwrap();
-    let config = config("manual", &service.gate("/{{ sha }}", ""));
+    let config = config(&service.gate("/{{ sha }}", ""));
     let seed = CommitSeed::new("feat: begin").file(CONFIG_PATH, &config);
     let shop = github.create_repo(RepoSeed::new("acme/shop").commit(seed)).unwrap();
     let mut process = Process::of(&github);
@@ -272,13 +268,12 @@ async fn a_kill_while_it_is_asked_changes_nothing() {
     let code = &validated["gates"]["verdicts"][0]["code"];
     assert_eq!((code, service.asked().len()), (&"http_as_expected".into(), 1), "{validated}");
     *service.script.lock().unwrap() = vec![Answer::Kills(Arc::clone(&process)), Answer::Good];
-    let asks = Arc::clone(&process);
-    let asking = std::thread::spawn(move || asks.tell(&["deploy", "production", "--repo", "acme/shop"]));
+    let head = shop.resolve("main").unwrap();
+    shop.tag("v1.0.0", &head).unwrap();
     service.is_asked(2).await;
     while process.is_running() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    asking.join().unwrap();
     process.start();
     let end = Instant::now() + Duration::from_secs(40);
     let made = loop {
@@ -289,7 +284,6 @@ async fn a_kill_while_it_is_asked_changes_nothing() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     };
     shop.report_deployment(made.id, DeploymentReport::new("deployer[bot]", "success")).unwrap();
-    let head = shop.resolve("main").unwrap();
     while shop.newest_check(&head, PRODUCTION).and_then(|check| check.conclusion).as_deref() != Some("success") {
         assert!(Instant::now() < end, "{:?}", shop.check_runs());
         tokio::time::sleep(Duration::from_millis(20)).await;

@@ -5,6 +5,7 @@
 mod actions;
 mod agents;
 mod approvals;
+mod attestation;
 mod back;
 mod back_workflow;
 mod budget;

@@ -27,6 +27,7 @@ const LONG: Duration = Duration::from_secs(3600);
 
 /// A world to be: `acme/shop` with two commits, the first of them tagged `v1.0.0`, and green checks.
 pub struct Setup {
+    repo: &'static str,
     files: Vec<(String, String)>,
     allow: Vec<String>,
     enterprise: bool,
@@ -52,7 +53,12 @@ impl Setup {
         let tuning = Tuning { host, reconcile: LONG, program, grace: Duration::from_secs(5), ..Tuning::default() };
         let (files, allow, resources) = (Vec::new(), Vec::new(), Resources::default());
         let prefix = CommandPrefix::default();
-        Self { files, allow, enterprise: false, prefix, public_url: None, resources, tuning, clock }
+        Self { repo: "acme/shop", files, allow, enterprise: false, prefix, public_url: None, resources, tuning, clock }
+    }
+    /// The repository is another one than `acme/shop`.
+    pub fn named(mut self, repo: &'static str) -> Self {
+        self.repo = repo;
+        self
     }
     /// `.github/lockkeeper.toml` on the default branch.
     pub fn config(self, text: &str) -> Self {
@@ -93,7 +99,7 @@ impl Setup {
         let first = CommitSeed::new("feat: begin").tagged("v1.0.0");
         let first = self.files.iter().fold(first, |seed, (path, text)| seed.file(path, text));
         let second = CommitSeed::new("fix: count right").author("ann");
-        let shop = github.create_repo(RepoSeed::new("acme/shop").commit(first).commit(second)).unwrap();
+        let shop = github.create_repo(RepoSeed::new(self.repo).commit(first).commit(second)).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let world = World { github, shop, server: None, folder, setup: self, expected: Vec::new() };
         world.green(&world.head());

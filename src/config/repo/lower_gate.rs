@@ -31,9 +31,11 @@ fn gate(raw: Gate) -> Result<GatePolicy, String> {
             within: span(&within)?,
             interval: span(&interval)?,
         }),
-        Gate::Attestation { workflow } => {
-            GatePolicy::Attestation(AttestationPolicy { workflow: workflow.map(|text::Workflow(name)| name) })
-        }
+        Gate::Attestation { workflow, assets, deadline } => GatePolicy::Attestation(AttestationPolicy {
+            workflow: workflow.map(|text::Workflow(name)| name),
+            assets: assets.0,
+            deadline: span(&deadline)?,
+        }),
         Gate::Approvals { count, teams, users, not_author, expiry } => {
             GatePolicy::Approvals(approvals(raw::Approvals { count, teams, users, not_author, expiry })?)
         }

@@ -127,6 +127,10 @@ pub struct HttpGate {
 pub struct AttestationPolicy {
     /// File name in `.github/workflows` of this repository; `None`: any workflow of this repository.
     pub workflow: Option<String>,
+    /// Pattern of the files of the tag's release that are deployed.
+    pub assets: String,
+    /// How long to wait for files and attestations, from the first look.
+    pub deadline: Duration,
 }
 
 /// What is asked of a release or an environment that does not list gates.

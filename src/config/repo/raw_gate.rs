@@ -2,7 +2,7 @@
 
 use super::raw::{five_minutes, ten_seconds};
 use super::raw_health::any_success;
-use super::text::{Duration, EnvRef, Expression, Login, TeamSlug, Timezone, WindowSpan, Workflow};
+use super::text::{Duration, EnvRef, Expression, Glob, Login, TeamSlug, Timezone, WindowSpan, Workflow};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -88,11 +88,20 @@ pub enum Gate {
         #[schemars(extend("x-min" = "1s", "x-max" = "1h"))]
         interval: Duration,
     },
-    /// A verified artifact attestation of GitHub about every artifact that is deployed. Deployments only.
-    #[schemars(extend("x-later" = true))]
+    /// Of every file of the tag's release that is deployed, GitHub keeps an artifact attestation, and its signature holds.
+    /// A file that changes before its deployment begins is refused. That the target brings up exactly these files is for the
+    /// target to see to. Deployments of tags only.
     Attestation {
-        /// Workflow of this repository that must have made it.
+        /// Workflow of this repository that must have made it. Without it: any of them.
         workflow: Option<Workflow>,
+        /// The files that are deployed, as a pattern in which `*` stands for anything. At least one must be there, at most 20.
+        #[serde(default = "any_file")]
+        #[schemars(extend("examples" = ["shop-*.tar.gz"]))]
+        assets: Glob,
+        /// How long to wait for files and attestations, once the other gates pass.
+        #[serde(default = "one_hour")]
+        #[schemars(extend("x-min" = "1m", "x-max" = "7d"))]
+        deadline: Duration,
     },
     /// People who must agree; as `approvals` of an environment. Deployments only.
     Approvals {
@@ -173,6 +182,12 @@ fn one_minute() -> Duration {
 }
 fn six_hours() -> Duration {
     Duration("6h".into())
+}
+fn one_hour() -> Duration {
+    Duration("1h".into())
+}
+fn any_file() -> Glob {
+    Glob("*".into())
 }
 fn one() -> u8 {
     1

@@ -4,6 +4,7 @@
 //! id in the body, `external_id` or payload; what GitHub refuses becomes the workflow's to answer, what may pass later the
 //! host's to retry.
 
+mod attestations;
 mod checks;
 mod deployments;
 mod environments;
@@ -143,6 +144,8 @@ impl Steps {
             Call::MarkBad { place, sha } => self.mark_bad(place, sha).await,
             Call::PlaceHold(new) => self.place_hold(new).await,
             Call::EndHolds { holds, by, why } => self.end_holds(holds, by, why).await,
+            Call::ReadArtifacts { repo, release } => self.read_artifacts(&repo, release).await,
+            Call::ReadAttestations { repo, digests } => self.read_attestations(&repo, &digests).await,
             Call::AskService(call) => self.ask_service(call).await,
             Call::Probe(call) => self.probe(call).await,
             Call::Press { run, identifier, actor, role, pressed_at } => {

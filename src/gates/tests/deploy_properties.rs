@@ -1,6 +1,6 @@
 use super::place::*;
 use super::*;
-use crate::domain::{ActorKind, Overridable, Override};
+use crate::domain::{ActorKind, Attestation, Overridable, Override};
 use proptest::prelude::*;
 use serde_json::json;
 use std::time::Duration;
@@ -76,8 +76,8 @@ fn any_answer() -> impl Strategy<Value = HttpAnswer> {
     })
 }
 
-fn any_attestation() -> impl Strategy<Value = AttestationView> {
-    (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>()).prop_map(|(verified, ours, this, wanted)| AttestationView {
+fn any_attestation() -> impl Strategy<Value = Attestation> {
+    (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>()).prop_map(|(verified, ours, this, wanted)| Attestation {
         repository: if ours { "acme/app".into() } else { "eve/app".into() },
         subject_digest: if this { ARTIFACT.into() } else { "sha256:2".into() },
         workflow: if wanted { ".github/workflows/release.yml".into() } else { ".github/workflows/ci.yml".into() },
@@ -115,7 +115,7 @@ prop_compose! {
             occupancy: read.map(|(at, history)| staging(later(at), history)).into_iter().collect(),
             approvals: given,
             attestations: attestations.map(|read| read.map_err(|()| Unreadable { reason: "502".into() })),
-            artifacts: artifacts.map(|n| [ARTIFACT, "sha256:2"].iter().take(n).map(|d| (*d).to_owned()).collect()),
+            artifacts: artifacts.map(|n| Ok([asset("a.tgz", ARTIFACT), asset("b.tgz", "sha256:2")].into_iter().take(n).collect())),
             ..place
         }
     }
@@ -138,7 +138,7 @@ fn turned(mut place: Place, by: usize) -> Place {
     place.occupancy.iter_mut().for_each(|read| turn(&mut read.history, by));
     place.holds.iter_mut().for_each(|list| turn(list, by));
     place.approvals.iter_mut().for_each(|list| turn(list, by));
-    place.artifacts.iter_mut().for_each(|list| turn(list, by));
+    place.artifacts.iter_mut().flatten().for_each(|list| turn(list, by));
     place.attestations.iter_mut().flatten().for_each(|list| turn(list, by));
     turn(&mut place.overrides, by);
     turn(&mut place.http, by);
@@ -214,6 +214,16 @@ proptest! {
         prop_assert!(verdict.status != Status::Pass || people.len() >= usize::from(count), "{:?}", verdict);
     }
 
+    /// Each file has one that is sound and ours; nothing else is a pass.
+    #[test]
+    fn only_what_is_verified_and_ours_is_attested(list in few(any_attestation()), seconds in any_seconds()) {
+        let files = vec![asset("a.tgz", ARTIFACT), asset("b.tgz", "sha256:2")];
+        let good = |digest: &str| list.iter().any(|a| a.verified && a.repository == "acme/app" && a.subject_digest == digest);
+        let wanted = good(ARTIFACT) && good("sha256:2");
+        let place = Place { artifacts: Some(Ok(files)), attestations: Some(Ok(list.clone())), ..Place::production() };
+        prop_assert_eq!(judge_in(place, &attestation(None), later(seconds)).status == Status::Pass, wanted);
+    }
+
     /// A clock that jumps back never opens a soak or lets an approval live longer than from when it was given.
     #[test]
     fn clocks_that_jump_open_nothing(place in any_place(), seconds in any_seconds(), back in 1_i64..10_000_000_000, long in 1_u64..60) {
@@ -233,8 +243,8 @@ proptest! {
                 gate: Overridable::Window, by: person(1, &text), role: more.clone(), reason: format!("x{more}"), at: ASKED, digest: DIGEST.into(),
             }],
             http: vec![HttpAnswer { answer: Err(HttpMissed { reason: text.clone(), fix: more.clone(), hopeless: true }), ..missed(1, true) }],
-            artifacts: Some(vec![text.clone()]),
-            attestations: Some(Ok(Vec::new())),
+            artifacts: Some(Ok(vec![asset(&format!("{text}.tgz"), &more)])),
+            attestations: Some(Ok(vec![Attestation { subject_digest: more.clone(), repository: text.clone(), ..attested(false) }])),
             ..Place::production()
         };
         let policies = [

@@ -1,6 +1,7 @@
 use super::place::*;
 use super::table::{Row, row, told};
 use super::*;
+use crate::domain::{Artifact, Attestation};
 use serde_json::json;
 use std::time::Duration;
 
@@ -281,40 +282,77 @@ fn answers() -> Vec<Row> {
 }
 
 fn attestations() -> Vec<Row> {
-    use Status::{Fail, Inconclusive, Pass, Unavailable};
+    use Status::{Fail, Pass, Pending, Unavailable};
     let (any, named) = (attestation(None), attestation(Some("release.yml")));
-    let one = |what, status, code, policy: &GatePolicy, list: Vec<AttestationView>| {
+    let files = |files: Vec<Artifact>| Some(Ok(files));
+    let app = || vec![asset("app.tgz", ARTIFACT)];
+    let one = |what, status, code, policy: &GatePolicy, list: Vec<Attestation>| {
         at(what, status, code, (policy, 0), |w| {
-            w.artifacts = Some(vec![ARTIFACT.into()]);
+            w.artifacts = files(app());
             w.attestations = Some(Ok(list));
         })
     };
+    let with = |what, status, code, seconds: u64, all: Vec<Artifact>| {
+        at(what, status, code, (&any, seconds), |w| {
+            w.artifacts = files(all);
+            w.attestations = Some(Ok(vec![attested(true)]));
+        })
+    };
     let unread = |w: &mut Place| {
-        w.artifacts = Some(vec![ARTIFACT.into()]);
+        w.artifacts = files(app());
         w.attestations = Some(Err(Unreadable { reason: "GitHub answered 502.".into() }));
     };
-    let other = || AttestationView { subject_digest: ARTIFACT.replace('1', "2"), ..attested(true) };
-    let fork = || AttestationView { repository: "eve/app".into(), ..attested(true) };
-    let ci = || AttestationView { workflow: ".github/workflows/ci.yml".into(), ..attested(true) };
-    let nested = || AttestationView { workflow: "x/.github/workflows/release.yml".into(), ..attested(true) };
+    let none = |w: &mut Place| {
+        w.artifacts = files(app());
+        w.attestations = Some(Ok(Vec::new()));
+    };
+    let other = || Attestation { subject_digest: ARTIFACT.replace('1', "2"), ..attested(true) };
+    let fork = || Attestation { repository: "eve/app".into(), ..attested(true) };
+    let ci = || Attestation { workflow: ".github/workflows/ci.yml".into(), ..attested(true) };
+    let nested = || Attestation { workflow: "x/.github/workflows/release.yml".into(), ..attested(true) };
+    let growing = || Artifact { name: "app.tgz".into(), digest: None };
+    let commit = World::new().with(|w| {
+        w.place = Place::production();
+        w.tag = None;
+    });
     vec![
-        at("attestation: only a commit", Unavailable, "artifact_unknown", (&any, 0), |w| w.attestations = Some(Ok(vec![]))),
-        at("attestation: no artifact", Unavailable, "artifact_unknown", (&any, 0), |w| w.artifacts = Some(vec![])),
-        at("attestation: not known", Unavailable, "attestations_not_read", (&any, 0), |w| {
-            w.artifacts = Some(vec![ARTIFACT.into()]);
+        row("attestation: only a commit", Unavailable, "artifact_unknown", commit.judge(&any, later(0))),
+        at("attestation: not read", Pending, "attestations_not_read", (&any, 0), |_| {}),
+        at("attestation: files alone", Pending, "attestations_not_read", (&any, 0), |w| w.artifacts = files(app())),
+        at("attestation: files unreadable", Unavailable, "attestations_unreadable", (&any, 0), |w| {
+            w.artifacts = Some(Err(Unreadable { reason: "403".into() }));
         }),
         at("attestation: unreadable", Unavailable, "attestations_unreadable", (&any, 0), unread),
         at("attestation: unreadable, past the deadline", Unavailable, "attestation_deadline", (&any, 3600), unread),
-        one("attestation: none", Fail, "attestation_missing", &any, vec![]),
-        one("attestation: of another artifact", Fail, "attestation_missing", &any, vec![other()]),
+        with("attestation: no file", Pending, "artifact_missing", 0, vec![asset("app.zip", ARTIFACT)]),
+        with("attestation: no file, over", Fail, "attestation_deadline", 3600, Vec::new()),
+        with("attestation: a file without digest", Pending, "artifact_missing", 0, vec![growing()]),
+        with("attestation: too many files", Fail, "artifacts_too_many", 0, vec![asset("app.tgz", ARTIFACT); 21]),
+        with(
+            "attestation: another file",
+            Pass,
+            "attested",
+            0,
+            vec![asset("app.tgz", ARTIFACT), asset("notes.txt", "sha256:3")],
+        ),
+        at("attestation: none", Pending, "attestation_missing", (&any, 0), none),
+        at("attestation: none, over", Fail, "attestation_deadline", (&any, 3600), none),
+        one("attestation: of another artifact", Pending, "attestation_missing", &any, vec![other()]),
         one("attestation: there", Pass, "attested", &any, vec![attested(true)]),
         one("attestation: there, by the workflow", Pass, "attested", &named, vec![fork(), ci(), attested(true)]),
         one("attestation: by another workflow", Fail, "attestation_mismatch", &named, vec![ci(), nested()]),
         one("attestation: by a fork", Fail, "attestation_mismatch", &any, vec![fork()]),
-        one("attestation: not verified", Inconclusive, "attestation_unverified", &any, vec![attested(false), fork()]),
-        at("attestation: one of two artifacts", Fail, "attestation_missing", (&any, 0), |w| {
-            w.artifacts = Some(vec![ARTIFACT.into(), "sha256:\u{202e}3".into()]);
-            w.attestations = Some(Ok(vec![attested(true)]));
+        one("attestation: not verified", Fail, "attestation_unsound", &any, vec![attested(false), fork()]),
+        with(
+            "attestation: one of two",
+            Pending,
+            "attestation_missing",
+            0,
+            vec![asset("app.tgz", ARTIFACT), asset("\u{202e}.tgz", "sha256:3")],
+        ),
+        at("attestation: one missing, one bad", Fail, "attestation_unsound", (&any, 0), |w| {
+            w.artifacts = files(vec![asset("a.tgz", ARTIFACT), asset("b.tgz", "sha256:3")]);
+            w.attestations = Some(Ok(vec![attested(false)]));
         }),
     ]
 }

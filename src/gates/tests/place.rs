@@ -1,6 +1,6 @@
 use super::*;
 use crate::config::repo::{After, ApprovalsPolicy, AttestationPolicy, HttpGate, Window, WindowPolicy, WindowSpan};
-use crate::domain::{Actor, ActorKind, EnvName, Override, RepoName, UserId};
+use crate::domain::{Actor, ActorKind, Artifact, Attestation, EnvName, Override, RepoName, UserId};
 use std::time::Duration;
 
 pub(super) const DIGEST: &str = "sha256:plan";
@@ -24,8 +24,8 @@ pub(super) struct Place {
     pub rejections: Vec<Rejection>,
     pub overrides: Vec<Override>,
     pub http: Vec<HttpAnswer>,
-    pub artifacts: Option<Vec<String>>,
-    pub attestations: Option<Result<Vec<AttestationView>, Unreadable>>,
+    pub artifacts: Option<Result<Vec<Artifact>, Unreadable>>,
+    pub attestations: Option<Result<Vec<Attestation>, Unreadable>>,
 }
 
 impl Place {
@@ -57,7 +57,7 @@ impl Place {
             rejections: &self.rejections,
             overrides: &self.overrides,
             http: &self.http,
-            artifacts: self.artifacts.as_deref(),
+            artifacts: self.artifacts.as_ref(),
             attestations: self.attestations.as_ref(),
         }
     }
@@ -146,11 +146,17 @@ pub(super) fn missed(seconds: u64, hopeless: bool) -> HttpAnswer {
 }
 
 pub(super) fn attestation(workflow: Option<&str>) -> GatePolicy {
-    GatePolicy::Attestation(AttestationPolicy { workflow: workflow.map(str::to_owned) })
+    let (workflow, assets) = (workflow.map(str::to_owned), "*.tgz".to_owned());
+    GatePolicy::Attestation(AttestationPolicy { workflow, assets, deadline: minutes(60) })
 }
 
-pub(super) fn attested(verified: bool) -> AttestationView {
-    AttestationView {
+/// As a file that the policy names.
+pub(super) fn asset(name: &str, digest: &str) -> Artifact {
+    Artifact { name: name.into(), digest: Some(digest.into()) }
+}
+
+pub(super) fn attested(verified: bool) -> Attestation {
+    Attestation {
         subject_digest: ARTIFACT.into(),
         workflow: ".github/workflows/release.yml".into(),
         repository: "Acme/App".into(),

@@ -12,13 +12,13 @@
 
 use super::end::Ending;
 use super::page::Shown;
-use super::{Deployment, drive, lock_key, named, what};
+use super::{Cleared, Deployment, drive, lock_key, named, what};
 use crate::config::repo::{CONFIG_PATH, GatePolicy};
 use crate::domain::{
-    ActorKind, Commit, EnvironmentRecord, Hold, HoldKind, InQueue, Lease, LedgerEntry, Millis, Recheck, Refusal, Sha, Standing,
+    ActorKind, Artifact, Commit, EnvironmentRecord, Hold, HoldKind, InQueue, Lease, LedgerEntry, Millis, Recheck, Refusal, Sha,
+    Standing,
 };
 use crate::flow::{Flow, Stop};
-use crate::gates::Verdict;
 use crate::notes::takes_back;
 use crate::plan::{Call, Task};
 use crate::workflow::gating;
@@ -35,14 +35,14 @@ impl Deployment<'_> {
         &self,
         f: &mut Flow,
         shown: &mut Shown,
-        verdicts: &[Verdict],
+        cleared: &Cleared,
         turn: u32,
     ) -> Result<Option<Outcome>, Stop> {
         let input = self.input;
         let key = lock_key(&input.place());
         let busy = f.step(&named("lease.busy", turn), &Call::IsLocked { key: key.clone() })?;
         if busy {
-            self.show_queued(f, shown, verdicts, turn)?;
+            self.show_queued(f, shown, &cleared.verdicts, turn)?;
         }
         let now = f.now();
         let asked: Millis = f.record(&named("lease.asked", turn), || now)?;
@@ -56,6 +56,7 @@ impl Deployment<'_> {
             return Ok(None);
         }
         if (waited || shown.waiting) && !self.is_still_there(f, turn)? {
+            let verdicts = &cleared.verdicts;
             return Ending { verdicts, ..Ending::refused(gone(input.environment.as_str())) }.report(f, input, shown).map(Some);
         }
         let read = Call::ReadEnvironment { place: input.place(), earlier: Vec::new() };
@@ -64,7 +65,7 @@ impl Deployment<'_> {
             f.unlock(&key);
             return Ok(None);
         }
-        self.leased(f, shown, verdicts, Lease { key, token }, record).map(Some)
+        self.leased(f, shown, cleared, Lease { key, token }, record).map(Some)
     }
 
     /// Whether people still agree to this plan: somebody may have rejected it since the gates passed.
@@ -91,12 +92,13 @@ impl Deployment<'_> {
         &self,
         f: &mut Flow,
         shown: &mut Shown,
-        verdicts: &[Verdict],
+        cleared: &Cleared,
         lease: Lease,
         record: EnvironmentRecord,
     ) -> Result<Outcome, Stop> {
         let input = self.input;
-        let over = match self.out_of_turn(f, &record)? {
+        let verdicts = cleared.verdicts.as_slice();
+        let over = match self.out_of_turn(f, &record, &cleared.artifacts)? {
             Ok(over) => over,
             Err(ending) => return Ending { verdicts, ..ending }.report(f, input, shown),
         };
@@ -108,7 +110,12 @@ impl Deployment<'_> {
     }
 
     /// Why this deployment may not go ahead now that it is its turn; else the holds that end once it is live.
-    fn out_of_turn(&self, f: &mut Flow, record: &EnvironmentRecord) -> Result<Result<Vec<u64>, Ending<'static>>, Stop> {
+    fn out_of_turn(
+        &self,
+        f: &mut Flow,
+        record: &EnvironmentRecord,
+        artifacts: &[Artifact],
+    ) -> Result<Result<Vec<u64>, Ending<'static>>, Stop> {
         if let Some(ending) = self.gives_way(f, record)? {
             return Ok(Err(ending));
         }
@@ -122,7 +129,7 @@ impl Deployment<'_> {
         if let Some(ending) = self.older_than_live(f, record)? {
             return Ok(Err(ending));
         }
-        Ok(self.verify_pin(f)?.map_or(Ok(over), Err))
+        Ok(self.verify_pin(f, artifacts)?.map_or(Ok(over), Err))
     }
 
     /// A key that has ended meanwhile has no right to what it has asked for either. (What people may do is theirs by GitHub.)
@@ -218,7 +225,7 @@ impl Deployment<'_> {
         f.step("holds", &Call::EndHolds { holds: holds.to_vec(), by: input.actor.clone(), why })
     }
 
-    fn verify_pin(&self, f: &mut Flow) -> Result<Option<Ending<'static>>, Stop> {
+    fn verify_pin(&self, f: &mut Flow, artifacts: &[Artifact]) -> Result<Option<Ending<'static>>, Stop> {
         let (input, subject) = (self.input, &self.input.subject);
         let Some(tag) = subject.tag.as_ref().filter(|_| !input.rollback) else { return Ok(None) };
         let call = Call::Recheck {
@@ -230,8 +237,10 @@ impl Deployment<'_> {
             folder: None,
         };
         let look: Recheck = f.step("lease.pin", &call)?;
-        Ok(match look.tag {
-            Some(now) if now.commit == subject.sha => None,
+        Ok(match &look.tag {
+            Some(now) if now.commit == subject.sha => {
+                self.case("", |case| case.artifacts_still(f, "lease.artifacts", (artifacts, &look)))?.map(Ending::refused)
+            }
             Some(now) => Some(Ending::refused(Refusal::user(
                 "tag_moved",
                 format!(

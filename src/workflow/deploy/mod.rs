@@ -42,7 +42,7 @@ use super::report::{Outcome, State};
 use crate::actions::deploy::{self, Subject};
 use crate::actions::rollback;
 use crate::config::repo::{Environment, RepoConfig, Strategy, Target};
-use crate::domain::{Actor, EnvName, EnvPlace, Millis, Refusal, RepoRef, RunId, Sha, Tag};
+use crate::domain::{Actor, Artifact, EnvName, EnvPlace, Millis, Refusal, RepoRef, RunId, Sha, Tag};
 use crate::flow::{Flow, StepFailure, Stop, Workflow};
 use crate::gates::Verdict;
 use crate::plan::{Call, Ground, Plan};
@@ -158,6 +158,13 @@ fn story(f: &mut Flow, input: &Input, shown: &mut Shown) -> Result<Outcome, Stop
     Deployment { input, ground: &ground, config: &config, environment, target, plan: &plan, strategy }.go(f, shown)
 }
 
+/// What has passed the gates.
+struct Cleared {
+    verdicts: Vec<Verdict>,
+    /// The files that gates were about.
+    artifacts: Vec<Artifact>,
+}
+
 /// A deployment that has been planned.
 pub(super) struct Deployment<'a> {
     pub input: &'a Input,
@@ -177,11 +184,11 @@ impl Deployment<'_> {
         }
         // Whoever had to wait for a turn may find that a gate does not pass any more.
         for turn in 0_u32.. {
-            let verdicts = match self.pass_gates(f, shown, turn)? {
-                Ok(verdicts) => verdicts,
+            let cleared = match self.pass_gates(f, shown, turn)? {
+                Ok(cleared) => cleared,
                 Err(outcome) => return Ok(*outcome),
             };
-            if let Some(outcome) = self.with_lease(f, shown, &verdicts, turn)? {
+            if let Some(outcome) = self.with_lease(f, shown, &cleared, turn)? {
                 return Ok(outcome);
             }
         }
@@ -197,15 +204,15 @@ impl Deployment<'_> {
         Leg { prefix: "", subject: self.input.subject.clone(), deployment: shown.deployment, slot: None, guard: None }
     }
 
-    fn pass_gates(&self, f: &mut Flow, shown: &mut Shown, turn: u32) -> Result<Result<Vec<Verdict>, Box<Outcome>>, Stop> {
+    fn pass_gates(&self, f: &mut Flow, shown: &mut Shown, turn: u32) -> Result<Result<Cleared, Box<Outcome>>, Stop> {
         let input = self.input;
         let prefix = named("", turn);
         let gated = self
             .case(&prefix, |case| gating::pass(f, case, shown, |f, verdicts, shown| self.show_waiting(f, shown, verdicts)))?;
         let ending = match gated {
-            Gated::Passed { verdicts, .. } => {
+            Gated::Passed { verdicts, artifacts, .. } => {
                 self.show_agreed(f, shown, &verdicts, turn)?;
-                return Ok(Ok(verdicts));
+                return Ok(Ok(Cleared { verdicts, artifacts }));
             }
             Gated::Refused { verdicts, refusal, failed, expired } => {
                 let state = match () {
