@@ -13,6 +13,9 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0005_lives.sql"),
     include_str!("migrations/0006_reviews.sql"),
     include_str!("migrations/0007_shares.sql"),
+    include_str!("migrations/0008_acts.sql"),
+    include_str!("migrations/0009_heads.sql"),
+    include_str!("migrations/0010_replies.sql"),
 ];
 
 /// # Errors

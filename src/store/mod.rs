@@ -10,9 +10,11 @@
 //! - SQLite is 3.51.3 or later: versions before it can corrupt a WAL that is reset while it is read.
 //! - The folder is 0700 and its files are 0600.
 
+pub mod acts;
 pub mod audit;
 mod error;
 pub mod facts;
+pub mod heads;
 pub mod holds;
 pub mod inbox;
 pub mod keys;
@@ -24,6 +26,7 @@ pub mod mirrors;
 mod mover;
 mod open;
 mod reader;
+pub mod replies;
 pub mod repos;
 pub mod reviews;
 mod row;
