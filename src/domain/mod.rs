@@ -5,6 +5,7 @@
 
 mod actor;
 mod facts;
+mod head;
 mod ids;
 mod key;
 mod ledger;
@@ -20,6 +21,7 @@ mod world;
 
 pub use actor::{Actor, ActorKind};
 pub use facts::{CommitFacts, DeploymentInfo, DeploymentStatusInfo, Folder, Recheck, TagName, WorkflowRunInfo};
+pub use head::{PullHead, SeenHead};
 pub use ids::{DeliveryId, InstallationId, KeyId, RepoId, RunId, UserId};
 pub use key::{Grant, Key, Scope};
 pub use ledger::{EnvPlace, EnvironmentRecord, Hold, HoldKind, InQueue, Lease, LedgerEntry, NewHold};

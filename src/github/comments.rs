@@ -45,6 +45,12 @@ impl Installation {
         Ok(self.call(call).await?.json::<Raw>()?.into())
     }
 
+    /// Replaces the text of a comment of ours.
+    pub async fn update_comment(&self, repo: &RepoName, comment: u64, body: &str) -> Result<(), Trouble> {
+        let path = repo_path(repo, &format!("issues/comments/{comment}"));
+        self.call(Call::new(Operation::CommentUpdate, path).with(json!({ "body": body }))).await.map(drop)
+    }
+
     /// The newest comment of our App with this marker that was changed at or after `since`.
     pub async fn find_comment(
         &self,

@@ -9,7 +9,9 @@ use super::git_objects::{CommitNode, FileNode, RefNode};
 use super::graphql::{Answered, Page, PageSize};
 use super::tag_releases::{Found, ReleasesOfTag};
 use super::{Class, Installation, Operation, Trouble};
-use crate::domain::{Ancestry, BranchRef, CommitFacts, FileAt, ReleaseInfo, RepoName, Sha, Tag, TagRef, Unreadable};
+use crate::domain::{
+    Ancestry, BranchRef, CommitFacts, FileAt, PullHead, ReleaseInfo, RepoId, RepoName, Sha, Tag, TagRef, Unreadable,
+};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -39,8 +41,35 @@ struct Repository {
     default_branch_ref: Option<DefaultBranch>,
     asked: Option<Asked>,
     refs: Option<Page<RefNode>>,
+    pull_request: Option<PullNode>,
     #[serde(flatten)]
     of_tag: ReleasesOfTag,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PullNode {
+    state: String,
+    head_ref_oid: String,
+    head_ref_name: String,
+    head_repository: Option<HeadRepository>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct HeadRepository {
+    database_id: Option<u64>,
+}
+
+impl PullNode {
+    fn head(self) -> Option<PullHead> {
+        Some(PullHead {
+            sha: Sha::parse(&self.head_ref_oid).ok()?,
+            branch: self.head_ref_name,
+            open: self.state == "OPEN",
+            repo: self.head_repository.and_then(|repo| repo.database_id).map(RepoId),
+        })
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -86,12 +115,37 @@ struct Asked {
 const TOLERATED: &[&str] = &["statusCheckRollup", "settings", "settingsHere", "compare"];
 
 /// Fields that are rightly absent in many repositories.
-const OPTIONAL: &[&str] =
-    &["asked", "release", "settings", "settingsHere", "cliff", "dotCliff", "configCliff", "cargo", "npm", "python"];
+const OPTIONAL: &[&str] = &[
+    "asked",
+    "release",
+    "pullRequest",
+    "settings",
+    "settingsHere",
+    "cliff",
+    "dotCliff",
+    "configCliff",
+    "cargo",
+    "npm",
+    "python",
+];
 
 impl Installation {
     /// One request; see the module for the exceptions. A tag or commit that does not exist leaves `sha` empty.
     pub async fn commit_facts(&self, repo: &RepoName, ask: &TagOrSha) -> Result<CommitFacts, Trouble> {
+        self.facts_beside(repo, ask, None).await.map(|(facts, _)| facts)
+    }
+
+    /// The same, and what stands at the head of a pull request; nothing where there is no such pull request.
+    pub async fn pull_facts(&self, repo: &RepoName, sha: &Sha, pull: u64) -> Result<(CommitFacts, Option<PullHead>), Trouble> {
+        self.facts_beside(repo, &TagOrSha::Sha(sha.clone()), Some(pull)).await
+    }
+
+    async fn facts_beside(
+        &self,
+        repo: &RepoName,
+        ask: &TagOrSha,
+        pull: Option<u64>,
+    ) -> Result<(CommitFacts, Option<PullHead>), Trouble> {
         let mut object = match ask {
             TagOrSha::Tag(tag) => format!("refs/tags/{tag}"),
             TagOrSha::Sha(sha) => sha.to_string(),
@@ -99,9 +153,10 @@ impl Installation {
         // Once more for a tag of a tag (of a tag …), and the first time that a repository turns out to have many releases.
         for _ in 0..5 {
             let many = self.has_many_releases(repo);
-            let mut answered = self.ask_release_facts(repo, ask, &object, many).await?;
+            let mut answered = self.ask_release_facts(repo, ask, pull, (&object, many)).await?;
             let missing = || Trouble::nonsense(Operation::ReleaseFacts, "no repository");
             let repository = answered.data.repository.as_mut().ok_or_else(missing)?;
+            let head = repository.pull_request.take().and_then(PullNode::head);
             let of_tag = std::mem::take(&mut repository.of_tag);
             let (releases, without_text) = match ask {
                 TagOrSha::Sha(_) => (Vec::new(), Vec::new()),
@@ -118,7 +173,7 @@ impl Installation {
                 continue;
             }
             let releases = self.with_texts(repo, releases, without_text).await?;
-            return self.facts_from(repo, ask, answered, releases).await;
+            return Ok((self.facts_from(repo, ask, answered, releases).await?, head));
         }
         let fix = "Make the tag point to a commit.";
         Err(Trouble::new(Class::Refused, "tag_of_tags", "The tag points to a tag that points to a tag, and so on.", fix))
@@ -128,8 +183,8 @@ impl Installation {
         &self,
         repo: &RepoName,
         ask: &TagOrSha,
-        object: &str,
-        many: bool,
+        pull: Option<u64>,
+        (object, many): (&str, bool),
     ) -> Result<Answered<Data>, Trouble> {
         let (tag, head) = match ask {
             TagOrSha::Tag(tag) => (Some(tag), format!("refs/tags/{tag}")),
@@ -140,6 +195,7 @@ impl Installation {
             let variables = json!({
                 "owner": repo.owner(), "name": repo.name(), "asked": object, "head": head,
                 "tag": tag.map_or("", Tag::as_str), "withTag": tag.is_some(), "many": many && tag.is_some(), "items": size.get(),
+                "pull": pull.unwrap_or(0), "withPull": pull.is_some(),
             });
             match self.query::<Data>(Operation::ReleaseFacts, RELEASE_FACTS, variables).await {
                 Ok(answered) => return answered.absent_is_none(OPTIONAL).tolerating(TOLERATED),

@@ -11,6 +11,7 @@
 //! Known races: pacing and quota live in memory, so a restart forgets them; GitHub's own answer (403/429) then sets them
 //! right. A write whose answer is lost may have happened: each write has a `find_…` that looks for it.
 
+mod activity;
 mod app;
 mod app_auth;
 mod app_permissions;

@@ -125,6 +125,7 @@ operations! {
     InstallationRepositories Read GET "/installation/repositories" [Metadata Read];
     RepositoryInfo Read GET "/repos/{owner}/{repo}" [Metadata Read];
     Tags Read GET "/repos/{owner}/{repo}/tags" [Metadata Read];
+    Activity Read GET "/repos/{owner}/{repo}/activity" [Contents Read];
     CompareCommits Read GET "/repos/{owner}/{repo}/compare/{basehead}" [Contents Read];
     FileContents Read GET "/repos/{owner}/{repo}/contents/{path}" [Contents Read];
     CheckRunCreate Create POST "/repos/{owner}/{repo}/check-runs" [Checks Write];
@@ -147,6 +148,7 @@ operations! {
     PullRequestFiles Read GET "/repos/{owner}/{repo}/pulls/{pull_number}/files" [PullRequests Read];
     UserPermission Read GET "/repos/{owner}/{repo}/collaborators/{username}/permission" [Metadata Read];
     CommentCreate Create POST "/repos/{owner}/{repo}/issues/{issue_number}/comments" [PullRequests Write];
+    CommentUpdate Write PATCH "/repos/{owner}/{repo}/issues/comments/{comment_id}" [PullRequests Write];
     CommentsOfIssue Read GET "/repos/{owner}/{repo}/issues/{issue_number}/comments" [PullRequests Read];
     ReactionCreate Create POST "/repos/{owner}/{repo}/issues/comments/{comment_id}/reactions" [PullRequests Write];
     TeamMembership Read GET "/orgs/{org}/teams/{team_slug}/memberships/{username}" [Members Read];
