@@ -123,6 +123,9 @@ pub struct Environment {
     pub approvals: Option<ApprovalsPolicy>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agents: Option<Agents>,
+    /// `write`, `maintain`, `admin`, `team:…`, `user:…`; nothing: whoever may write.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub who: Option<Vec<String>>,
     pub health: Vec<HealthCheck>,
     /// Asked in this order after all of `health`; no name twice.
     #[serde(default)]

@@ -38,6 +38,7 @@ pub fn check(format: &str, text: &str) -> Result<(), (&'static str, String)> {
         "address_template" => ("bad_address", fill(text, &PLACEHOLDERS).and_then(|text| address(&text))),
         "query" => ("bad_query", super::fill_query(text, |_| Some("x".into())).map(drop)),
         "workflow" => ("bad_workflow", workflow(text)),
+        "who" => ("bad_who", who(text)),
         _ => ("internal", Err(format!("its format `{format}` is unknown to this version"))),
     };
     verdict.map_err(|why| (code, why))
@@ -118,6 +119,12 @@ fn path(text: &str) -> Result<(), String> {
 fn reporter(text: &str) -> Result<(), String> {
     let bare = text.strip_prefix("team:").or_else(|| text.strip_suffix("[bot]")).unwrap_or(text);
     login(bare).map_err(|_| "a reporter is a login, an App as `name[bot]`, or `team:slug`".into())
+}
+
+fn who(text: &str) -> Result<(), String> {
+    let account = text.strip_prefix("team:").or_else(|| text.strip_prefix("user:"));
+    let known = account.map_or(matches!(text, "write" | "maintain" | "admin"), |name| login(name).is_ok());
+    if known { Ok(()) } else { Err("it is `write`, `maintain`, `admin`, `team:slug` or `user:login`".into()) }
 }
 
 /// Of a person; slugs of teams are written alike.

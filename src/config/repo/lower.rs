@@ -60,6 +60,7 @@ fn environment(name: &str, raw: raw::Environment, target: String, later: &[Later
         windows: raw.windows.into_iter().map(lower_gate::window).collect::<Result<_, String>>()?,
         approvals: raw.approvals.map(lower_gate::approvals).transpose()?,
         agents: raw.agents,
+        who: raw.who.map(|all| all.into_iter().map(|one| one.0).collect()),
         health,
         smoke,
         analysis: analysis.collect::<Result<_, String>>()?,

@@ -6,7 +6,9 @@
 use super::raw_analysis::Analysis;
 use super::raw_gate::{After, Approvals, Gate, Window};
 use super::raw_health::{Health, Smoke};
-use super::text::{Duration, EnvRef, Glob, HaproxyName, RepoPath, Reporter, TagPattern, TargetRef, Template, Url, Workflow};
+use super::text::{
+    Duration, EnvRef, Glob, HaproxyName, RepoPath, Reporter, TagPattern, TargetRef, Template, Url, Who, Workflow,
+};
 use super::{Agents, Trigger};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -113,6 +115,9 @@ pub struct Environment {
     pub after: Vec<After>,
     /// People who must agree: never the one who asked, never a bot or an agent. Without teams and users: whoever may deploy.
     pub approvals: Option<Approvals>,
+    /// Who may deploy here, lock it and move users on, by comments: a role or more, a team, a person. All of them need the
+    /// role `write` too. Without it: whoever has that role; an empty list: nobody.
+    pub who: Option<Vec<Who>>,
     /// What an AI agent, or a script with a key, may do here. Without it: `request`.
     pub agents: Option<Agents>,
     /// Times when deployments are allowed or denied.

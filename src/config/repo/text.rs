@@ -40,6 +40,7 @@ text!(Login, "login", "octocat");
 text!(Query, "query", "sum(rate(http_errors_total{slot=\"{{ slot }}\"}[1m]))");
 text!(RepoPath, "path", "cliff.toml");
 text!(Reporter, "reporter", "github-actions[bot]");
+text!(Who, "who", "team:sre");
 text!(TagPattern, "tag_pattern", "v{version}");
 text!(TargetRef, "name", "actions");
 text!(TeamSlug, "login", "sre");
