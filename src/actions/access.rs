@@ -4,7 +4,7 @@
 //! is the same as to "not there", so that nobody learns what else this server looks after.
 
 use super::{Action, approve};
-use crate::domain::{Actor, EnvName, Grant, Key, Refusal, RepoId, Scope};
+use crate::domain::{Actor, EnvName, Grant, Key, Refusal, RepoId, Role, Scope};
 
 /// Who asks, with what they may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +18,10 @@ pub enum Rights {
     /// Whoever may read the server's files.
     All,
     /// A person whose role in this repository was judged for exactly this request, by [`super::authority`].
-    In(RepoId),
+    In {
+        repo: RepoId,
+        role: Role,
+    },
     Only(Grant),
 }
 
@@ -34,8 +37,8 @@ impl Caller {
         Self { actor: Actor::operator(), rights: Rights::All }
     }
 
-    pub fn person(actor: Actor, repo: RepoId) -> Self {
-        Self { actor, rights: Rights::In(repo) }
+    pub fn person(actor: Actor, repo: RepoId, role: Role) -> Self {
+        Self { actor, rights: Rights::In { repo, role } }
     }
 
     pub fn key(key: &Key) -> Self {
@@ -48,8 +51,8 @@ impl Caller {
         let grant = match &self.rights {
             Rights::All | Rights::Only(_) if matches!(action, Action::Approve(_)) => return Err(approve::people_only()),
             Rights::All => return Ok(()),
-            Rights::In(repo) if about.repo == Some(*repo) => return Ok(()),
-            Rights::In(_) => return Err(self.lacks("this repository")),
+            Rights::In { repo, .. } if about.repo == Some(*repo) => return Ok(()),
+            Rights::In { .. } => return Err(self.lacks("this repository")),
             Rights::Only(grant) => grant,
         };
         let scope = scope(action).ok_or_else(approve::people_only)?;
@@ -75,7 +78,7 @@ impl Caller {
 
     pub fn sees_environment(&self, environment: &EnvName) -> bool {
         match &self.rights {
-            Rights::All | Rights::In(_) => true,
+            Rights::All | Rights::In { .. } => true,
             Rights::Only(grant) => grant.environments.contains(environment),
         }
     }
@@ -84,7 +87,7 @@ impl Caller {
     pub fn sees(&self, about: About<'_>, asked_by: &Actor) -> bool {
         let grant = match &self.rights {
             Rights::All => return true,
-            Rights::In(repo) => return about.repo == Some(*repo),
+            Rights::In { repo, .. } => return about.repo == Some(*repo),
             Rights::Only(grant) => grant,
         };
         let own = asked_by.kind == self.actor.kind && asked_by.id == self.actor.id;
@@ -95,14 +98,14 @@ impl Caller {
     /// Whether they may read errors in their own words: those of the store and of deployers are not for a page that anybody
     /// may read.
     pub fn reads_errors(&self) -> bool {
-        !matches!(self.rights, Rights::In(_))
+        !matches!(self.rights, Rights::In { .. })
     }
 
     /// The only repository that they may know of.
     pub fn only_repo(&self) -> Option<RepoId> {
         match &self.rights {
             Rights::All => None,
-            Rights::In(repo) => Some(*repo),
+            Rights::In { repo, .. } => Some(*repo),
             Rights::Only(grant) => Some(grant.repo),
         }
     }

@@ -1,6 +1,6 @@
 //! Control: a person steers a deployment that goes on. Abort beats everything.
 
-use crate::domain::RunId;
+use crate::domain::{EnvName, RunId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +37,37 @@ pub struct Steer {
     /// Why, for the record
     #[arg(long)]
     pub reason: Option<String>,
+}
+
+/// What they take in a comment, where what goes on is known by its environment.
+#[derive(Clone, Debug, clap::Args)]
+pub struct SteerHere {
+    /// Environment or run, where more than one deployment goes on
+    #[arg(value_name = "ENVIRONMENT", value_parser = place)]
+    pub at: Option<String>,
+    /// Why, for the record
+    #[arg(long)]
+    pub reason: Option<String>,
+}
+
+/// The name of an environment, or the id of a run.
+///
+/// # Errors
+/// It is neither.
+pub fn place(text: &str) -> Result<String, &'static str> {
+    let known = EnvName::parse(text).is_ok() || RunId::parse(text).is_some();
+    if known { Ok(text.to_owned()) } else { Err("neither the name of an environment nor the id of a run") }
+}
+
+impl Verb {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Promote => "promote",
+            Self::Abort => "abort",
+        }
+    }
 }
 
 impl Steer {

@@ -77,17 +77,35 @@ impl Subject {
     }
 }
 
-/// A rollback has no gates: its version passed them when it was first deployed. Only an agent may need a person for it.
+/// What kind of deployment it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Version,
+    /// The head of a pull request, because a person has asked for exactly it. It is on no branch that is released from, so that
+    /// only an environment that lists the gate `tag` itself asks for that.
+    Head,
+    /// It has no gates: its version passed them when it was first deployed. Only an agent may need a person for it.
+    Rollback,
+}
+
+impl Kind {
+    fn gates(self, environment: &Environment) -> Vec<GatePolicy> {
+        let mut all = if self == Self::Rollback { Vec::new() } else { gates(environment) };
+        all.retain(|gate| self != Self::Head || environment.gates.is_some() || *gate != GatePolicy::Tag);
+        all
+    }
+}
+
 pub fn plan(
     repo: &RepoRef,
     env: &EnvName,
     subject: &Subject,
     actor: &Actor,
     (config, lent): (&RepoConfig, Option<&Lent>),
-    rollback: bool,
+    kind: Kind,
 ) -> Result<Plan, Refusal> {
     let environment = find(env, config)?;
-    let target = possible(repo, environment, (config, lent), rollback)?;
+    let target = possible(repo, environment, (config, lent), kind == Kind::Rollback)?;
     agents::check(environment, actor)?;
     let pin = Pin {
         sha: subject.sha.clone(),
@@ -96,11 +114,11 @@ pub fn plan(
         component: subject.component.clone(),
         config: config_digest(config),
     };
-    let mut gates = if rollback { Vec::new() } else { gates(environment) };
+    let mut gates = kind.gates(environment);
     agents::ask_a_person(&mut gates, environment, actor);
     let steps = steps(environment, target);
     Ok(Plan::new(
-        if rollback { "rollback" } else { "deploy" },
+        if kind == Kind::Rollback { "rollback" } else { "deploy" },
         repo.clone(),
         actor.clone(),
         pin,

@@ -16,6 +16,7 @@ pub mod lock;
 pub mod notes;
 pub mod outcome;
 pub mod overriding;
+pub mod pin;
 pub mod publish;
 pub mod rollback;
 pub mod status;

@@ -1,7 +1,7 @@
 //! What each action answers: the same for every door.
 
 use super::control::Verb;
-use crate::domain::{EnvName, Hold, Millis, RepoName, RunId, Said, Sha, Tag};
+use crate::domain::{EnvName, Hold, Millis, Refusal, RepoName, RunId, Said, Sha, Tag};
 use crate::gates::{self, Status as GateStatus, Verdict};
 use crate::plan::{Digest, Plan};
 use serde::{Deserialize, Serialize};
@@ -65,6 +65,8 @@ pub struct Locked {
 pub struct Steered {
     pub run: RunId,
     pub verb: Verb,
+    #[serde(default)]
+    pub environment: Option<EnvName>,
 }
 
 /// What somebody has said about a plan.
@@ -196,6 +198,26 @@ pub struct Active {
     pub before: Option<u32>,
     /// One sentence for each thing; empty when it works.
     pub waits_for: Vec<String>,
+}
+
+/// Why something waits, or did not come about.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reason {
+    pub run: RunId,
+    pub workflow: String,
+    pub tag: Option<Tag>,
+    pub sha: Option<Sha>,
+    pub environment: Option<EnvName>,
+    /// It is not over.
+    pub active: bool,
+    /// Since when it goes on, or when it ended.
+    pub at: Millis,
+    /// The gates as they were judged last.
+    pub gates: Vec<Verdict>,
+    /// One sentence for each thing that it waits for.
+    pub waits_for: Vec<String>,
+    /// Why it ended as it did.
+    pub refusal: Option<Refusal>,
 }
 
 /// What is left of an installation's calls.

@@ -36,7 +36,7 @@ fn role(caller: &Caller) -> Option<String> {
     }
     match &caller.rights {
         Rights::All => Some("operator".to_owned()),
-        Rights::In(_) | Rights::Only(_) => None,
+        Rights::In { .. } | Rights::Only(_) => None,
     }
 }
 

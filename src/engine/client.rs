@@ -6,13 +6,16 @@
 //!
 //! Known race: between the plan and the run's own first read the world can change; the run reads and judges again.
 
+mod once;
 mod people;
 mod review;
 mod secret;
 mod status;
 
+pub use once::Once;
 pub use review::Heard;
 pub use secret::HookSecret;
+pub(super) use status::waits_for;
 
 use super::accept::{Accept, Asked, outcome as ended};
 use super::host::{Host, NewRun};
@@ -30,6 +33,7 @@ use crate::github::GitHub;
 use crate::store::audit::{self, Record};
 use crate::store::runs::{Run, Subject};
 use crate::store::{Rx, Store, StoreError, Tx, keys, ledger, repos, steps};
+use crate::workflow::deploy::ByComment;
 use crate::workflow::{State, deploy, look};
 use std::time::Duration;
 
@@ -47,6 +51,8 @@ pub struct Client {
     pub github: GitHub,
     /// The door's name in the audit: `control`, …
     pub door: &'static str,
+    /// Set where what is asked for must be done once however often it is asked for.
+    pub once: Option<Once>,
 }
 
 /// What an action is to look at.
@@ -67,20 +73,33 @@ impl Client {
     /// # Errors
     /// `repo_unknown`, `ref_invalid`, `not_answered`, and what the action itself refuses.
     pub async fn act(&self, action: Action, caller: &Caller) -> Result<Outcome, Refusal> {
-        // A run says itself what it is about.
-        if let Action::Control(ask) = &action {
-            return self.steer(&action, ask, caller).await;
-        }
-        let repo = self.about(&action, caller).await;
-        let done = match &repo {
-            Err(refusal) => Err(refusal.clone()),
-            Ok(repo) => self.decide(&action, repo.as_ref(), caller).await,
+        let (repo, done) = match &action {
+            // A run says itself what it is about.
+            Action::Control(ask) => self.steer(&action, ask, caller).await,
+            _ => match self.about(&action, caller).await {
+                Err(refusal) => (None, Err(refusal)),
+                Ok(repo) => {
+                    let done = self.decide(&action, repo.as_ref(), caller).await;
+                    (repo, done)
+                }
+            },
         };
+        self.settled(&action, caller, repo.as_ref(), done).await
+    }
+
+    /// Leaves a row of what has none yet.
+    async fn settled(
+        &self,
+        action: &Action,
+        caller: &Caller,
+        repo: Option<&RepoRef>,
+        done: Result<Outcome, Refusal>,
+    ) -> Result<Outcome, Refusal> {
         // What was done has left its row with it.
-        if matches!(done, Ok(Outcome::Started(_) | Outcome::Locks(_))) {
+        if matches!(done, Ok(Outcome::Started(_) | Outcome::Locks(_) | Outcome::Steered(_))) {
             return done;
         }
-        let record = self.record(&action, &caller.actor, repo.ok().flatten().as_ref(), &done);
+        let record = self.record(action, &caller.actor, repo, &done);
         let kept = self.store.write(move |tx| audit::add(tx, &record)).await;
         kept.map_err(|why| why.refusal()).and(done)
     }
@@ -98,7 +117,7 @@ impl Client {
     async fn about(&self, action: &Action, caller: &Caller) -> Result<Option<RepoRef>, Refusal> {
         let repo = match (action.repo(), caller.only_repo()) {
             // It is known by its id, whatever it is called by now.
-            (_, Some(only)) if matches!(caller.rights, Rights::In(_)) => self.read(move |rx| repos::get(rx, only)).await,
+            (_, Some(only)) if matches!(caller.rights, Rights::In { .. }) => self.read(move |rx| repos::get(rx, only)).await,
             (Some(name), _) => self.repo(name.clone()).await.map(Some),
             (None, Some(only)) => self.read(move |rx| repos::get(rx, only)).await,
             (None, None) => Ok(None),
@@ -111,8 +130,8 @@ impl Client {
     async fn decide(&self, action: &Action, repo: Option<&RepoRef>, caller: &Caller) -> Result<Outcome, Refusal> {
         let actor = &caller.actor;
         let repo = match (action, repo) {
-            (Action::Lock(ask), Some(repo)) => return self.lock(action, ask, repo, actor).await,
-            (Action::Unlock(ask), Some(repo)) => return self.unlock(action, ask, repo, actor).await,
+            (Action::Lock(ask), Some(repo)) => return self.lock(action, ask, repo, caller).await,
+            (Action::Unlock(ask), Some(repo)) => return self.unlock(action, ask, repo, caller).await,
             // Who says it is known only where GitHub has said it, see `review`.
             (Action::Approve(_), _) => return Err(approve::people_only()),
             (Action::Status(_), _) | (_, None) => return self.overview(repo.cloned(), caller).await.map(Outcome::Status),
@@ -129,7 +148,7 @@ impl Client {
                 self.start(action, caller, *planned, move |accept| accept.publish(&repo, &tag, &sha, &by)).await
             }
             (Action::Deploy(ask), Outcome::Planned(planned)) if !ask.dry_run => {
-                let input = self.deploy_input(repo, &ask.environment, &planned, actor);
+                let input = self.deploy_input(repo, &ask.environment, &planned, caller);
                 let (reason, strategy) = (ask.reason.clone(), ask.strategy.clone());
                 let input = deploy::Input { reason, strategy, wait: ask.wait, ..input };
                 let opened = opening.map(|opening| opening.of(planned.plan.digest.as_str(), input.asked_at));
@@ -141,7 +160,7 @@ impl Client {
                 self.start(action, caller, *planned, ask).await
             }
             (Action::Rollback(ask), Outcome::Planned(planned)) if !ask.dry_run => {
-                let input = self.deploy_input(repo, &ask.environment, &planned, actor);
+                let input = self.deploy_input(repo, &ask.environment, &planned, caller);
                 let (reason, remarks) = (Some(ask.reason.clone()), planned.remarks.clone());
                 let input = deploy::Input { rollback: true, reason, remarks, ..input };
                 self.start(action, caller, *planned, move |accept| accept.deploy(&input)).await
@@ -255,20 +274,26 @@ impl Client {
         )
     }
 
-    fn deploy_input(&self, repo: &RepoRef, environment: &EnvName, planned: &Planned, actor: &Actor) -> deploy::Input {
+    fn deploy_input(&self, repo: &RepoRef, environment: &EnvName, planned: &Planned, caller: &Caller) -> deploy::Input {
+        let now = self.host.now();
+        let by_comment = match caller.rights {
+            Rights::In { role, .. } => Some(ByComment { role_read: now, role, head: false, given: None }),
+            Rights::All | Rights::Only(_) => None,
+        };
         let pin = planned.plan.pin.clone();
         deploy::Input {
             repo: repo.clone(),
             environment: environment.clone(),
             subject: Deployed { sha: pin.sha, tag: pin.tag, version: pin.version, component: pin.component },
-            actor: actor.clone(),
-            asked_at: self.host.now(),
+            actor: caller.actor.clone(),
+            asked_at: now,
             automatic: false,
             rollback: false,
             reason: None,
             strategy: None,
             wait: false,
             remarks: Vec::new(),
+            by_comment,
         }
     }
 
@@ -280,19 +305,13 @@ impl Client {
         planned: Planned,
         ask: impl FnOnce(&Accept<'_>) -> Result<Asked, StoreError> + Send + 'static,
     ) -> Result<Outcome, Refusal> {
-        let (host, client, now) = (self.host.clone(), self.clone(), self.host.now());
-        let (action, actor, repo) = (action.clone(), caller.actor.clone(), planned.plan.repo.clone());
+        let (host, now, repo) = (self.host.clone(), self.host.now(), planned.plan.repo.clone());
         let work = move |tx: &Tx<'_>| {
-            if let Err(refusal) = client.still_may(tx, &actor)? {
-                return Ok(Err(refusal));
-            }
             let Asked { run, new } = ask(&Accept { host: &host, tx, delivery: None, now })?;
             let Planned { plan, gates, remarks, .. } = planned;
-            let started = Ok(Outcome::Started(Box::new(Started { run, new, plan: plan.digest, gates, remarks })));
-            audit::add(tx, &client.record(&action, &actor, Some(&repo), &started))?;
-            Ok(started)
+            Ok(Ok(Outcome::Started(Box::new(Started { run, new, plan: plan.digest, gates, remarks }))))
         };
-        self.store.write(work).await.map_err(|why| why.refusal())?
+        self.decided(action, &caller.actor, Some(&repo), work).await
     }
 
     /// A key may have ended while somebody looked for it.
@@ -347,6 +366,8 @@ fn opening(action: &Action, caller: &Caller) -> Result<Option<Opening>, Refusal>
 /// A tag or a whole commit id; short ids and branches move, so they are not taken.
 fn named(git_ref: Option<&str>) -> Result<At, Refusal> {
     let Some(text) = git_ref else { return Ok(At::default()) };
+    // A comment's way to name the head of its pull request.
+    let text = text.strip_prefix('@').unwrap_or(text);
     if let Ok(sha) = Sha::parse(text) {
         return Ok(At { sha: Some(sha), ..At::default() });
     }

@@ -81,7 +81,7 @@ fn each_needs_its_own_scope_and_no_other_will_do() {
             assert_eq!(may, scope == needed, "{ask:?} with {scope:?}");
         }
         assert!(Caller::operator().may(&ask, About::default()).is_ok());
-        let ann = Caller::person(Actor { kind: ActorKind::User, id: UserId(3), login: "ann".into() }, SHOP);
+        let ann = Caller::person(Actor { kind: ActorKind::User, id: UserId(3), login: "ann".into() }, SHOP, Role::Write);
         assert!(ann.may(&ask, about(&ask, &staging)).is_ok());
         assert!(ann.may(&ask, About { repo: Some(RepoId(8)), environment: None }).is_err(), "her role is another one there");
         assert!(ann.may(&ask, About::default()).is_err());

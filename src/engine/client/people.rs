@@ -3,23 +3,27 @@
 
 use super::{At, Client};
 use crate::actions::Action;
-use crate::actions::access::{About, Caller};
+use crate::actions::access::{About, Caller, Rights};
+use crate::actions::authority::{self, Standing};
 use crate::actions::control::{Control, Verb};
 use crate::actions::lock::{Lock, Unlock, span};
 use crate::actions::outcome::{Locked, Outcome, Steered};
-use crate::domain::{Actor, EnvName, Hold, HoldKind, NewHold, Refusal, RepoRef, RunId};
+use crate::domain::{Actor, EnvName, Hold, HoldKind, NewHold, Refusal, RepoId, RepoRef, RunId};
 use crate::engine::known;
-use crate::store::runs::{self, RunState};
+use crate::store::runs::{self, Run, RunState};
 use crate::store::signals::{self, Signal};
 use crate::store::steps::{self, PENDING, Step};
-use crate::store::{Rx, StoreError, audit, holds};
+use crate::store::{Rx, StoreError, Tx, holds, locks};
 use crate::workflow::gating::OUR_RECORD;
 use crate::workflow::{comment, deploy};
 use serde_json::json;
+use std::collections::BTreeSet;
 
 impl Client {
-    pub(super) async fn lock(&self, action: &Action, ask: &Lock, repo: &RepoRef, actor: &Actor) -> Result<Outcome, Refusal> {
+    pub(super) async fn lock(&self, action: &Action, ask: &Lock, repo: &RepoRef, caller: &Caller) -> Result<Outcome, Refusal> {
+        let actor = &caller.actor;
         self.must_exist(action, &ask.environment, repo, actor).await?;
+        self.is_named(repo, &ask.environment, caller).await?;
         let now = self.host.now();
         let lasting = ask.lasting.as_deref().map(span).transpose().map_err(bad_time)?;
         let new = NewHold {
@@ -33,18 +37,12 @@ impl Client {
             since: now,
             until: lasting.map(|span| now.plus(span)),
         };
-        let (client, action, actor, repo) = (self.clone(), action.clone(), actor.clone(), repo.clone());
-        let work = move |tx: &crate::store::Tx<'_>| {
-            if let Err(refusal) = client.still_may(tx, &actor)? {
-                return Ok(Err(refusal));
-            }
+        let work = move |tx: &Tx<'_>| {
             holds::place(tx, &new)?;
-            let open = holds::open(tx, repo.id, &new.environment, now)?;
-            let done = Ok(Outcome::Locks(Locked { environment: new.environment.clone(), holds: open, ended: 0 }));
-            audit::add(tx, &client.record(&action, &actor, Some(&repo), &done))?;
-            Ok(done)
+            let open = holds::open(tx, new.repo, &new.environment, now)?;
+            Ok(Ok(Outcome::Locks(Locked { environment: new.environment, holds: open, ended: 0 })))
         };
-        self.store.write(work).await.map_err(|why| why.refusal())?
+        self.decided(action, actor, Some(repo), work).await
     }
 
     /// By the settings that we know, so that a lock can be placed while GitHub is not there; by GitHub where we know of none.
@@ -57,76 +55,126 @@ impl Client {
         self.look(action, repo, At::default(), actor).await.map(drop)
     }
 
+    /// Whether the environment's own rule lets a person who has asked in a comment. A team that cannot be read has no members.
+    async fn is_named(&self, repo: &RepoRef, name: &EnvName, caller: &Caller) -> Result<(), Refusal> {
+        let Rights::In { role, .. } = caller.rights else { return Ok(()) };
+        let at = repo.clone();
+        let config = self.read(move |rx| known::settings(rx, &at)).await?;
+        let who = config.and_then(|config| config.environment(name).and_then(|environment| environment.who.clone()));
+        let actor = &caller.actor;
+        let teams = match authority::standing(who.as_deref(), actor, role) {
+            Standing::Allowed => return Ok(()),
+            Standing::Stranger => return Err(authority::not_named(name)),
+            Standing::IfMember(teams) => teams,
+        };
+        let github = self.github.installation(repo.installation);
+        for team in teams {
+            if github.is_team_member(repo.name.owner(), &team, &actor.login).await.map_err(Refusal::from)? {
+                return Ok(());
+            }
+        }
+        Err(authority::not_named(name))
+    }
+
     pub(super) async fn unlock(
         &self,
         action: &Action,
         ask: &Unlock,
         repo: &RepoRef,
-        actor: &Actor,
+        caller: &Caller,
     ) -> Result<Outcome, Refusal> {
+        self.is_named(repo, &ask.environment, caller).await?;
         let now = self.host.now();
-        let why = ask.reason.clone().unwrap_or_else(|| "no reason was given".to_owned());
-        let (client, action, actor, repo) = (self.clone(), action.clone(), actor.clone(), repo.clone());
-        let environment = ask.environment.clone();
-        let work = move |tx: &crate::store::Tx<'_>| {
-            if let Err(refusal) = client.still_may(tx, &actor)? {
+        let reason = ask.reason.clone();
+        let why = reason.clone().unwrap_or_else(|| "no reason was given".to_owned());
+        let (host, caller, at, environment) = (self.host.clone(), caller.clone(), repo.id, ask.environment.clone());
+        let actor = caller.actor.clone();
+        let work = move |tx: &Tx<'_>| {
+            let open = holds::open(tx, at, &environment, now)?;
+            if let Some(refusal) = open.iter().find_map(|hold| may_end(&caller, hold, reason.as_deref()).err()) {
                 return Ok(Err(refusal));
             }
-            let open = holds::open(tx, repo.id, &environment, now)?;
-            // An agent ends its own locks; what people or a rollback have put in the way is for people.
-            let own = |hold: &&Hold| hold.what.kind == HoldKind::Lock && hold.what.owner.id_of() == actor.id_of();
-            if let Some(hold) = open.iter().find(|hold| !actor.is_person() && !own(hold)) {
-                return Ok(Err(not_theirs(hold)));
-            }
             for hold in &open {
-                holds::end(tx, hold.id, &actor, &why, now)?;
+                holds::end(tx, hold.id, &caller.actor, &why, now)?;
             }
             if open.is_empty() {
                 return Ok(Err(not_locked(environment.as_str())));
             }
-            let done = Ok(Outcome::Locks(Locked { environment: environment.clone(), holds: Vec::new(), ended: open.len() }));
-            audit::add(tx, &client.record(&action, &actor, Some(&repo), &done))?;
             // Whoever waits for the lock to end looks again.
-            let here = |run: &runs::Run| run.subject.environment.as_ref() == Some(&environment);
-            for run in runs::active_of(tx, repo.id, comment::WORKFLOW.name)?.into_iter().filter(here) {
-                client.host.signal_in(tx, &run.id, "wake", &json!(OUR_RECORD))?;
+            let here = |run: &Run| run.subject.environment.as_ref() == Some(&environment);
+            for run in runs::active_of(tx, at, comment::WORKFLOW.name)?.into_iter().filter(here) {
+                host.signal_in(tx, &run.id, "wake", &json!(OUR_RECORD))?;
             }
-            Ok(done)
+            Ok(Ok(Outcome::Locks(Locked { environment, holds: Vec::new(), ended: open.len() })))
         };
-        self.store.write(work).await.map_err(|why| why.refusal())?
+        self.decided(action, &actor, Some(repo), work).await
     }
 
-    pub(super) async fn steer(&self, action: &Action, ask: &Control, caller: &Caller) -> Result<Outcome, Refusal> {
-        let (client, action, ask, caller) = (self.clone(), action.clone(), ask.clone(), caller.clone());
-        let work = move |tx: &crate::store::Tx<'_>| {
-            let run = runs::get(tx, &ask.run)?;
-            let subject = run.as_ref().map(|run| run.subject.clone());
-            let about = About {
-                repo: subject.as_ref().map(|subject| subject.repo.id),
-                environment: subject.as_ref().and_then(|subject| subject.environment.as_ref()),
-            };
-            let may = client.still_may(tx, &caller.actor)?.and_then(|()| caller.may(&action, about));
-            let done = match (may, run) {
-                (Err(refusal), _) => Err(refusal),
-                (Ok(()), None) => Err(no_run()),
-                (Ok(()), Some(run)) if run.workflow != deploy::WORKFLOW.name => Err(no_deployment()),
-                (Ok(()), Some(run)) if run.state != RunState::Active => Err(over()),
-                (Ok(()), Some(run)) => match traces(tx, &run.id)?.hear(ask.verb) {
-                    Err(refusal) => Err(refusal),
-                    Ok(()) => {
-                        client.tell(tx, &run.id, &ask, &caller.actor)?;
-                        Ok(Outcome::Steered(Steered { run: run.id, verb: ask.verb }))
-                    }
-                },
-            };
-            let repo = subject.map(|subject| subject.repo);
-            audit::add(tx, &client.record(&action, &caller.actor, repo.as_ref(), &done))?;
-            Ok(done)
+    /// With the repository that the run is about, where there is such a run.
+    pub(super) async fn steer(
+        &self,
+        action: &Action,
+        ask: &Control,
+        caller: &Caller,
+    ) -> (Option<RepoRef>, Result<Outcome, Refusal>) {
+        let wanted = ask.run.clone();
+        let run = match self.read(move |rx| runs::get(rx, &wanted)).await {
+            Err(refusal) => return (None, Err(refusal)),
+            Ok(run) => run,
         };
-        self.store.write(work).await.map_err(|why| why.refusal())?
+        // What a run is about never changes.
+        let repo = run.as_ref().map(|run| run.subject.repo.clone());
+        let environment = run.as_ref().and_then(|run| run.subject.environment.clone());
+        let about = About { repo: repo.as_ref().map(|repo| repo.id), environment: environment.as_ref() };
+        let known = match (caller.may(action, about), &run) {
+            (Err(refusal), _) => Err(refusal),
+            (Ok(()), None) => Err(no_run()),
+            (Ok(()), Some(run)) if run.workflow != deploy::WORKFLOW.name => Err(no_deployment()),
+            (Ok(()), Some(_)) => Ok(()),
+        };
+        if let Err(refusal) = known {
+            return (repo, Err(refusal));
+        }
+        // Whoever may write may stop users from being moved.
+        let moves = matches!(ask.verb, Verb::Resume | Verb::Promote);
+        if let (true, Some(at), Some(place)) = (moves, &repo, &environment)
+            && let Err(refusal) = self.is_named(at, place, caller).await
+        {
+            return (repo, Err(refusal));
+        }
+        let (client, ask, actor) = (self.clone(), ask.clone(), caller.actor.clone());
+        let work = move |tx: &Tx<'_>| {
+            if runs::get(tx, &ask.run)?.is_none_or(|run| run.state != RunState::Active) {
+                return Ok(Err(over()));
+            }
+            if let Err(refusal) = traces(tx, &ask.run)?.hear(ask.verb) {
+                return Ok(Err(refusal));
+            }
+            client.tell(tx, &ask.run, &ask, &actor)?;
+            Ok(Ok(Outcome::Steered(Steered { run: ask.run, verb: ask.verb, environment })))
+        };
+        let done = self.decided(action, &caller.actor, repo.as_ref(), work).await;
+        (repo, done)
     }
 
-    fn tell(&self, tx: &crate::store::Tx<'_>, run: &RunId, ask: &Control, actor: &Actor) -> Result<(), StoreError> {
+    /// As [`Client::act`] for a control, by the place of what goes on: its environment, its run, or the only one that there is.
+    ///
+    /// # Errors
+    /// `nothing_goes_on`, `which_deployment`, and those of steering.
+    pub async fn steer_at(
+        &self,
+        verb: Verb,
+        at: Option<String>,
+        reason: Option<String>,
+        caller: &Caller,
+    ) -> Result<Outcome, Refusal> {
+        let Some(repo) = caller.only_repo() else { return Err(no_run()) };
+        let wanted = at.clone();
+        let run = self.read(move |rx| going_on(rx, repo, wanted.as_deref())).await??;
+        self.act(Action::Control(Control { run, verb, reason }), caller).await
+    }
+
+    fn tell(&self, tx: &Tx<'_>, run: &RunId, ask: &Control, actor: &Actor) -> Result<(), StoreError> {
         let said = ask.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
         let reason: String = format!("{} asked for it{said}", actor.login).chars().take(200).collect();
         match ask.verb {
@@ -145,6 +193,60 @@ fn traces(rx: &Rx<'_>, run: &RunId) -> Result<deploy::Traces, StoreError> {
     let trace = |step: Step| deploy::Trace { open: step.state == PENDING, name: step.name, result: step.result };
     let all = steps::of(rx, run)?.into_iter().map(trace).collect();
     Ok(deploy::Traces { input: runs::input(rx, run)?.unwrap_or_default(), all, pause_asked })
+}
+
+/// The deployment that somebody means.
+fn going_on(rx: &Rx<'_>, repo: RepoId, at: Option<&str>) -> Result<Result<RunId, Refusal>, StoreError> {
+    let mut all = runs::active_of(rx, repo, comment::WORKFLOW.name)?;
+    all.retain(|run| run.workflow == deploy::WORKFLOW.name);
+    let name = |run: &Run| run.subject.environment.as_ref().map(ToString::to_string).unwrap_or_default();
+    if let Some(run) = all.iter().find(|run| at == Some(run.id.as_str())) {
+        return Ok(Ok(run.id.clone()));
+    }
+    let there = |run: &&Run| at.is_none_or(|at| name(run) == at);
+    let meant: Vec<&Run> = all.iter().filter(there).collect();
+    // Of those that stand in the queue of one environment, the first one has begun.
+    let holders: Vec<RunId> = locks::all(rx)?.into_iter().filter(|place| place.held).map(|place| place.run).collect();
+    let begun: Vec<&&Run> = meant.iter().filter(|run| holders.contains(&run.id)).collect();
+    Ok(match (meant.as_slice(), begun.as_slice()) {
+        ([], _) => Err(nothing_goes_on(at, &all.iter().map(name).collect::<BTreeSet<_>>())),
+        ([only], _) => Ok(only.id.clone()),
+        (_, [begun]) if at.is_some() => Ok(begun.id.clone()),
+        (several, _) => {
+            let ids: Vec<String> = several.iter().map(|run| format!("`{}` ({})", run.id, name(run))).collect();
+            Err(which(&ids))
+        }
+    })
+}
+
+fn nothing_goes_on(at: Option<&str>, others: &BTreeSet<String>) -> Refusal {
+    let text = match at {
+        None => "No deployment goes on.".to_owned(),
+        Some(at) => format!("No deployment to {at} goes on."),
+    };
+    let fix = if others.is_empty() {
+        "`lockkeeper status` shows what is live.".to_owned()
+    } else {
+        let names: Vec<String> = others.iter().map(|name| format!("`{name}`")).collect();
+        format!("Name one that does: {}.", names.join(", "))
+    };
+    Refusal::user("nothing_goes_on", text, fix)
+}
+
+fn which(ids: &[String]) -> Refusal {
+    let shown = ids.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
+    Refusal::user("which_deployment", "More than one deployment goes on.", format!("Name the environment or the run: {shown}."))
+}
+
+/// The operator ends everything. An agent ends its own locks; what people or a rollback have put in the way is for people.
+fn may_end(caller: &Caller, hold: &Hold, reason: Option<&str>) -> Result<(), Refusal> {
+    let own = hold.what.kind == HoldKind::Lock && hold.what.owner.id_of() == caller.actor.id_of();
+    match &caller.rights {
+        Rights::All => Ok(()),
+        Rights::In { role, .. } => authority::may_end(&caller.actor, *role, hold, reason),
+        Rights::Only(_) if own => Ok(()),
+        Rights::Only(_) => Err(not_theirs(hold)),
+    }
 }
 
 fn bad_time(why: String) -> Refusal {

@@ -148,7 +148,12 @@ pub(super) fn in_place(environment: EnvName, entry: LedgerEntry) -> Live {
 
 /// The reasons of the gates that were judged last, while the run waits for them; otherwise what has not been answered. With
 /// the time when it ends or is looked at again, where there is one.
-fn waits_for(steps: &[Step], timers: &[(String, Millis)], before: Option<u32>, errors: bool) -> Vec<String> {
+pub(in crate::engine) fn waits_for(
+    steps: &[Step],
+    timers: &[(String, Millis)],
+    before: Option<u32>,
+    errors: bool,
+) -> Vec<String> {
     #[derive(Deserialize)]
     struct Judged {
         verdicts: Vec<Verdict>,

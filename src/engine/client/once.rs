@@ -1,0 +1,68 @@
+//! What is done in one transaction with its audit row, and once where a run asks for it.
+
+use super::Client;
+use crate::actions::Action;
+use crate::actions::access::Caller;
+use crate::actions::outcome::{Outcome, Planned};
+use crate::domain::{Actor, Refusal, RepoRef, RunId};
+use crate::store::{StoreError, Tx, acts, audit};
+use crate::workflow::deploy;
+
+/// The step of a run that asks. What it had done before a crash is in [`acts`].
+#[derive(Clone, Debug)]
+pub struct Once {
+    pub run: RunId,
+    pub step: String,
+}
+
+impl Client {
+    /// Starts a deployment of what somebody has pinned; nothing more is read for it.
+    ///
+    /// # Errors
+    /// Those of the door and of the store.
+    pub async fn start_pinned(
+        &self,
+        action: Action,
+        caller: &Caller,
+        planned: Planned,
+        input: deploy::Input,
+    ) -> Result<Outcome, Refusal> {
+        let (repo, done) = match self.about(&action, caller).await {
+            Err(refusal) => (None, Err(refusal)),
+            Ok(repo) => (repo, self.start(&action, caller, planned, move |accept| accept.deploy(&input)).await),
+        };
+        self.settled(&action, caller, repo.as_ref(), done).await
+    }
+
+    /// Does something in one transaction, with its audit row and what makes it happen once.
+    pub(super) async fn decided<F>(
+        &self,
+        action: &Action,
+        actor: &Actor,
+        repo: Option<&RepoRef>,
+        work: F,
+    ) -> Result<Outcome, Refusal>
+    where
+        F: FnOnce(&Tx<'_>) -> Result<Result<Outcome, Refusal>, StoreError> + Send + 'static,
+    {
+        let (client, action, actor, repo) = (self.clone(), action.clone(), actor.clone(), repo.cloned());
+        let work = move |tx: &Tx<'_>| {
+            if let Err(refusal) = client.still_may(tx, &actor)? {
+                return Ok(Err(refusal));
+            }
+            let done = work(tx)?;
+            if let Ok(outcome) = &done {
+                audit::add(tx, &client.record(&action, &actor, repo.as_ref(), &done))?;
+                client.note(tx, outcome)?;
+            }
+            Ok(done)
+        };
+        self.store.write(work).await.map_err(|why| why.refusal())?
+    }
+
+    fn note(&self, tx: &Tx<'_>, outcome: &Outcome) -> Result<(), StoreError> {
+        let Some(once) = &self.once else { return Ok(()) };
+        let answer = serde_json::to_value(outcome).map_err(|why| StoreError::Sql(why.to_string()))?;
+        acts::add(tx, &once.run, &once.step, &answer)
+    }
+}
