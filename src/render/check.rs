@@ -85,7 +85,7 @@ pub struct ProblemLine {
     pub fix: String,
 }
 
-fn mark(status: &Status) -> &'static str {
+pub(super) fn mark(status: &Status) -> &'static str {
     match status {
         Status::Pass => "✅ passed",
         Status::Overridden => "🔓 overridden",

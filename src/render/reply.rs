@@ -1,12 +1,20 @@
 //! Replies on pull requests.
 
+mod acts;
+mod deployed;
 mod overview;
+mod why;
 
+use super::check::mark;
 use super::fit;
 use super::markdown::{code, escape, prose};
-use crate::actions::outcome::{CheckReport, HealthReport, Outcome, Written};
+use crate::actions::ask::COMMANDS;
+use crate::actions::outcome::{CheckReport, HealthReport, Outcome, Reason, Written};
 use crate::domain::Refusal;
+use crate::gates::Verdict;
 use askama::Template;
+
+pub use deployed::{Change, Deployed, Phase, text as deployment};
 
 /// GitHub's limit for a comment, with room for the marker.
 const LIMIT: usize = 65_000;
@@ -32,6 +40,8 @@ pub struct Answer<'a> {
 pub struct Page<'a> {
     /// Who asked.
     pub to: &'a str,
+    /// What commands begin with here.
+    pub prefix: &'a str,
     pub answers: &'a [Answer<'a>],
 }
 
@@ -41,22 +51,55 @@ impl Page<'_> {
         fit(self.render().unwrap_or_default().trim().to_owned(), LIMIT)
     }
 
+    fn said(&self, text: &str) -> String {
+        prose(&here(text, self.prefix))
+    }
+
     /// A login with nothing in it that Markdown could make something of; an escaped `_` would be no mention.
     fn name(&self) -> String {
         self.to.chars().filter(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).collect()
     }
 }
 
-/// What a command that changes nothing answers, one of so many in a comment; nothing for what no comment can ask for.
-pub fn outcome(outcome: &Outcome, answers: usize) -> Option<String> {
+/// What a command answers, one of so many in a comment.
+pub fn outcome(outcome: &Outcome, prefix: &str, answers: usize) -> String {
     // Each has its share, so that none pushes another out of the reply.
     let share = LIMIT / answers.max(1) - AROUND;
-    match outcome {
-        Outcome::Status(overview) => Some(fit(overview::text(overview), share)),
-        Outcome::Health(report) => Some(fit(health(report), share)),
-        Outcome::Notes(written) => Some(notes(written, share)),
-        _ => None,
-    }
+    let text = match outcome {
+        // It has its own way to be cut: a fence has an end.
+        Outcome::Notes(written) => return notes(written, share),
+        Outcome::Status(overview) => overview::text(overview),
+        Outcome::Health(report) => health(report),
+        Outcome::Locks(locked) => acts::locks(locked, prefix),
+        Outcome::Steered(steered) => acts::steered(steered, prefix),
+        Outcome::Validated(validated) => acts::validated(validated, prefix),
+        Outcome::Planned(planned) => acts::planned(planned, prefix),
+        Outcome::Started(started) => acts::started(started, prefix),
+    };
+    fit(text, share)
+}
+
+/// Why things wait or were refused.
+pub fn why(reasons: &[Reason], prefix: &str, answers: usize) -> String {
+    fit(why::text(reasons, prefix), LIMIT / answers.max(1) - AROUND)
+}
+
+/// What a text for the command line says, as it is typed in a comment.
+fn here(text: &str, prefix: &str) -> String {
+    let typed = |text: String, name: &&str| text.replace(&format!("`lockkeeper {name}"), &format!("`{prefix}{name}"));
+    // In a comment the ref stands without its name.
+    COMMANDS.iter().fold(text.to_owned(), typed).replace(" --ref ", " ")
+}
+
+/// The gates as a table, with what to do where they do not pass.
+fn gates(verdicts: &[Verdict], prefix: &str) -> String {
+    let row = |verdict: &Verdict| {
+        let fix = Some(verdict.fix.as_str()).filter(|fix| !fix.is_empty() && !verdict.status.advances());
+        let fix = fix.map(|fix| format!(" **{}**", prose(&here(fix, prefix)))).unwrap_or_default();
+        format!("| **{}** | {} | {}{fix} |\n", escape(&verdict.gate), mark(&verdict.status), prose(&verdict.reason))
+    };
+    let rows: String = verdicts.iter().map(row).collect();
+    format!("| Gate | | |\n|---|---|---|\n{}", rows.trim_end())
 }
 
 fn health(report: &HealthReport) -> String {
@@ -85,3 +128,6 @@ fn notes(written: &Written, share: usize) -> String {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod deployed_tests;

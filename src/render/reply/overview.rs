@@ -63,7 +63,7 @@ fn seen(live: &Live) -> Seen {
 }
 
 /// Nothing that could end a link in Markdown.
-fn is_link(url: &str) -> bool {
+pub(super) fn is_link(url: &str) -> bool {
     let plain = |c: char| c.is_ascii_graphic() && !"<>()[]\"'`\\|".contains(c);
     (url.starts_with("https://") || url.starts_with("http://")) && url.chars().all(plain)
 }

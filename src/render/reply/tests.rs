@@ -67,7 +67,7 @@ fn a_status_with_everything_in_it() {
             reset: Millis(1_795_003_600_000),
         }],
     };
-    insta::assert_snapshot!(outcome(&Outcome::Status(overview), 1).unwrap());
+    insta::assert_snapshot!(outcome(&Outcome::Status(overview), "/", 1));
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn an_empty_status() {
         active: vec![],
     };
     let overview = Overview { repositories: vec![repo], inbox_depth: None, dead_letters: None, quota: vec![] };
-    insta::assert_snapshot!(outcome(&Outcome::Status(overview), 1).unwrap());
+    insta::assert_snapshot!(outcome(&Outcome::Status(overview), "/", 1));
 }
 
 #[test]
@@ -90,8 +90,8 @@ fn several_answers_and_a_refusal() {
         Answer { line: "/status", answer: Ok("Nothing runs.".into()) },
         Answer { line: "/deplyo `x` <!-- @all", answer: Err(refusal) },
     ];
-    insta::assert_snapshot!(Page { to: "ann_acme](x)", answers: &answers }.text());
-    assert_eq!(Page { to: "ann", answers: &answers[..1] }.text(), "Nothing runs.");
+    insta::assert_snapshot!(Page { to: "ann_acme](x)", prefix: "/", answers: &answers }.text());
+    assert_eq!(Page { to: "ann", prefix: "/", answers: &answers[..1] }.text(), "Nothing runs.");
 }
 
 #[test]
@@ -110,9 +110,9 @@ fn health_and_notes() {
         healthy: false,
         checks: vec![check(true, "200"), check(false, "503 <b>@all</b>")],
     };
-    let mut texts = vec![outcome(&Outcome::Health(report.clone()), 1).unwrap()];
+    let mut texts = vec![outcome(&Outcome::Health(report.clone()), "/", 1)];
     report.checks.clear();
-    texts.push(outcome(&Outcome::Health(report), 1).unwrap());
+    texts.push(outcome(&Outcome::Health(report), "/", 1));
     let written = Written {
         tag: Tag::parse("v1.3.0").unwrap(),
         previous: None,
@@ -121,6 +121,6 @@ fn health_and_notes() {
         markdown: "### Features\n\n- a ```` b by @ann\n".into(),
         remarks: vec!["The commits call for <1.4.0>.".into()],
     };
-    texts.push(outcome(&Outcome::Notes(written), 1).unwrap());
+    texts.push(outcome(&Outcome::Notes(written), "/", 1));
     insta::assert_snapshot!(texts.join("\n\n----\n\n"));
 }

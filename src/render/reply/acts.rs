@@ -1,0 +1,75 @@
+//! What commands that change something, or judge, are answered with.
+
+use super::gates;
+use crate::actions::control::Verb;
+use crate::actions::outcome::{Locked, Planned, Started, Steered, Validated};
+use crate::domain::{Hold, Tag};
+use crate::gates::Status;
+use crate::render::markdown::escape;
+use crate::render::when;
+
+pub(super) fn locks(locked: &Locked, prefix: &str) -> String {
+    let environment = &locked.environment;
+    if locked.holds.is_empty() {
+        let what = match locked.ended {
+            1 => "what kept deployments out has ended".to_owned(),
+            n => format!("{n} things that kept deployments out have ended"),
+        };
+        return format!("🔓 **{environment}** is open: {what}. Whoever waited for it looks again now.");
+    }
+    let all: Vec<String> = locked.holds.iter().map(hold).collect();
+    format!("{}\n\nIts owner ends it with `{prefix}unlock {environment}`.", all.join("\n"))
+}
+
+fn hold(hold: &Hold) -> String {
+    let what = &hold.what;
+    let end = what.until.map_or_else(|| "until somebody unlocks it".to_owned(), |at| format!("until {}", when(at)));
+    let (kind, owner, reason) = (what.kind.as_str(), escape(&what.owner.login), escape(&what.reason));
+    format!("🔒 **{}** is closed to deployments by a {kind} of {owner} {end}: {reason}", what.environment)
+}
+
+pub(super) fn steered(steered: &Steered, prefix: &str) -> String {
+    let to = steered.environment.as_ref().map(|environment| format!(" to **{environment}**")).unwrap_or_default();
+    let (told, next) = match steered.verb {
+        Verb::Pause => ("⏸️", "waits after this step; `{p}resume`, `{p}promote` or `{p}abort` say how it goes on"),
+        Verb::Resume => ("▶️", "goes on with its next step"),
+        Verb::Promote => ("⏩", "moves everybody now"),
+        Verb::Abort => ("⏹️", "stops, and users get back what they had"),
+    };
+    format!("{told} The deployment{to} {}. <sub>{}</sub>", next.replace("{p}", prefix), steered.run)
+}
+
+pub(super) fn started(started: &Started, prefix: &str) -> String {
+    let run = &started.run;
+    if !started.new {
+        return format!("That goes on already. `{prefix}why` says what it waits for. <sub>{run}</sub>");
+    }
+    format!("🚢 It goes as soon as every gate passes. `{prefix}status` shows how far it is. <sub>{run}</sub>")
+}
+
+pub(super) fn planned(planned: &Planned, prefix: &str) -> String {
+    let plan = &planned.plan;
+    let to = plan.environment.as_ref().map(|environment| format!(" to **{}**", escape(environment))).unwrap_or_default();
+    let what = plan.pin.tag.as_ref().map_or_else(|| format!("`{}`", plan.pin.sha.short()), |tag| escape(tag.as_str()));
+    let steps: String = plan.steps.iter().map(|step| format!("1. {}\n", escape(&step.what))).collect();
+    let table = match planned.gates.verdicts.as_slice() {
+        [] => String::new(),
+        verdicts => format!("\n{}", gates(verdicts, prefix)),
+    };
+    format!("What would happen to {what}{to}; nothing was changed:\n\n{steps}{table}")
+}
+
+pub(super) fn validated(validated: &Validated, prefix: &str) -> String {
+    let environment = &validated.environment;
+    let what = validated.tag.as_ref().map_or_else(|| format!("`{}`", validated.sha.short()), |tag: &Tag| escape(tag.as_str()));
+    if validated.gates.verdicts.is_empty() {
+        return format!("**{environment}** has no gates: {what} may go there.");
+    }
+    let word = match validated.gates.status {
+        Status::Pass | Status::Overridden => "may go to",
+        Status::Fail => "may not go to",
+        Status::Pending => "must wait to go to",
+        Status::Inconclusive | Status::Unavailable => "cannot be judged for",
+    };
+    format!("{what} {word} **{environment}**. Nothing was moved.\n\n{}", gates(&validated.gates.verdicts, prefix))
+}
