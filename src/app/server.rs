@@ -9,6 +9,7 @@ use crate::engine::client::Client;
 use crate::engine::host::{Host, Options};
 use crate::engine::intent::Intent;
 use crate::engine::reconcile::Reconciler;
+use crate::engine::replies::Replies;
 use crate::engine::steps::{COMMANDS, Steps};
 use crate::github::{GitHub, GitHubConfig};
 use crate::probes::prometheus::Prometheus;
@@ -45,6 +46,8 @@ pub struct Tuning {
     pub rehearsal: bool,
     /// How long one request to GitHub may take.
     pub request_timeout: Duration,
+    /// Between two edits of one answer to a comment.
+    pub edits: Duration,
 }
 
 impl Default for Tuning {
@@ -56,6 +59,7 @@ impl Default for Tuning {
             program: None,
             rehearsal: false,
             request_timeout: GitHubConfig::default().request_timeout,
+            edits: Duration::from_secs(10),
         }
     }
 }
@@ -99,14 +103,16 @@ impl Server {
         };
         let health = health(&store, &github, &host, metrics);
         let reports = reports(&settings, &host, &store)?;
-        let client = Client { host: host.clone(), store: store.clone(), github: github.clone(), door: "control" };
+        let client = Client { host: host.clone(), store: store.clone(), github: github.clone(), door: "control", once: None };
         let desk = Desk::new(store.clone(), Arc::clone(&bell));
         let remote = remote(desk.clone(), Client { door: "remote", ..client.clone() });
         let doors = traced(router(receiver).merge(callback_router(reports)).merge(health_router(health)).merge(remote));
         let door = Door::open(&settings.local.data_dir).await?.acting(client, OwnHooks::of(&settings.app.private_key)?);
         let worker = Worker::new(store.clone(), own, bell, accept(&host, &store));
         let reconciler = Reconciler { github: github.clone(), host: host.clone(), store: store.clone() };
+        let replies = Replies { store: store.clone(), host: host.clone(), github: github.clone(), every: tuning.edits };
         let tasks = vec![
+            tokio::spawn(replies.run(told(stopped.clone()))),
             tokio::spawn(serve(listener, doors, Limits::default(), told(stopped.clone()))),
             tokio::spawn(door.serve(desk, told(stopped.clone()))),
             tokio::spawn(worker.run(told(stopped.clone()))),

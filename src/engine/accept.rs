@@ -13,7 +13,7 @@ use super::intent::Intent;
 use crate::domain::{Actor, CheckChange, CheckState, DeliveryId, Millis, RepoRef, RunId, Sha, Tag};
 use crate::plan::Ground;
 use crate::store::runs::{self, Filter, Run, RunState, Subject};
-use crate::store::{StoreError, Tx, repos, steps};
+use crate::store::{StoreError, Tx, heads, inbox, repos, steps};
 use crate::workflow::{self, Outcome, State, comment, deploy, merge, preview, release};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -36,13 +36,16 @@ impl Accept<'_> {
             Intent::TagPushed { repo, tag, sha, actor } => self.tag_pushed(repo, tag, sha.as_ref(), actor),
             Intent::TagDeleted { repo, tag } => self.tag_deleted(repo, tag),
             Intent::Merged { repo, sha, actor } => self.merged(repo, sha, actor),
-            Intent::PullRequestChanged { repo, number, head, actor, .. } => self.pull_request(repo, *number, head, actor),
+            Intent::PullRequestChanged { repo, number, head, actor, .. } => {
+                heads::note(self.tx, repo.id, *number, head, self.received()?)?;
+                self.pull_request(repo, *number, head, actor)
+            }
             Intent::ChecksChanged { repo, sha, check } => self.checks_changed(repo, sha, check.as_ref()),
             Intent::CheckRerequested { repo, external_id, .. } => self.rerequested(repo, external_id),
             Intent::ChecksRerequested { repo, sha, .. } => self.all_rerequested(repo, sha),
             Intent::DeploymentReported { repo, .. } => self.wake_deployments(repo, "report"),
             Intent::WorkflowRunChanged { repo, .. } => self.wake_deployments(repo, "workflow_run"),
-            Intent::Commented { repo, pull, comment, at, actor, asked, edited } => {
+            Intent::Commented { repo, pull, comment, at, actor, asked, prefix, edited } => {
                 let input = comment::Input {
                     repo: repo.clone(),
                     pull: *pull,
@@ -50,6 +53,7 @@ impl Accept<'_> {
                     commented_at: *at,
                     actor: actor.clone(),
                     asked: asked.clone(),
+                    prefix: prefix.clone(),
                     recent: self.answered_lately(repo, actor)?,
                 };
                 self.commented(&input, *edited)
@@ -60,6 +64,12 @@ impl Accept<'_> {
             Intent::InstallationChanged { repositories, .. } => self.installed(repositories),
             Intent::RepositoryGone { repositories, .. } => self.gone(repositories),
         }
+    }
+
+    /// When the delivery came, however long it has waited since.
+    fn received(&self) -> Result<Millis, StoreError> {
+        let delivery = self.delivery.map(|id| inbox::get(self.tx, id)).transpose()?.flatten();
+        Ok(delivery.map_or(self.now, |delivery| delivery.received_at))
     }
 
     /// A tag that only the reconciler has seen.

@@ -78,6 +78,8 @@ pub enum Intent {
         at: Millis,
         actor: Actor,
         asked: Vec<Asked>,
+        /// What commands begin with here.
+        prefix: String,
         edited: bool,
     },
     /// Somebody has pressed a button of one of our own check runs.

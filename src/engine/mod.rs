@@ -7,5 +7,7 @@ pub mod host;
 pub mod intent;
 pub mod known;
 mod limit;
+mod reasons;
 pub mod reconcile;
+pub mod replies;
 pub mod steps;

@@ -1,11 +1,12 @@
 //! One request to the world for each variant. The executor of each lives in `engine::steps`, one file for each area.
 
+use super::Plan;
 use super::check::CheckRunCall;
 use super::deployments::{DeploymentCall, MirrorCall, StatusCall};
-use crate::config::repo::{HaproxyTraffic, HealthCheck, Target};
-use crate::domain::{
-    Actor, EnvName, EnvPlace, Folder, Lease, LedgerEntry, Millis, NewHold, RepoRef, Role, RunId, Sha, Slot, Tag, UserId,
+use super::parts::{
+    AskCall, Base, DraftCall, ErrandCall, Given, LandCall, MeasureCall, NotesCall, ProbeCall, PublishCall, TrafficCall,
 };
+use crate::domain::{Actor, EnvName, EnvPlace, Folder, Lease, Millis, NewHold, RepoRef, Role, RunId, Sha, Slot, Tag, UserId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,6 +19,28 @@ pub enum Call {
         repo: RepoRef,
         tag: Option<Tag>,
         sha: Option<Sha>,
+    },
+    /// As `ReadCommit`; what another run has read within the last minute is taken over.
+    ReadGiven {
+        repo: RepoRef,
+        sha: Sha,
+        given: Given,
+    },
+    /// What we have heard of the heads of a pull request; our own store answers a list of `SeenHead`, newest first.
+    ReadHeads {
+        pull: u64,
+    },
+    /// Everything about a commit and, beside it, the head of a pull request; answers `Ground`.
+    ReadPull {
+        repo: RepoRef,
+        pull: u64,
+        sha: Option<Sha>,
+    },
+    /// When the branch was moved to this commit, by GitHub's clock; answers a time, or nothing where GitHub does not know.
+    ReadMove {
+        repo: RepoRef,
+        branch: String,
+        sha: Sha,
     },
     /// The repository's own settings at a commit of the default branch; answers `Settings`.
     ReadSettings {
@@ -225,6 +248,9 @@ pub enum Call {
         body: String,
         /// When the question was asked; our answer cannot be older.
         since: Millis,
+        /// It is edited as what it tells of goes on.
+        #[serde(default)]
+        follows: bool,
     },
     /// A button of the check run that shows `run` was pressed by somebody with this role; answers the action's outcome.
     Press {
@@ -240,132 +266,22 @@ pub enum Call {
         action: serde_json::Value,
         actor: Actor,
     },
-}
-
-/// A tag that may be the previous release, with its commit where it is known.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Base {
-    pub tag: Tag,
-    pub commit: Option<Sha>,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct NotesCall {
-    pub repo: RepoRef,
-    pub tag: Tag,
-    pub head: Sha,
-    pub base: Option<Base>,
-    /// The range was read by the step `range`; otherwise it is computed from the history in the step `facts`.
-    pub fetched: bool,
-    /// Accounts whose first contribution this is.
-    pub first_time: Vec<String>,
-    /// The only commits of the range to tell of; nothing for all.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub only: Option<Vec<Sha>>,
-    /// Path of the repository's own git-cliff configuration, if its settings name one.
-    pub config: Option<String>,
-    /// When the release is dated.
-    pub at: Millis,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct DraftCall {
-    pub repo: RepoRef,
-    pub tag: Tag,
-    pub sha: Sha,
-    pub name: String,
-    pub body: String,
-    pub prerelease: bool,
-}
-
-/// Whether a release becomes the one that GitHub shows as latest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Latest {
-    Yes,
-    No,
-    /// We have not seen every tag: GitHub compares versions itself.
-    ByVersion,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PublishCall {
-    pub repo: RepoRef,
-    pub release: u64,
-    pub tag: Tag,
-    pub sha: Sha,
-    pub latest: Latest,
-    pub prerelease: bool,
-    /// When the tag was last seen to stand at `sha`; an older sight is renewed before publishing.
-    pub verified_at: Millis,
-}
-
-/// One thing that a deploy hook or a command is asked to do. `(run, step)` is its idempotency key.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ErrandCall {
-    pub target: Target,
-    pub repo: RepoRef,
-    /// The step that it is carried out under, also while it is followed.
-    pub step: String,
-    /// `bring_up`, `shift` or `take_down`.
-    pub action: String,
-    pub environment: EnvName,
-    pub slot: Option<Slot>,
-    pub weight: Option<u8>,
-    pub sha: Sha,
-    pub tag: Option<Tag>,
-    pub version: Option<String>,
-    /// It ends when the run is asked to stop. What brings users back goes on to its end.
-    #[serde(default)]
-    pub stoppable: bool,
-    /// As for [`Call::Shift`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub healthy_until: Option<Millis>,
-}
-
-/// A balancer that moves the users of a repository's environment.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TrafficCall {
-    pub repo: RepoRef,
-    pub haproxy: HaproxyTraffic,
-}
-
-/// A question to one of the operator's Prometheus servers, and the same about the stable copy.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct MeasureCall {
-    pub repo: RepoRef,
-    /// The operator's name for it.
-    pub prometheus: String,
-    /// With every placeholder filled in, or why that cannot be done.
-    pub query: Result<String, String>,
-    pub baseline: Option<Result<String, String>>,
-    pub timeout: Duration,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LandCall {
-    pub place: EnvPlace,
-    pub lease: Lease,
-    pub entry: LedgerEntry,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct AskCall {
-    /// As the gate writes it.
-    pub url: String,
-    /// With every placeholder filled in.
-    pub address: String,
-    /// Whether the gate looks at them.
-    pub headers: bool,
-    pub body: bool,
-    pub timeout: Duration,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ProbeCall {
-    /// With every placeholder filled in.
-    pub check: HealthCheck,
-    pub version: Option<String>,
-    pub sha: Sha,
-    pub environment: String,
+    /// Something that changes something, once, by somebody with this role: an `Ask` as JSON. Answers the action's outcome.
+    Act {
+        ask: serde_json::Value,
+        actor: Actor,
+        role: Role,
+    },
+    /// Starts a deployment of a commit that was pinned, once; `action` and `input` are JSON for the reason above. Answers the
+    /// action's outcome.
+    Start {
+        action: serde_json::Value,
+        input: serde_json::Value,
+        plan: Box<Plan>,
+        role: Role,
+    },
+    /// Why things wait, or were refused: in an environment, in a run, or anywhere; our own store answers a list of `Reason`.
+    Why {
+        about: Option<String>,
+    },
 }

@@ -7,15 +7,17 @@ mod call;
 mod check;
 mod deployments;
 mod digest;
+mod parts;
 mod results;
 mod stored;
 
-pub use call::{
-    AskCall, Base, Call, DraftCall, ErrandCall, LandCall, Latest, MeasureCall, NotesCall, ProbeCall, PublishCall, TrafficCall,
-};
+pub use call::Call;
 pub use check::{Annotation, CheckAction, CheckOutcome, CheckRunCall};
 pub use deployments::{DeploymentCall, MirrorCall, StatusCall, Task};
 pub use digest::{Digest, canonical};
+pub use parts::{
+    AskCall, Base, DraftCall, ErrandCall, Given, LandCall, Latest, MeasureCall, NotesCall, ProbeCall, PublishCall, TrafficCall,
+};
 pub use results::{
     CheckRunMade, DeploymentMade, DispatchMade, DraftMade, Ground, NotesMade, ProbeAnswer, PublishMade, Replied, Settings,
 };

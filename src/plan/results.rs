@@ -1,7 +1,7 @@
 //! What the calls answer, where `domain` has no word for it.
 
 use crate::config::settings::Lent;
-use crate::domain::{CommitFacts, FileAt, RunId, Sha, Tag, Unreadable};
+use crate::domain::{CommitFacts, FileAt, PullHead, RunId, Sha, Tag, Unreadable};
 use serde::{Deserialize, Serialize};
 
 /// What a run stands on: the first read, and what only the engine knows.
@@ -16,6 +16,9 @@ pub struct Ground {
     /// What of the operator's the repository may use; nothing where it does not matter, as in a rehearsal.
     #[serde(default)]
     pub lent: Option<Lent>,
+    /// The head of the pull request that was asked about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull: Option<PullHead>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -4,13 +4,15 @@
 //! went wrong; reactions only decorate. Whoever may not write is answered only so often: each reply uses up what GitHub lets the
 //! whole installation create.
 
+mod deploy;
+
 use super::deploy::refused_step;
 use super::report::{self, State};
 use crate::actions::Action;
 use crate::actions::ask::{Ask, Asked};
 use crate::actions::authority;
-use crate::actions::outcome::Outcome;
-use crate::domain::{Actor, Millis, Refusal, RepoRef, Role};
+use crate::actions::outcome::{Outcome, Reason};
+use crate::domain::{Actor, Millis, Refusal, RepoRef, Role, RunId};
 use crate::flow::{Flow, StepFailure, Stop, Workflow};
 use crate::plan::{Call, Replied};
 use crate::render::reply::{self, Answer, Page};
@@ -31,9 +33,50 @@ pub struct Input {
     pub commented_at: Millis,
     pub actor: Actor,
     pub asked: Vec<Asked>,
+    /// What commands begin with here.
+    #[serde(default = "slash")]
+    pub prefix: String,
     /// How many comments of theirs were answered here in the last hour.
     #[serde(default)]
     pub recent: usize,
+}
+
+/// What one command was answered with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Answered {
+    /// The command as it was written.
+    pub line: String,
+    pub told: Result<Told, Refusal>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "told", rename_all = "snake_case")]
+pub enum Told {
+    Said {
+        text: String,
+    },
+    /// It has a run, which the reply goes on to tell of.
+    Run {
+        run: RunId,
+        text: String,
+    },
+}
+
+/// The record of all answers, where the reply goes on.
+pub const ANSWERS: &str = "answers";
+
+impl Answered {
+    /// Before anything more is known of it.
+    fn first(&self) -> Answer<'_> {
+        let text = |told: &Told| match told {
+            Told::Said { text } | Told::Run { text, .. } => text.clone(),
+        };
+        Answer { line: &self.line, answer: self.told.as_ref().map(text).map_err(Clone::clone) }
+    }
+}
+
+fn slash() -> String {
+    "/".to_owned()
 }
 
 fn run(f: &mut Flow, input: &Value) -> Result<Value, Stop> {
@@ -42,20 +85,30 @@ fn run(f: &mut Flow, input: &Value) -> Result<Value, Stop> {
         return f.finish(&report::Outcome::new(State::Nothing));
     }
     let role = seen(f, &input)?;
+    let now = f.now();
+    let role_read: Millis = f.record("role.at", || now)?;
     let mut answers = Vec::new();
     for (index, asked) in input.asked.iter().enumerate() {
-        let answer = match &asked.what {
-            Ok(ask) => done(f, &input, index, ask, &role)?,
+        let told = match &asked.what {
+            Ok(ask) => done(f, &input, index, ask, (&role, role_read))?,
             Err(refusal) => Err(refusal.clone()),
         };
-        answers.push(Answer { line: &asked.line, answer });
+        answers.push(Answered { line: asked.line.clone(), told });
     }
-    let refusal = answers.iter().find_map(|answer| answer.answer.as_ref().err().cloned());
-    let body = Page { to: &input.actor.login, answers: &answers }.text();
-    let call = Call::Reply { repo: input.repo.clone(), pull: input.pull, body, since: input.commented_at };
+    let follows = answers.iter().any(|answer| matches!(answer.told, Ok(Told::Run { .. })));
+    if follows {
+        answers = f.record(ANSWERS, || answers)?;
+    }
+    let refusal = answers.iter().find_map(|answer| answer.told.as_ref().err().cloned());
+    let shown: Vec<Answer<'_>> = answers.iter().map(Answered::first).collect();
+    let body = Page { to: &input.actor.login, prefix: &input.prefix, answers: &shown }.text();
+    let call = Call::Reply { repo: input.repo.clone(), pull: input.pull, body, since: input.commented_at, follows };
     let replied: Result<Replied, StepFailure> = f.try_step("reply", &call)?;
-    let content = if refusal.is_none() { "rocket" } else { "confused" };
-    f.step::<bool>("end", &react(&input, content))?;
+    // What goes on is not over: whoever edits the reply reacts when it is.
+    if !follows || replied.is_err() {
+        let content = if refusal.is_none() { "rocket" } else { "confused" };
+        f.step::<bool>("end", &react(&input, content))?;
+    }
     let outcome = match (refusal, replied) {
         (_, Err(failure)) => report::Outcome::refused(State::Failed, failure.refusal),
         (Some(refusal), Ok(_)) => report::Outcome::refused(State::Rejected, refusal),
@@ -91,28 +144,59 @@ fn seen(f: &mut Flow, input: &Input) -> Result<Result<Role, Refusal>, Stop> {
     }
 }
 
-fn done(f: &mut Flow, input: &Input, index: usize, ask: &Ask, role: &Result<Role, Refusal>) -> Result<Said, Stop> {
-    let allowed = role.clone().and_then(|role| authority::check(role, authority::needs(ask)));
-    if let Err(refusal) = allowed {
-        return Ok(Err(refusal));
+fn done(
+    f: &mut Flow,
+    input: &Input,
+    index: usize,
+    ask: &Ask,
+    (role, role_read): (&Result<Role, Refusal>, Millis),
+) -> Result<Said, Stop> {
+    let allowed = role.clone().and_then(|role| authority::check(role, authority::needs(ask)).map(|()| role));
+    let role = match allowed {
+        Ok(role) => role,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    if let Some(asked) = deploy::of_head(ask) {
+        return deploy::Head { input, index, asked, role, role_read }.deploy(f);
     }
     match ask {
-        Ask::Help { page } => Ok(Ok(page.clone())),
+        Ask::Help { page } => Ok(Ok(Told::Said { text: page.clone() })),
         Ask::Look { action } => look(f, input, index, action),
+        Ask::Act { .. } | Ask::Steer { .. } => {
+            let call = Call::Act { ask: kept(ask)?, actor: input.actor.clone(), role };
+            said(f, input, index, &call)
+        }
+        Ask::Why { about } => {
+            let found: Result<Vec<Reason>, StepFailure> =
+                f.try_step(&format!("why.{index}"), &Call::Why { about: about.clone() })?;
+            let text = |reasons: Vec<Reason>| reply::why(&reasons, &input.prefix, input.asked.len());
+            Ok(found.map(|reasons| Told::Said { text: text(reasons) }).map_err(|failure| failure.refusal))
+        }
     }
 }
 
-type Said = Result<String, Refusal>;
+type Said = Result<Told, Refusal>;
 
 fn look(f: &mut Flow, input: &Input, index: usize, action: &Action) -> Result<Said, Stop> {
-    let action = serde_json::to_value(action)
-        .map_err(|why| refused_step("look", Refusal::us("action_unwritable", format!("It cannot be kept: {why}."))))?;
-    let call = Call::Look { action, actor: input.actor.clone() };
-    let outcome: Result<Outcome, StepFailure> = f.try_step(&format!("act.{index}"), &call)?;
-    let unknown = || Refusal::us("answer_unknown", "What was answered is not what a comment asks for.");
-    Ok(outcome
-        .map_err(|failure| failure.refusal)
-        .and_then(|outcome| reply::outcome(&outcome, input.asked.len()).ok_or_else(unknown)))
+    said(f, input, index, &Call::Look { action: kept(action)?, actor: input.actor.clone() })
+}
+
+/// What the door of all actions answers.
+fn said(f: &mut Flow, input: &Input, index: usize, call: &Call) -> Result<Said, Stop> {
+    let outcome: Result<Outcome, StepFailure> = f.try_step(&format!("act.{index}"), call)?;
+    let told = |outcome: Outcome| {
+        let text = reply::outcome(&outcome, &input.prefix, input.asked.len());
+        match outcome {
+            Outcome::Started(started) => Told::Run { run: started.run, text },
+            _ => Told::Said { text },
+        }
+    };
+    Ok(outcome.map(told).map_err(|failure| failure.refusal))
+}
+
+fn kept(value: &impl Serialize) -> Result<Value, Stop> {
+    serde_json::to_value(value)
+        .map_err(|why| refused_step("act", Refusal::us("action_unwritable", format!("It cannot be kept: {why}."))))
 }
 
 fn react(input: &Input, content: &str) -> Call {

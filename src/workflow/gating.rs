@@ -77,7 +77,7 @@ struct Judged {
 /// What a wake says when only our own record has changed.
 pub const OUR_RECORD: &str = "our_record";
 /// The name of the loop.
-const LOOP: &str = "gates";
+pub const LOOP: &str = "gates";
 
 /// What counts of the looks so far. `S` is what people have been shown.
 #[derive(Serialize, Deserialize)]

@@ -10,7 +10,7 @@ use super::ground;
 use super::place::Going;
 use super::range::{self, Found};
 use super::users;
-use crate::actions::deploy::{self, Subject};
+use crate::actions::deploy::{self, Kind, Subject};
 use crate::actions::outcome::{CheckReport, Gates, HealthReport, Locked, Outcome, Planned, Validated, Written};
 use crate::actions::overriding::Opening;
 use crate::actions::publish::{self, ReadTag};
@@ -18,7 +18,7 @@ use crate::actions::rollback;
 use crate::actions::{Action, agents, outcome};
 use crate::config::repo::{CONFIG_PATH, GatePolicy, RepoConfig};
 use crate::config::settings::Lent;
-use crate::domain::{Actor, EnvName, Millis, Recheck, Refusal, RepoRef, Sha, Tag};
+use crate::domain::{Actor, ActorKind, Ancestry, EnvName, Millis, Recheck, Refusal, RepoRef, Sha, Tag};
 use crate::flow::{Flow, Stop, Workflow};
 use crate::notes::tags::{ParsedTag, Scheme};
 use crate::plan::{Call, Ground, NotesMade, Plan, ProbeAnswer, ProbeCall};
@@ -125,8 +125,9 @@ impl Look<'_> {
 
     fn deploy(&self, f: &mut Flow, environment: &EnvName) -> Result<Outcome, Stop> {
         let (input, subject) = (self.input, self.subject()?);
+        self.is_ours()?;
         let planned =
-            f.record("plan", || deploy::plan(&input.repo, environment, &subject, &input.actor, self.known(), false))?;
+            f.record("plan", || deploy::plan(&input.repo, environment, &subject, &input.actor, self.known(), self.kind()))?;
         let plan: Plan = planned.map_err(refused)?;
         let opened = input.opening.clone().map(|opening| opening.of(plan.digest.as_str(), input.asked_at));
         let going = Going { digest: plan.digest.as_str(), opened: opened.as_ref(), ..self.going(environment, &subject.sha)? };
@@ -138,6 +139,30 @@ impl Look<'_> {
     /// What a plan is made from.
     fn known(&self) -> (&RepoConfig, Option<&Lent>) {
         (self.config, self.ground.lent.as_ref())
+    }
+
+    /// A comment's run has verified what it names in its own way.
+    fn kind(&self) -> Kind {
+        let at = |ask: &deploy::Deploy| ask.git_ref.as_deref().is_some_and(|name| name.starts_with('@'));
+        match &self.input.action {
+            Action::Deploy(ask) if self.input.actor.kind == ActorKind::User && at(ask) => Kind::Head,
+            _ => Kind::Version,
+        }
+    }
+
+    /// GitHub answers for a repository with commits of its forks too, so that a commit which somebody names in a comment must
+    /// be on the default branch, unless it is the head of the pull request, a tag's, or was live before.
+    fn is_ours(&self) -> Result<(), Stop> {
+        let input = self.input;
+        let Action::Deploy(ask) = &input.action else { return Ok(()) };
+        let named = ask.git_ref.as_deref().is_some_and(|name| !name.starts_with('@')) && input.tag.is_none();
+        let there = self.ground.facts.on_default_branch == Some(Ancestry::Contained);
+        if input.actor.kind != ActorKind::User || !named || there {
+            return Ok(());
+        }
+        let text = "The commit is not on the default branch, so that nobody can say whose it is.";
+        let fix = "Name a tag, or ask on the commit's pull request, with `@` before the commit.";
+        Err(refused(Refusal::user("commit_elsewhere", text, fix)))
     }
 
     /// A version that was live before: its gates were passed then. One whose commit is gone gives way to the next older one.
@@ -157,7 +182,8 @@ impl Look<'_> {
             let why = first.map_or_else(no_commit, |subject| rollback::gone_target(&subject.name(), &subject.sha));
             return Err(refused(why));
         };
-        let planned = f.record("plan", || deploy::plan(&input.repo, environment, subject, &input.actor, self.known(), true))?;
+        let planned =
+            f.record("plan", || deploy::plan(&input.repo, environment, subject, &input.actor, self.known(), Kind::Rollback))?;
         let plan: Plan = planned.map_err(refused)?;
         let gates = match plan.gates.is_empty() {
             true => Gates::of(Vec::new()),

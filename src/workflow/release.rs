@@ -240,6 +240,7 @@ impl Tagged<'_> {
                 strategy: None,
                 wait: false,
                 remarks: Vec::new(),
+                by_comment: None,
             };
             let key = super::deploy::key(&input.repo, &name, &self.sha, Some(&input.tag), 1);
             f.spawn(&format!("deploy.{name}"), super::deploy::WORKFLOW.name, &key, &child)?;

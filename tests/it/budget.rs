@@ -106,14 +106,13 @@ async fn brought_up(world: &World, sha: &Sha, task: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_merge_that_is_deployed_takes_nine_calls_and_its_way_back_as_many() {
+async fn a_merge_that_is_deployed_takes_eight_calls_and_its_way_back_nine() {
     let world = Setup::new().config(DEPLOYS).start().await;
     let one = merged(&world, "fix: one").await;
     let work = async || {
         merged(&world, "fix: two").await;
     };
     insta::assert_snapshot!(costs(&world, work).await, @r"
-    1 GET /repos/{owner}/{repo}/compare/{+basehead}
     1 GET /repos/{owner}/{repo}/deployments/{id}/statuses
     1 POST /graphql FilesAt
     1 POST /graphql Recheck

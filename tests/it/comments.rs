@@ -5,7 +5,7 @@ use lockkeeper::domain::Role;
 use lockkeeper::sandbox::{Comment, CommentSeed, CommitSeed, Fault, PullSeed, Trouble};
 
 /// A pull request by `dev` in a repository where `ann` may write.
-async fn pull(world: &World) -> u64 {
+pub async fn pull(world: &World) -> u64 {
     world.shop.set_role("ann", Role::Write);
     world.shop.branch("topic", &world.head()).unwrap();
     let sha = world.shop.commit("topic", CommitSeed::new("feat: sell more").author("dev")).unwrap();
@@ -15,15 +15,15 @@ async fn pull(world: &World) -> u64 {
     pull
 }
 
-fn says(world: &World, pull: u64, by: &str, body: &str) -> u64 {
+pub fn says(world: &World, pull: u64, by: &str, body: &str) -> u64 {
     world.shop.comment(pull, CommentSeed::new(by, body)).unwrap()
 }
 
-fn replies(world: &World) -> Vec<Comment> {
+pub fn replies(world: &World) -> Vec<Comment> {
     world.shop.comments().into_iter().filter(|comment| comment.by_app).collect()
 }
 
-fn reactions(world: &World, comment: u64) -> Vec<String> {
+pub fn reactions(world: &World, comment: u64) -> Vec<String> {
     let comment = world.shop.find_comment(comment).unwrap();
     comment.reactions.into_iter().map(|reaction| reaction.content).collect()
 }

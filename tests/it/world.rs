@@ -50,7 +50,8 @@ impl Setup {
             ..Options::default()
         };
         let program = Some(env!("CARGO_BIN_EXE_lockkeeper").into());
-        let tuning = Tuning { host, reconcile: LONG, program, grace: Duration::from_secs(5), ..Tuning::default() };
+        let (grace, edits) = (Duration::from_secs(5), Duration::from_millis(300));
+        let tuning = Tuning { host, reconcile: LONG, program, grace, edits, ..Tuning::default() };
         let (files, allow, resources) = (Vec::new(), Vec::new(), Resources::default());
         let prefix = CommandPrefix::default();
         Self { repo: "acme/shop", files, allow, enterprise: false, prefix, public_url: None, resources, tuning, clock }

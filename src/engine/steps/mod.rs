@@ -14,6 +14,7 @@ mod mirrors;
 mod notes;
 mod press;
 mod probe;
+mod pulls;
 mod reads;
 mod releases;
 mod talk;
@@ -98,6 +99,10 @@ impl Steps {
     async fn make(&self, ctx: &StepCtx, call: Call) -> Done {
         match call {
             Call::ReadCommit { repo, tag, sha } => self.read_commit(ctx, &repo, tag.as_ref(), sha.as_ref()).await,
+            Call::ReadGiven { repo, sha, given } => self.read_given(ctx, &repo, &sha, given).await,
+            Call::ReadHeads { pull } => self.read_heads(ctx, pull).await,
+            Call::ReadPull { repo, pull, sha } => self.read_pull(ctx, &repo, pull, sha.as_ref()).await,
+            Call::ReadMove { repo, branch, sha } => self.read_move(&repo, &branch, &sha).await,
             Call::ReadSettings { repo, sha } => self.read_settings(&repo, &sha).await,
             Call::Recheck { repo, tag, sha, base, authors, folder } => {
                 let (tag, sha, base, folder) = (tag.as_ref(), &sha, base.as_ref(), folder.as_ref());
@@ -153,8 +158,14 @@ impl Steps {
             }
             Call::React { repo, comment, content } => self.react(&repo, comment, &content).await,
             Call::ReadRole { repo, account, login } => self.read_role(&repo, account, &login).await,
-            Call::Reply { repo, pull, body, since } => self.reply(ctx, &repo, pull, &body, since).await,
+            Call::Reply { repo, pull, body, since, follows } => {
+                let made = self.reply(ctx, &repo, pull, &body, since).await?;
+                if follows { self.follow(ctx, made).await } else { answer(&made) }
+            }
             Call::Look { action, actor } => self.look(ctx, action, actor).await,
+            Call::Act { ask, actor, role } => self.act(ctx, ask, actor, role).await,
+            Call::Start { action, input, plan, role } => self.start(ctx, action, input, *plan, role).await,
+            Call::Why { about } => self.why(ctx, about).await,
         }
     }
 

@@ -31,7 +31,7 @@ impl Steps {
         let app_id = self.github.own_app_id().await.map_err(trouble)?;
         // A rehearsal stands on a machine that lends nothing, and asks nobody.
         let lent = (!self.rehearsal).then(|| self.resources.lent_to(&repo.name));
-        answer(&Ground { run: ctx.run.clone(), app_id, facts, released, lent })
+        answer(&Ground { run: ctx.run.clone(), app_id, facts, released, lent, pull: None })
     }
 
     /// The default branch's head: told beside whatever is asked for, here a commit that no repository has.

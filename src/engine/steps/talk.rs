@@ -1,13 +1,18 @@
 //! Talking with people on pull requests: reactions, replies, roles, and what is told of the whole.
 
-use super::{Done, Steps, answer, trouble};
+use super::{Done, Steps, answer, stored, trouble};
 use crate::actions::Action;
 use crate::actions::access::Caller;
-use crate::domain::{Actor, Millis, Refusal, RepoRef, UserId};
-use crate::engine::client::Client;
+use crate::actions::ask::Ask;
+use crate::actions::outcome::{Gates, Planned};
+use crate::domain::{Actor, Millis, Refusal, RepoRef, Role, UserId};
+use crate::engine::client::{Client, Once};
 use crate::engine::host::{StepCtx, StepError};
-use crate::plan::Replied;
+use crate::engine::reasons;
+use crate::plan::{Plan, Replied};
 use crate::render::reply::marker;
+use crate::store::{acts, replies};
+use crate::workflow::deploy;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -24,7 +29,14 @@ impl Steps {
         answer(&self.at(repo).role(&repo.name, login, account).await.map_err(trouble)?)
     }
 
-    pub(super) async fn reply(&self, ctx: &StepCtx, repo: &RepoRef, pull: u64, body: &str, since: Millis) -> Done {
+    pub(super) async fn reply(
+        &self,
+        ctx: &StepCtx,
+        repo: &RepoRef,
+        pull: u64,
+        body: &str,
+        since: Millis,
+    ) -> Result<Replied, StepError> {
         let (at, marker) = (self.at(repo), marker(ctx.run.as_str()));
         let earlier =
             if ctx.first { None } else { at.find_comment(&repo.name, pull, &marker, since).await.map_err(trouble)? };
@@ -32,7 +44,14 @@ impl Steps {
             Some(made) => made,
             None => at.create_comment(&repo.name, pull, &format!("{body}\n\n{marker}")).await.map_err(trouble)?,
         };
-        answer(&Replied { id: made.id, url: made.url })
+        Ok(Replied { id: made.id, url: made.url })
+    }
+
+    /// Others edit it from now on.
+    pub(super) async fn follow(&self, ctx: &StepCtx, made: Replied) -> Done {
+        let (run, comment) = (ctx.run.clone(), made.id);
+        self.store.write(move |tx| replies::open(tx, &run, comment)).await.map_err(stored)?;
+        answer(&made)
     }
 
     /// Only what changes nothing goes through here: an attempt that a crash cuts off is made again.
@@ -43,14 +62,71 @@ impl Steps {
         if !action.traits().read_only {
             return Err(StepError::Fail(Refusal::us("not_a_look", "What changes something cannot be asked for in this way.")));
         }
+        // It may be a run of its own, whose calls must not wait for this one's place.
+        ctx.place.leave();
+        let caller = Caller::person(actor, ctx.subject.repo.id, Role::Read);
+        answer(&self.door(None)?.act(action, &caller).await.map_err(StepError::Fail)?)
+    }
+
+    /// Done once: what was done before a crash is on record beside it.
+    pub(super) async fn act(&self, ctx: &StepCtx, ask: Value, actor: Actor, role: Role) -> Done {
+        let ask: Ask = serde_json::from_value(ask).map_err(|why| {
+            StepError::Fail(Refusal::us("ask_unreadable", format!("The stored command cannot be read: {why}.")))
+        })?;
+        let once = match self.before(ctx).await? {
+            Ok(done) => return Ok(done),
+            Err(once) => once,
+        };
+        ctx.place.leave();
+        let (client, caller) = (self.door(Some(once))?, Caller::person(actor, ctx.subject.repo.id, role));
+        let done = match ask {
+            Ask::Act { action } => client.act(*action, &caller).await,
+            Ask::Steer { verb, at, reason } => client.steer_at(verb, at, reason, &caller).await,
+            Ask::Help { .. } | Ask::Look { .. } | Ask::Why { .. } => {
+                Err(Refusal::us("nothing_to_do", "This changes nothing, so it is not asked for in this way."))
+            }
+        };
+        answer(&done.map_err(StepError::Fail)?)
+    }
+
+    /// What this step has done already, or the name to do it under.
+    async fn before(&self, ctx: &StepCtx) -> Result<Result<Value, Once>, StepError> {
+        let once = Once { run: ctx.run.clone(), step: ctx.step.clone() };
+        if ctx.first {
+            return Ok(Err(once));
+        }
+        let (run, step) = (once.run.clone(), once.step.clone());
+        let done = self.store.read(move |rx| acts::get(rx, &run, &step)).await.map_err(stored)?;
+        Ok(done.ok_or(once))
+    }
+
+    pub(super) async fn start(&self, ctx: &StepCtx, action: Value, input: Value, plan: Plan, role: Role) -> Done {
+        let once = match self.before(ctx).await? {
+            Ok(done) => return Ok(done),
+            Err(once) => once,
+        };
+        let unreadable = |why: serde_json::Error| {
+            StepError::Fail(Refusal::us("ask_unreadable", format!("The stored command cannot be read: {why}.")))
+        };
+        let action: Action = serde_json::from_value(action).map_err(unreadable)?;
+        let input: deploy::Input = serde_json::from_value(input).map_err(unreadable)?;
+        let caller = Caller::person(input.actor.clone(), ctx.subject.repo.id, role);
+        let planned = Planned { run: ctx.run.clone(), plan, gates: Gates::of(Vec::new()), notes: None, remarks: Vec::new() };
+        answer(&self.door(Some(once))?.start_pinned(action, &caller, planned, input).await.map_err(StepError::Fail)?)
+    }
+
+    pub(super) async fn why(&self, ctx: &StepCtx, about: Option<String>) -> Done {
+        let repo = ctx.subject.repo.id;
+        let found = self.store.read(move |rx| reasons::of(rx, repo, about.as_deref())).await.map_err(stored)?;
+        answer(&found.map_err(StepError::Fail)?)
+    }
+
+    /// The door that all actions go through.
+    fn door(&self, once: Option<Once>) -> Result<Client, StepError> {
         let Some(host) = self.host.get().cloned() else {
             let refusal = Refusal::world("not_started", "The server has not started yet.", "Nothing: it goes on by itself.");
             return Err(StepError::Retry { after: Some(SOON), refusal });
         };
-        // It may be a run of its own, whose calls must not wait for this one's place.
-        ctx.place.leave();
-        let client = Client { host, store: self.store.clone(), github: self.github.clone(), door: "comment" };
-        let caller = Caller::person(actor, ctx.subject.repo.id);
-        answer(&client.act(action, &caller).await.map_err(StepError::Fail)?)
+        Ok(Client { host, store: self.store.clone(), github: self.github.clone(), door: "comment", once })
     }
 }

@@ -3,9 +3,14 @@
 
 use crate::actions::Action;
 use crate::actions::ask::Ask;
+use crate::actions::control::{SteerHere, Verb, place};
+use crate::actions::deploy::Deploy;
 use crate::actions::health::Health;
+use crate::actions::lock::{Lock, Unlock};
 use crate::actions::notes::Notes;
+use crate::actions::rollback::Rollback;
 use crate::actions::status::Status;
+use crate::actions::validate::Validate;
 use crate::domain::{Refusal, RepoName};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
@@ -22,12 +27,81 @@ pub struct Known {
 }
 
 /// In the order in which people meet them.
-pub const KNOWN: [Known; 4] = [
+pub const KNOWN: [Known; 14] = [
     Known {
         name: "status",
         about: "show what is live, what runs and what it waits for",
         define: Status::augment_args,
         read: |found| look(Action::Status(Status::from_arg_matches(found)?)),
+    },
+    Known {
+        name: "why",
+        about: "say why something waits or was refused",
+        define: |command| {
+            let about = Arg::new("about").value_name("ENVIRONMENT").value_parser(place);
+            command.arg(about.help("Environment or run; everything without it"))
+        },
+        read: |found| Ok(Ask::Why { about: found.get_one::<String>("about").cloned() }),
+    },
+    Known {
+        name: "deploy",
+        about: "deploy the pull request's head, or another version",
+        define: |command| {
+            Deploy::augment_args(command).mut_arg("git_ref", |arg| {
+                arg.help(
+                    "Tag, or whole id of a commit on the default branch; @abc1234 for exactly this head of the pull request",
+                )
+            })
+        },
+        read: |found| act(Action::Deploy(Deploy::from_arg_matches(found)?)),
+    },
+    Known {
+        name: "rollback",
+        about: "go back to a version that was live before",
+        define: Rollback::augment_args,
+        read: |found| act(Action::Rollback(Rollback::from_arg_matches(found)?)),
+    },
+    Known {
+        name: "lock",
+        about: "keep deployments out of an environment",
+        define: Lock::augment_args,
+        read: |found| act(Action::Lock(Lock::from_arg_matches(found)?)),
+    },
+    Known {
+        name: "unlock",
+        about: "let deployments into an environment again",
+        define: Unlock::augment_args,
+        read: |found| act(Action::Unlock(Unlock::from_arg_matches(found)?)),
+    },
+    Known {
+        name: "pause",
+        about: "let a deployment wait after this step",
+        define: SteerHere::augment_args,
+        read: |found| steer(Verb::Pause, found),
+    },
+    Known {
+        name: "resume",
+        about: "let a deployment go on with its next step",
+        define: SteerHere::augment_args,
+        read: |found| steer(Verb::Resume, found),
+    },
+    Known {
+        name: "promote",
+        about: "move everybody to the new version now",
+        define: SteerHere::augment_args,
+        read: |found| steer(Verb::Promote, found),
+    },
+    Known {
+        name: "abort",
+        about: "stop a deployment and give users back what they had",
+        define: SteerHere::augment_args,
+        read: |found| steer(Verb::Abort, found),
+    },
+    Known {
+        name: "validate",
+        about: "judge the gates of an environment; nothing moves",
+        define: Validate::augment_args,
+        read: |found| look(Action::Validate(Validate::from_arg_matches(found)?)),
     },
     Known {
         name: "health",
@@ -53,6 +127,15 @@ fn look(action: Action) -> Result<Ask, clap::Error> {
     Ok(Ask::Look { action: Box::new(action) })
 }
 
+fn act(action: Action) -> Result<Ask, clap::Error> {
+    Ok(Ask::Act { action: Box::new(action) })
+}
+
+fn steer(verb: Verb, found: &ArgMatches) -> Result<Ask, clap::Error> {
+    let SteerHere { at, reason } = SteerHere::from_arg_matches(found)?;
+    Ok(Ask::Steer { verb, at, reason })
+}
+
 impl Known {
     pub fn named(name: &str) -> Option<&'static Self> {
         KNOWN.iter().find(|known| known.name == name)
@@ -67,7 +150,11 @@ impl Known {
             .disable_version_flag(true)
             .color(clap::ColorChoice::Never)
             .term_width(100);
-        let command = (self.define)(command).about(self.about);
+        let mut command = (self.define)(command).about(self.about);
+        if command.get_arguments().any(|argument| argument.get_id() == "git_ref") {
+            // `/deploy staging v1.2.3`
+            command = command.mut_arg("git_ref", |argument| argument.long(None::<&str>).value_name("REF"));
+        }
         if command.get_arguments().all(|argument| argument.get_id() != "repo") {
             return command;
         }

@@ -12,13 +12,14 @@
 
 use super::end::Ending;
 use super::page::Shown;
-use super::{Cleared, Deployment, drive, lock_key, named, what};
+use super::{Cleared, Deployment, drive, lock_key, named, what, who};
+use crate::actions::authority;
 use crate::config::repo::{CONFIG_PATH, GatePolicy};
 use crate::domain::{
-    ActorKind, Artifact, Commit, EnvironmentRecord, Hold, HoldKind, InQueue, Lease, LedgerEntry, Millis, Recheck, Refusal, Sha,
-    Standing,
+    ActorKind, Artifact, Commit, EnvironmentRecord, Hold, HoldKind, InQueue, Lease, LedgerEntry, Millis, Recheck, Refusal, Role,
+    Sha, Standing,
 };
-use crate::flow::{Flow, Stop};
+use crate::flow::{Flow, StepFailure, Stop};
 use crate::notes::takes_back;
 use crate::plan::{Call, Task};
 use crate::workflow::gating;
@@ -28,6 +29,8 @@ use std::time::Duration;
 
 /// Who gets the lock within this time has not waited for it.
 const AT_ONCE: Duration = Duration::from_secs(5);
+/// A role that was read longer ago is read again when it is the deployment's turn.
+const ROLE_IS_GOOD_FOR: Duration = Duration::from_secs(60);
 
 impl Deployment<'_> {
     /// Nothing when a gate does not pass any more after the wait for this turn: others go ahead meanwhile.
@@ -119,8 +122,8 @@ impl Deployment<'_> {
         if let Some(ending) = self.gives_way(f, record)? {
             return Ok(Err(ending));
         }
-        if !self.may_still(f)? {
-            return Ok(Err(Ending::refused(key_ended(&self.input.actor.login))));
+        if let Err(refusal) = self.may_still(f)? {
+            return Ok(Err(Ending::refused(refusal)));
         }
         let over = match self.held(f, record)? {
             Ok(over) => over,
@@ -132,11 +135,30 @@ impl Deployment<'_> {
         Ok(self.verify_pin(f, artifacts)?.map_or(Ok(over), Err))
     }
 
-    /// A key that has ended meanwhile has no right to what it has asked for either. (What people may do is theirs by GitHub.)
-    fn may_still(&self, f: &mut Flow) -> Result<bool, Stop> {
-        match self.input.actor.kind {
-            ActorKind::Key => f.step("lease.key", &Call::IsKeyGood { number: self.input.actor.id.0 }),
-            _ => Ok(true),
+    /// A key that has ended meanwhile has no right to what it has asked for either, nor somebody who has lost their role while
+    /// this waited for its turn.
+    fn may_still(&self, f: &mut Flow) -> Result<Result<(), Refusal>, Stop> {
+        let actor = &self.input.actor;
+        match (actor.kind, &self.input.by_comment) {
+            (ActorKind::Key, _) => {
+                let good = f.step("lease.key", &Call::IsKeyGood { number: actor.id.0 })?;
+                Ok(if good { Ok(()) } else { Err(key_ended(&actor.login)) })
+            }
+            (ActorKind::User, Some(by)) => {
+                let now = f.now();
+                let at: Millis = f.record("lease.role.at", || now)?;
+                if at <= by.role_read.plus(ROLE_IS_GOOD_FOR) {
+                    return Ok(Ok(()));
+                }
+                let (repo, account, login) = (self.input.repo.clone(), actor.id, actor.login.clone());
+                let role: Result<Role, StepFailure> = f.try_step("lease.role", &Call::ReadRole { repo, account, login })?;
+                let role = role.map_err(|failure| failure.refusal);
+                match role.and_then(|role| authority::check(role, authority::DEPLOYS).map(|()| role)) {
+                    Ok(role) => who::may(f, "lease.who", self.input, self.environment, role),
+                    Err(refusal) => Ok(Err(refusal)),
+                }
+            }
+            _ => Ok(Ok(())),
         }
     }
 
@@ -157,6 +179,10 @@ impl Deployment<'_> {
         let Some(live) = record.live().filter(|live| live.sha != self.input.subject.sha && !self.input.rollback) else {
             return Ok(None);
         };
+        // What the history that was read holds needs no question.
+        if self.ground.facts.history.iter().any(|commit| commit.sha == live.sha) {
+            return Ok(None);
+        }
         match self.compare(f, "lease.order", &live.sha, &self.input.subject.sha)? {
             Standing::Behind if self.input.automatic => {
                 Ok(Some(superseded(&live.sha, live.run.as_str(), "is live here already")))

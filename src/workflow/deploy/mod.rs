@@ -20,6 +20,7 @@ mod shared;
 mod slots;
 mod steer;
 mod watch;
+mod who;
 
 #[cfg(test)]
 mod tests;
@@ -39,13 +40,13 @@ use super::gating::{self, Case, Gated};
 use super::ground;
 use super::place::Going;
 use super::report::{Outcome, State};
-use crate::actions::deploy::{self, Subject};
+use crate::actions::deploy::{self, Kind, Subject};
 use crate::actions::rollback;
 use crate::config::repo::{Environment, RepoConfig, Strategy, Target};
-use crate::domain::{Actor, Artifact, EnvName, EnvPlace, Millis, Refusal, RepoRef, RunId, Sha, Tag};
+use crate::domain::{Actor, Artifact, EnvName, EnvPlace, Millis, Refusal, RepoRef, Role, RunId, Sha, Tag};
 use crate::flow::{Flow, StepFailure, Stop, Workflow};
 use crate::gates::Verdict;
-use crate::plan::{Call, Ground, Plan};
+use crate::plan::{Call, Given, Ground, Plan};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -79,6 +80,22 @@ pub struct Input {
     /// What was found out before it was started and is to be told.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<String>,
+    /// Somebody asked for it in a comment.
+    #[serde(default)]
+    pub by_comment: Option<ByComment>,
+}
+
+/// What a comment's run knows already.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ByComment {
+    /// When GitHub has said what they may do.
+    pub role_read: Millis,
+    pub role: Role,
+    /// It is the head of a pull request.
+    #[serde(default)]
+    pub head: bool,
+    /// Where everything about the commit was read.
+    pub given: Option<Given>,
 }
 
 /// The natural key of a deployment run: the same thing to the same place, asked for the n-th time.
@@ -111,6 +128,14 @@ impl Input {
         self.by_person() && self.reason.is_some()
     }
 
+    fn kind(&self) -> Kind {
+        match &self.by_comment {
+            _ if self.rollback => Kind::Rollback,
+            Some(by) if by.head => Kind::Head,
+            _ => Kind::Version,
+        }
+    }
+
     pub fn place(&self) -> EnvPlace {
         EnvPlace { repo: self.repo.id, environment: self.environment.clone() }
     }
@@ -128,7 +153,12 @@ fn run(f: &mut Flow, input: &Value) -> Result<Value, Stop> {
 
 fn story(f: &mut Flow, input: &Input, shown: &mut Shown) -> Result<Outcome, Stop> {
     let tag = if input.rollback { None } else { input.subject.tag.clone() };
-    let read = Call::ReadCommit { repo: input.repo.clone(), tag, sha: Some(input.subject.sha.clone()) };
+    let (repo, sha) = (input.repo.clone(), input.subject.sha.clone());
+    let given = input.by_comment.as_ref().and_then(|by| by.given.clone()).filter(|_| tag.is_none());
+    let read = match given {
+        Some(given) => Call::ReadGiven { repo, sha, given },
+        None => Call::ReadCommit { repo, tag, sha: Some(sha) },
+    };
     let ground: Ground = f.step("facts", &read)?;
     let subject = &input.subject;
     if input.rollback && ground.facts.sha.is_none() {
@@ -141,7 +171,7 @@ fn story(f: &mut Flow, input: &Input, shown: &mut Shown) -> Result<Outcome, Stop
     };
     let known = (&config, ground.lent.as_ref());
     let planned =
-        f.record("plan", || deploy::plan(&input.repo, &input.environment, subject, &input.actor, known, input.rollback))?;
+        f.record("plan", || deploy::plan(&input.repo, &input.environment, subject, &input.actor, known, input.kind()))?;
     let plan = match planned {
         Ok(plan) => plan,
         Err(refusal) => return Ending::refused(refusal).report(f, input, shown),
@@ -155,6 +185,11 @@ fn story(f: &mut Flow, input: &Input, shown: &mut Shown) -> Result<Outcome, Stop
         Ok(strategy) => strategy,
         Err(refusal) => return Ending::refused(refusal).report(f, input, shown),
     };
+    if let Some(by) = &input.by_comment
+        && let Err(refusal) = who::may(f, "who", input, environment, by.role)?
+    {
+        return Ending::refused(refusal).report(f, input, shown);
+    }
     Deployment { input, ground: &ground, config: &config, environment, target, plan: &plan, strategy }.go(f, shown)
 }
 

@@ -1,0 +1,44 @@
+//! What a command on a pull request means: what we have heard of its heads, and what GitHub says of them.
+
+use super::{Done, Steps, answer, stored, trouble};
+use crate::domain::{Refusal, RepoRef, Sha};
+use crate::engine::host::{StepCtx, StepError};
+use crate::plan::{Given, Ground};
+use crate::store::{heads, steps};
+use serde_json::Value;
+use std::time::Duration;
+
+/// What was read longer ago is read anew.
+const FRESH: Duration = Duration::from_secs(60);
+/// A commit that no repository has: beside it GitHub tells what else is asked.
+const NOWHERE: &str = "0000000000000000000000000000000000000000";
+
+impl Steps {
+    pub(super) async fn read_heads(&self, ctx: &StepCtx, pull: u64) -> Done {
+        let repo = ctx.subject.repo.id;
+        answer(&self.store.read(move |rx| heads::of(rx, repo, pull)).await.map_err(stored)?)
+    }
+
+    pub(super) async fn read_pull(&self, ctx: &StepCtx, repo: &RepoRef, pull: u64, sha: Option<&Sha>) -> Done {
+        let nowhere = Sha::parse(NOWHERE).map_err(|why| StepError::Fail(Refusal::us("no_zero", why.to_string())))?;
+        let sha = sha.unwrap_or(&nowhere);
+        let (facts, pull) = self.at(repo).pull_facts(&repo.name, sha, pull).await.map_err(trouble)?;
+        let app_id = self.github.own_app_id().await.map_err(trouble)?;
+        let lent = (!self.rehearsal).then(|| self.resources.lent_to(&repo.name));
+        answer(&Ground { run: ctx.run.clone(), app_id, facts, released: Vec::new(), lent, pull })
+    }
+
+    pub(super) async fn read_move(&self, repo: &RepoRef, branch: &str, sha: &Sha) -> Done {
+        answer(&self.at(repo).moved_at(&repo.name, branch, sha).await.map_err(trouble)?)
+    }
+
+    pub(super) async fn read_given(&self, ctx: &StepCtx, repo: &RepoRef, sha: &Sha, given: Given) -> Done {
+        let found = self.store.read(move |rx| steps::get(rx, &given.run, &given.step)).await.map_err(stored)?;
+        let ground = found.and_then(|step| serde_json::from_value::<Ground>(step.result.unwrap_or(Value::Null)).ok());
+        let now = self.now();
+        match ground.filter(|ground| ground.facts.sha.as_ref() == Some(sha) && ground.facts.at.until(now) <= FRESH) {
+            Some(ground) => answer(&Ground { run: ctx.run.clone(), pull: None, ..ground }),
+            None => self.read_commit(ctx, repo, None, Some(sha)).await,
+        }
+    }
+}
