@@ -75,6 +75,7 @@ pub fn outcome(outcome: &Outcome, prefix: &str, answers: usize) -> String {
         Outcome::Validated(validated) => acts::validated(validated, prefix),
         Outcome::Planned(planned) => acts::planned(planned, prefix),
         Outcome::Started(started) => acts::started(started, prefix),
+        Outcome::Reviewed(reviewed) => format!("Kept, for the plan `{}`.", reviewed.digest),
     };
     fit(text, share)
 }

@@ -155,7 +155,7 @@ fn only_a_person_that_github_knows_approves() {
     let ask =
         action(&json!({"action": "approve", "repo": "acme/shop", "at": run, "said": {"said": "approved"}, "asked_at": 1}));
     let about = About { repo: Some(SHOP), environment: None };
-    let ann = Caller::person(Actor { kind: ActorKind::User, id: UserId(3), login: "ann".into() }, SHOP);
+    let ann = Caller::person(Actor { kind: ActorKind::User, id: UserId(3), login: "ann".into() }, SHOP, Role::Write);
     assert_eq!(ann.may(&ask, about), Ok(()));
     for caller in [Caller::operator(), Caller::key(&key(&Scope::ALL, &["staging"]))] {
         assert_eq!(caller.may(&ask, about).map_err(|refusal| refusal.code), Err("people_only".to_owned()));

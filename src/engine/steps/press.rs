@@ -31,14 +31,14 @@ impl Steps {
         let (repo, actor, role) = (ctx.subject.repo.clone(), press.actor.clone(), press.role);
         let asked = self.store.read(move |rx| action(rx, &press)).await.map_err(stored)?;
         let (action, may) = asked.map_err(StepError::Fail)?;
-        let door = Client { host, store: self.store.clone(), github: self.github.clone(), door: "button" };
+        let door = Client { host, store: self.store.clone(), github: self.github.clone(), door: "button", once: None };
         let done = match (action, may) {
             (action, Err(refusal)) => Err(door.turned_away(&action, &actor, &repo, refusal).await),
             (Action::Approve(ask), Ok(())) => {
                 let source = format!("{}/{}", ctx.run, ctx.step);
                 door.review(&ask, &repo, &Heard { actor: &actor, role, source: &source }).await
             }
-            (action, Ok(())) => door.act(action, &Caller::person(actor, repo.id)).await,
+            (action, Ok(())) => door.act(action, &Caller::person(actor, repo.id, role)).await,
         };
         answer(&done.map_err(StepError::Fail)?)
     }

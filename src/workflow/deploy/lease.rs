@@ -16,8 +16,8 @@ use super::{Cleared, Deployment, drive, lock_key, named, what, who};
 use crate::actions::authority;
 use crate::config::repo::{CONFIG_PATH, GatePolicy};
 use crate::domain::{
-    ActorKind, Artifact, Commit, EnvironmentRecord, Hold, HoldKind, InQueue, Lease, LedgerEntry, Millis, Recheck, Refusal, Role,
-    Sha, Standing,
+    ActorKind, Artifact, Commit, EnvironmentRecord, Hold, HoldKind, InQueue, Lease, LedgerEntry, Millis, Recheck, Refusal,
+    Role, Sha, Standing,
 };
 use crate::flow::{Flow, StepFailure, Stop};
 use crate::notes::takes_back;

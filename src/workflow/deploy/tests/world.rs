@@ -129,6 +129,7 @@ pub fn input(case: &Case) -> Value {
         strategy: None,
         wait: false,
         remarks: Vec::new(),
+        by_comment: None,
     })
     .unwrap()
 }
@@ -316,7 +317,7 @@ impl<'c> World<'c> {
             history: Vec::new(),
             history_complete: true,
         };
-        Ground { run: RunId::parse(RUN).unwrap(), app_id: 42, facts, released: Vec::new(), lent: None }
+        Ground { run: RunId::parse(RUN).unwrap(), app_id: 42, facts, released: Vec::new(), lent: None, pull: None }
     }
 
     pub(super) fn recheck(&mut self) -> Recheck {
