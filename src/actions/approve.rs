@@ -101,14 +101,14 @@ pub fn rejection(reason: Option<&str>) -> Result<Said, Refusal> {
     let reason = reason.map(str::trim).filter(|reason| !reason.is_empty());
     let reason = reason.ok_or_else(|| {
         let text = "Nobody rejects a deployment without saying why.";
-        Refusal::user("reason_missing", text, "Say it: `/reject --reason \"…\"`; whoever asked for it reads it.")
+        Refusal::user("reason_missing", text, "Say it; whoever asked for it reads it.")
     })?;
     Ok(Said::Rejected { reason: reason.chars().take(200).collect() })
 }
 
 pub fn people_only() -> Refusal {
     let text = "Only people approve or reject a deployment, and only on GitHub.";
-    Refusal::user("people_only", text, "Have a person approve: `/approve` in a comment, or the button of the check run.")
+    Refusal::user("people_only", text, "Have a person approve with the button of the check run.")
 }
 
 pub fn nothing_to_approve(why: &str) -> Refusal {

@@ -111,7 +111,7 @@ fn missing(
         let text = format!("The deadline passed without {count} of {who}.{not}");
         Verdict::fail(GATE, "approvals_deadline", text, fix)
     } else {
-        let fix = "Ask one of them to approve: `/approve` in a comment, or the button of the check.";
+        let fix = "Ask one of them to approve with the button of the check run.";
         let text = format!("Waits for {count} of {who}.{not}");
         Verdict::new(GATE, Status::Pending, "approval_required", text, fix).again(deadline)
     };

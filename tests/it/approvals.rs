@@ -144,8 +144,9 @@ async fn what_does_not_count_is_refused_with_its_reason_and_on_record() {
         ("eve", approve.as_str(), "not_allowed"),
         ("stranger", approve.as_str(), "not_allowed"),
         ("eve", "cancel", "not_allowed"),
-        ("dev", approve.as_str(), "self_approval"),
-        ("ann", approve.as_str(), "author_approval"),
+        // Whose merge it is, and whose commits came before: nothing has been deployed here yet.
+        ("ann", approve.as_str(), "self_approval"),
+        ("dev", approve.as_str(), "author_approval"),
         ("bob", "approve:000000000000", "plan_stale"),
     ] {
         assert_eq!(press(&world, &check, what, by).await.as_deref(), Some(code), "{by} {what}");

@@ -67,6 +67,10 @@ fn every_action_is_in_the_table() {
     let schema = serde_json::to_value(schemars::schema_for!(Action)).unwrap();
     for variant in schema["oneOf"].as_array().unwrap() {
         let name = &variant["properties"]["action"]["const"];
+        // No scope allows it: it is for people, see `approve`.
+        if name == "approve" {
+            continue;
+        }
         assert!(requests("staging").iter().any(|(_, ask)| ask["action"] == *name), "{name} is not in the table");
     }
 }
