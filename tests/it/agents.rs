@@ -35,7 +35,7 @@ async fn an_agent_asks_and_a_person_decides_where_nothing_else_is_said() {
     assert_eq!(code, 0, "{problem}");
     let check = world.check(&sha, STAGING, "action_required").await;
     let summary = check.summary.unwrap_or_default();
-    assert!(summary.contains("**approvals** | ⏳ waiting") && summary.contains("`/approve` in a comment"), "{summary}");
+    assert!(summary.contains("**approvals** | ⏳ waiting") && summary.contains("the button of the check run"), "{summary}");
     assert_eq!(world.shop.deployments().len(), 0);
     abort(&world, &said).await;
     world.check(&sha, STAGING, "cancelled").await;

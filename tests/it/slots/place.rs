@@ -140,7 +140,11 @@ impl Place {
     pub async fn ended(&self, sha: &Sha) -> (String, CheckRun) {
         let over = |_: &_| {
             let all = self.world.our_checks(sha, LIVE);
-            all.into_iter().rev().find(|c| c.status == "completed" && c.conclusion.as_deref() != Some("success"))
+            // A pause completes it too, because people are asked for something.
+            let ended = |c: &CheckRun| {
+                c.status == "completed" && !matches!(c.conclusion.as_deref(), Some("success" | "action_required"))
+            };
+            all.into_iter().rev().find(ended)
         };
         let check = self.world.until("an end that is no success", over).await;
         self.world.quiet().await;
