@@ -97,7 +97,8 @@ impl Drive<'_> {
         self.leg.status(f, this.input, "status.in_progress", "in_progress", &text, None)?;
         // It says there what is waited for, and nothing is any more.
         match shown.check_run {
-            Some(_) if !shown.under_way => self.show_progress(f, shown, "check.begun", &text),
+            // Runs of the first version are past this.
+            Some(_) if !shown.under_way && f.flow_version() >= 2 => self.show_progress(f, shown, "check.begun", &text),
             _ => Ok(()),
         }
     }

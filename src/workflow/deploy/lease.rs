@@ -58,7 +58,8 @@ impl Deployment<'_> {
             f.unlock(&key);
             return Ok(None);
         }
-        if (waited || shown.waiting) && !self.is_still_there(f, turn)? {
+        // Runs of the first version are past this.
+        if f.flow_version() >= 2 && (waited || shown.waiting) && !self.is_still_there(f, turn)? {
             let verdicts = &cleared.verdicts;
             return Ending { verdicts, ..Ending::refused(gone(input.environment.as_str())) }.report(f, input, shown).map(Some);
         }
