@@ -168,19 +168,7 @@ fn finish(title: &str, body: askama::Result<String>) -> Text {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn verdict(gate: &str, status: Status, reason: &str, fix: &str) -> Verdict {
-        Verdict {
-            gate: gate.into(),
-            status,
-            code: "x".into(),
-            reason: reason.into(),
-            fix: fix.into(),
-            names: Vec::new(),
-            links: Vec::new(),
-            ask_again: None,
-        }
-    }
+    use crate::render::testing::verdict;
 
     #[test]
     fn a_refused_release() {

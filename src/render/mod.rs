@@ -6,6 +6,9 @@ pub mod check;
 pub mod markdown;
 pub mod reply;
 
+#[cfg(test)]
+mod testing;
+
 /// GitHub's limit for a check run's summary (characters).
 const SUMMARY_LIMIT: usize = 65_535;
 

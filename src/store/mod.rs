@@ -38,6 +38,8 @@ mod tx;
 mod writer;
 
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;
 
 pub use error::StoreError;

@@ -82,28 +82,9 @@ fn opened_by(row: &Row<'_>) -> Result<Override, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Actor, InstallationId, Millis, RepoId, RepoName, RepoRef};
-    use crate::store::Store;
-    use crate::store::runs::{self, Run, RunState, Subject};
-
-    fn run(id: &str) -> Run {
-        let repo = RepoRef { id: RepoId(1), name: RepoName::parse("acme/web").unwrap(), installation: InstallationId(7) };
-        let subject = Subject { repo, tag: None, sha: None, environment: None, delivery: None, actor: Actor::schedule() };
-        Run {
-            id: RunId::parse(id).unwrap(),
-            workflow: "deploy".into(),
-            flow_version: 1,
-            key: id.into(),
-            subject,
-            parent: None,
-            state: RunState::Active,
-            cancel: None,
-            outcome: None,
-            starts: 0,
-            created_at: Millis(0),
-            updated_at: Millis(0),
-        }
-    }
+    use crate::domain::{Actor, Millis};
+    use crate::store::testing::run;
+    use crate::store::{Store, runs};
 
     fn said(said: Said, at: i64) -> Review {
         Review { by: Actor::operator(), at: Millis(at), digest: "sha256:1".into(), teams: vec!["sre".into()], said }

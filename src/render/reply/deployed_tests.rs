@@ -3,6 +3,7 @@ use crate::actions::control::Verb;
 use crate::actions::outcome::{Gates, Locked, Reason, Steered, Validated};
 use crate::domain::{Actor, ActorKind, EnvName, Hold, HoldKind, Millis, NewHold, RepoId, RunId, Sha, UserId};
 use crate::gates::{Status, Verdict};
+use crate::render::testing::verdict;
 
 fn run() -> RunId {
     RunId::parse("0199-aa").unwrap()
@@ -14,19 +15,6 @@ fn staging() -> EnvName {
 
 fn sha(digit: char) -> Sha {
     Sha::parse(&digit.to_string().repeat(40)).unwrap()
-}
-
-fn verdict(gate: &str, status: Status, reason: &str, fix: &str) -> Verdict {
-    Verdict {
-        gate: gate.into(),
-        status,
-        code: "x".into(),
-        reason: reason.into(),
-        fix: fix.into(),
-        names: Vec::new(),
-        links: Vec::new(),
-        ask_again: None,
-    }
 }
 
 fn verdicts() -> Vec<Verdict> {

@@ -1,9 +1,9 @@
 mod leases;
 
 use super::*;
-use crate::domain::{Actor, InstallationId, RepoName, RepoRef, RunId};
-use crate::store::Store;
-use crate::store::runs::{self, Run, RunState, Subject};
+use crate::domain::{Actor, RunId};
+use crate::store::testing::run;
+use crate::store::{Store, runs};
 
 const KEY: &str = "env:1:staging";
 
@@ -27,25 +27,6 @@ fn entry(run: &str, sha: char, rollback: bool, slot: Option<Slot>) -> LedgerEntr
         share: None,
         since: Millis(1),
         until: None,
-    }
-}
-
-fn run(id: &str) -> Run {
-    let repo = RepoRef { id: RepoId(1), name: RepoName::parse("acme/web").unwrap(), installation: InstallationId(7) };
-    let actor = Actor::schedule();
-    Run {
-        id: RunId::parse(id).unwrap(),
-        workflow: "deploy".into(),
-        flow_version: 1,
-        key: id.into(),
-        subject: Subject { repo, tag: None, sha: None, environment: None, delivery: None, actor },
-        parent: None,
-        state: RunState::Active,
-        cancel: None,
-        outcome: None,
-        starts: 0,
-        created_at: Millis(0),
-        updated_at: Millis(0),
     }
 }
 
