@@ -10,7 +10,7 @@ pub use asked::{Asked, planned};
 
 use super::host::{Host, NewRun, Submitted};
 use super::intent::Intent;
-use crate::domain::{Actor, CheckChange, CheckState, DeliveryId, Millis, RepoRef, RunId, Sha, Tag};
+use crate::domain::{Actor, ActorKind, CheckChange, CheckState, DeliveryId, Millis, RepoRef, Role, RunId, Sha, Tag};
 use crate::plan::Ground;
 use crate::store::runs::{self, Filter, Run, RunState, Subject};
 use crate::store::{StoreError, Tx, heads, inbox, repos, steps};
@@ -41,7 +41,7 @@ impl Accept<'_> {
                 self.pull_request(repo, *number, head, actor)
             }
             Intent::ChecksChanged { repo, sha, check } => self.checks_changed(repo, sha, check.as_ref()),
-            Intent::CheckRerequested { repo, external_id, .. } => self.rerequested(repo, external_id),
+            Intent::CheckRerequested { repo, external_id, actor, .. } => self.rerequested(repo, external_id, actor),
             Intent::ChecksRerequested { repo, sha, .. } => self.all_rerequested(repo, sha),
             Intent::DeploymentReported { repo, .. } => self.wake_deployments(repo, "report"),
             Intent::WorkflowRunChanged { repo, .. } => self.wake_deployments(repo, "workflow_run"),
@@ -206,13 +206,17 @@ impl Accept<'_> {
         Ok(newest)
     }
 
-    fn rerequested(&self, repo: &RepoRef, external_id: &str) -> Runs {
+    fn rerequested(&self, repo: &RepoRef, external_id: &str, by: &Actor) -> Runs {
         let Some(run) = RunId::parse(external_id).map(|id| runs::get(self.tx, &id)).transpose()?.flatten() else {
             return Ok(Vec::new());
         };
         // The id is text that any App can put on a check run.
         if run.subject.repo.id != repo.id {
             return Ok(Vec::new());
+        }
+        if run.state != RunState::Active && !self.by_itself(&run)? {
+            // What a person or an agent has asked for is asked for anew, by whoever does, with what they may do.
+            return if by.kind == ActorKind::User { self.again_by(&run, Some(by)) } else { Ok(Vec::new()) };
         }
         if self.wake(&run)? {
             return Ok(vec![run.id]);
@@ -244,6 +248,11 @@ impl Accept<'_> {
 
     /// Starts the same thing once more, unless it was done or a newer run of it exists.
     fn again(&self, run: &Run) -> Runs {
+        self.again_by(run, None)
+    }
+
+    /// The same for somebody else. What they may do is asked when it is their turn.
+    fn again_by(&self, run: &Run, by: Option<&Actor>) -> Runs {
         // What was asked for in a comment is asked for again in another one; the number in its key is the comment's.
         if run.workflow == comment::WORKFLOW.name {
             return Ok(Vec::new());
@@ -263,7 +272,13 @@ impl Accept<'_> {
         if run.workflow == deploy::WORKFLOW.name && input["rollback"] != json!(true) {
             input["reason"] = Value::Null;
         }
-        let subject = Subject { delivery: self.delivery.cloned(), ..run.subject.clone() };
+        let mut subject = Subject { delivery: self.delivery.cloned(), ..run.subject.clone() };
+        if let Some(by) = by {
+            let head = input["by_comment"]["head"] == json!(true);
+            input["actor"] = json!(by);
+            input["by_comment"] = json!(deploy::ByComment { role_read: Millis(0), role: Role::None, head, given: None });
+            subject.actor = by.clone();
+        }
         self.submit(&run.workflow, key, subject, &input)
     }
 

@@ -2,7 +2,7 @@
 
 use crate::world::{Setup, World};
 use axum::{Router, http::StatusCode, routing::get};
-use lockkeeper::domain::Sha;
+use lockkeeper::domain::{Role, Sha};
 use lockkeeper::sandbox::{CommitSeed, Deployment, DeploymentReport, RepoHandle};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -128,12 +128,22 @@ async fn a_reason_is_good_for_one_deployment() {
     assert_eq!(done.0, 1, "{done:?}");
     world.quiet().await;
     let before = world.shop.deployments().len();
-    let check = world.shop.newest_check(&bad, STAGING).unwrap();
-    world.shop.rerequest_check(check.id, "mallory").unwrap();
-    let later = |shop: &RepoHandle| shop.newest_check(&bad, STAGING).filter(|c| c.id > check.id && c.status == "completed");
-    let check = world.until("a second answer", later).await;
-    assert!(check.summary.is_some_and(|text| text.contains("held_after_rollback")));
-    assert_eq!(world.shop.deployments().len(), before, "nothing was begun");
+    // Whoever presses it asks for it with their own role, and no program does.
+    world.shop.set_role("ann", Role::Write);
+    let newest = world.shop.newest_check(&bad, STAGING).unwrap();
+    world.shop.rerequest_check(newest.id, "helper[bot]").unwrap();
+    world.quiet().await;
+    assert_eq!(world.shop.newest_check(&bad, STAGING).unwrap().id, newest.id);
+    for (by, code) in [("mallory", "not_allowed"), ("ann", "held_after_rollback")] {
+        let check = world.shop.newest_check(&bad, STAGING).unwrap();
+        world.shop.rerequest_check(check.id, by).unwrap();
+        let later = |shop: &RepoHandle| shop.newest_check(&bad, STAGING).filter(|c| c.id > check.id && c.status == "completed");
+        let check = world.until("another answer", later).await;
+        assert!(check.summary.is_some_and(|text| text.contains(code)), "{by}");
+        assert_eq!(world.shop.deployments().len(), before, "nothing was begun");
+        let asked = world.runs("deploy").await.into_iter().max_by_key(|run| run.created_at).unwrap().subject.actor;
+        assert_eq!(asked.login, by);
+    }
     world.finish().await;
 }
 

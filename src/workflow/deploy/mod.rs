@@ -80,16 +80,17 @@ pub struct Input {
     /// What was found out before it was started and is to be told.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<String>,
-    /// Somebody asked for it in a comment.
+    /// Somebody asked for it on GitHub: in a comment, or by having its check run again.
     #[serde(default)]
     pub by_comment: Option<ByComment>,
 }
 
-/// What a comment's run knows already.
+/// What is known of somebody who has asked on GitHub.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ByComment {
     /// When GitHub has said what they may do.
     pub role_read: Millis,
+    /// None where it has not been asked yet: it is when it is their turn.
     pub role: Role,
     /// It is the head of a pull request.
     #[serde(default)]
@@ -186,6 +187,7 @@ fn story(f: &mut Flow, input: &Input, shown: &mut Shown) -> Result<Outcome, Stop
         Err(refusal) => return Ending::refused(refusal).report(f, input, shown),
     };
     if let Some(by) = &input.by_comment
+        && by.role != Role::None
         && let Err(refusal) = who::may(f, "who", input, environment, by.role)?
     {
         return Ending::refused(refusal).report(f, input, shown);
