@@ -52,6 +52,15 @@ impl Accept<'_> {
         Ok(stored.is_some_and(|stored| of(&stored) == of(asked)))
     }
 
+    /// It goes on, and by the same way: gates that hold a deployment up do not hold up a way back.
+    fn goes_there(&self, run: &Run, asked: &deploy::Input) -> Result<bool, StoreError> {
+        if run.state != RunState::Active {
+            return Ok(false);
+        }
+        let stored = runs::input(self.tx, &run.id)?.and_then(|value| serde_json::from_value::<deploy::Input>(value).ok());
+        Ok(stored.is_none_or(|stored| stored.rollback == asked.rollback))
+    }
+
     /// A deployment. While one of the same commit to the same place is not over, that is the one; afterwards it is done again.
     ///
     /// # Errors
@@ -60,7 +69,7 @@ impl Accept<'_> {
         let stem = deploy::stem(&input.repo, &input.environment, &input.subject.sha, input.subject.tag.as_ref());
         let last = runs::latest_by_prefix(self.tx, &format!("{stem}:"))?;
         if let Some(last) = last.as_ref()
-            && (last.state == RunState::Active || self.is_the_same(last, input)?)
+            && (self.goes_there(last, input)? || self.is_the_same(last, input)?)
         {
             self.wake(last)?;
             return Ok(Asked { run: last.id.clone(), new: false });
