@@ -5,27 +5,44 @@
 
 use crate::actions::deploy;
 use crate::config::repo::RepoConfig;
-use crate::domain::{EnvName, Refusal, RepoName, RepoRef};
+use crate::domain::{EnvName, Refusal, RepoName, RepoRef, RunId};
 use crate::plan::{Ground, Settings};
 use crate::store::runs::{self, Filter};
 use crate::store::{Rx, StoreError, steps};
-use crate::workflow::{comment, ground};
+use crate::workflow::{deploy as deploy_run, ground, look, merge, preview, release};
 
-/// How many runs are looked through for settings.
-const RECENT: u32 = 50;
+/// How many runs of each kind are looked through for settings.
+const RECENT: u32 = 10;
 
 /// The newest settings that could be read; nothing if there are none.
 ///
 /// # Errors
 /// Those of the store.
 pub fn settings(rx: &Rx<'_>, repo: &RepoRef) -> Result<Option<RepoConfig>, StoreError> {
-    let filter = Filter { repo: Some(repo.id), but: Some(comment::WORKFLOW.name), limit: Some(RECENT), ..Filter::default() };
-    for run in runs::list(rx, &filter)? {
-        for (step, read) in [("facts", of_ground as Read), ("settings", of_settings as Read)] {
-            let found = steps::get(rx, &run.id, step)?.and_then(|step| step.result).and_then(read);
-            if found.is_some() {
-                return Ok(found);
-            }
+    let mut recent = Vec::new();
+    // Only those that read settings: no crowd of others pushes them out.
+    for workflow in [merge::WORKFLOW, deploy_run::WORKFLOW, release::WORKFLOW, preview::WORKFLOW, look::WORKFLOW] {
+        let workflow = Some(workflow.name.to_owned());
+        recent.extend(runs::list(rx, &Filter { repo: Some(repo.id), workflow, limit: Some(RECENT), ..Filter::default() })?);
+    }
+    recent.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
+    for run in recent {
+        if let Some(found) = of_run(rx, &run.id)? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+/// The settings that a run has read.
+///
+/// # Errors
+/// Those of the store.
+pub fn of_run(rx: &Rx<'_>, run: &RunId) -> Result<Option<RepoConfig>, StoreError> {
+    for (step, read) in [("facts", of_ground as Read), ("settings", of_settings as Read)] {
+        let found = steps::get(rx, run, step)?.and_then(|step| step.result).and_then(read);
+        if found.is_some() {
+            return Ok(found);
         }
     }
     Ok(None)

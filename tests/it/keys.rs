@@ -152,6 +152,12 @@ async fn a_key_ends_only_its_own_locks() {
         let (code, _, problem) = remote(&world, &key, &unlock).await;
         assert!(if own { code == 0 } else { code == 1 && problem.contains("not_allowed") }, "{own} {problem}");
     }
+    // Somebody else's beside it keeps nobody from ending their own.
+    assert_eq!(remote(&world, &key, &lock).await.0, 0);
+    let (code, said, problem) = remote(&world, &key, &unlock).await;
+    assert!(code == 0 && said.contains("operator") && !said.contains("key ci"), "{said} {problem}");
+    let (code, _, problem) = remote(&world, &key, &unlock).await;
+    assert!(code == 1 && problem.contains("not_allowed"), "{problem}");
     assert_eq!(world.command_told(&unlock).await.0, 0);
     world.finish().await;
 }

@@ -8,6 +8,7 @@ use crate::actions::authority::{self, Standing};
 use crate::actions::control::{Control, Verb};
 use crate::actions::lock::{Lock, Unlock, span};
 use crate::actions::outcome::{Locked, Outcome, Steered};
+use crate::config::repo::RepoConfig;
 use crate::domain::{Actor, EnvName, Hold, HoldKind, NewHold, Refusal, RepoId, RepoRef, RunId};
 use crate::engine::known;
 use crate::store::runs::{self, Run, RunState};
@@ -57,10 +58,22 @@ impl Client {
 
     /// Whether the environment's own rule lets a person who has asked in a comment. A team that cannot be read has no members.
     async fn is_named(&self, repo: &RepoRef, name: &EnvName, caller: &Caller) -> Result<(), Refusal> {
-        let Rights::In { role, .. } = caller.rights else { return Ok(()) };
         let at = repo.clone();
         let config = self.read(move |rx| known::settings(rx, &at)).await?;
-        let who = config.and_then(|config| config.environment(name).and_then(|environment| environment.who.clone()));
+        self.is_named_in(config, repo, name, caller).await
+    }
+
+    /// The same by settings that were read for what it is about. Where nobody knows the rule nobody is let in.
+    async fn is_named_in(
+        &self,
+        config: Option<RepoConfig>,
+        repo: &RepoRef,
+        name: &EnvName,
+        caller: &Caller,
+    ) -> Result<(), Refusal> {
+        let Rights::In { role, .. } = caller.rights else { return Ok(()) };
+        let config = config.ok_or_else(|| rule_unknown(name))?;
+        let who = config.environment(name).and_then(|environment| environment.who.clone());
         let actor = &caller.actor;
         let teams = match authority::standing(who.as_deref(), actor, role) {
             Standing::Allowed => return Ok(()),
@@ -68,12 +81,15 @@ impl Client {
             Standing::IfMember(teams) => teams,
         };
         let github = self.github.installation(repo.installation);
+        let mut unread = None;
         for team in teams {
-            if github.is_team_member(repo.name.owner(), &team, &actor.login).await.map_err(Refusal::from)? {
-                return Ok(());
+            match github.is_team_member(repo.name.owner(), &team, &actor.login).await {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(why) => unread = Some(Refusal::from(why)),
             }
         }
-        Err(authority::not_named(name))
+        Err(unread.unwrap_or_else(|| authority::not_named(name)))
     }
 
     pub(super) async fn unlock(
@@ -91,21 +107,29 @@ impl Client {
         let actor = caller.actor.clone();
         let work = move |tx: &Tx<'_>| {
             let open = holds::open(tx, at, &environment, now)?;
-            if let Some(refusal) = open.iter().find_map(|hold| may_end(&caller, hold, reason.as_deref()).err()) {
-                return Ok(Err(refusal));
-            }
-            for hold in &open {
-                holds::end(tx, hold.id, &caller.actor, &why, now)?;
-            }
             if open.is_empty() {
                 return Ok(Err(not_locked(environment.as_str())));
+            }
+            // What is theirs to end does not stay because of what is not.
+            let (mut ended, mut kept, mut why_kept) = (0, Vec::new(), None);
+            for hold in open {
+                match may_end(&caller, &hold, reason.as_deref()) {
+                    Ok(()) => ended += usize::from(holds::end(tx, hold.id, &caller.actor, &why, now)?),
+                    Err(refusal) => {
+                        why_kept.get_or_insert(refusal);
+                        kept.push(hold);
+                    }
+                }
+            }
+            if let Some(refusal) = why_kept.filter(|_| ended == 0) {
+                return Ok(Err(refusal));
             }
             // Whoever waits for the lock to end looks again.
             let here = |run: &Run| run.subject.environment.as_ref() == Some(&environment);
             for run in runs::active_of(tx, at, comment::WORKFLOW.name)?.into_iter().filter(here) {
                 host.signal_in(tx, &run.id, "wake", &json!(OUR_RECORD))?;
             }
-            Ok(Ok(Outcome::Locks(Locked { environment, holds: Vec::new(), ended: open.len() })))
+            Ok(Ok(Outcome::Locks(Locked { environment, holds: kept, ended })))
         };
         self.decided(action, &actor, Some(repo), work).await
     }
@@ -137,10 +161,15 @@ impl Client {
         }
         // Whoever may write may stop users from being moved.
         let moves = matches!(ask.verb, Verb::Resume | Verb::Promote);
-        if let (true, Some(at), Some(place)) = (moves, &repo, &environment)
-            && let Err(refusal) = self.is_named(at, place, caller).await
-        {
-            return (repo, Err(refusal));
+        if let (true, Some(at), Some(place)) = (moves, &repo, &environment) {
+            let wanted = ask.run.clone();
+            let named = match self.read(move |rx| known::of_run(rx, &wanted)).await {
+                Ok(config) => self.is_named_in(config, at, place, caller).await,
+                Err(refusal) => Err(refusal),
+            };
+            if let Err(refusal) = named {
+                return (repo, Err(refusal));
+            }
         }
         let (client, ask, actor) = (self.clone(), ask.clone(), caller.actor.clone());
         let work = move |tx: &Tx<'_>| {
@@ -261,6 +290,11 @@ fn not_theirs(hold: &Hold) -> Refusal {
     let (kind, owner) = (hold.what.kind.as_str(), &hold.what.owner.login);
     let text = format!("The {kind} on {} is by {owner}, and an agent ends only its own locks.", hold.what.environment);
     Refusal::user("not_allowed", text, "Ask a person to end it: `lockkeeper unlock` on the server's machine.")
+}
+
+fn rule_unknown(name: &EnvName) -> Refusal {
+    let text = format!("Nobody knows yet who may do this in {name}: its settings have not been read.");
+    Refusal::world("rule_unknown", text, "Ask again after the next push or deployment, or ask the operator.")
 }
 
 fn no_run() -> Refusal {

@@ -17,7 +17,9 @@ pub(super) fn locks(locked: &Locked, prefix: &str) -> String {
         };
         return format!("🔓 **{environment}** is open: {what}. Whoever waited for it looks again now.");
     }
-    let all: Vec<String> = locked.holds.iter().map(hold).collect();
+    let ended =
+        (locked.ended > 0).then(|| format!("🔓 What you had put in the way of **{environment}** has ended; it stays closed."));
+    let all: Vec<String> = ended.into_iter().chain(locked.holds.iter().map(hold)).collect();
     format!("{}\n\nIts owner ends it with `{prefix}unlock {environment}`.", all.join("\n"))
 }
 
