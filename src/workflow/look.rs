@@ -150,14 +150,14 @@ impl Look<'_> {
         }
     }
 
-    /// GitHub answers for a repository with commits of its forks too, so that a commit which somebody names in a comment must
+    /// GitHub answers for a repository with commits of its forks too, so that a commit which somebody but the operator names must
     /// be on the default branch, unless it is the head of the pull request, a tag's, or was live before.
     fn is_ours(&self) -> Result<(), Stop> {
         let input = self.input;
         let Action::Deploy(ask) = &input.action else { return Ok(()) };
         let named = ask.git_ref.as_deref().is_some_and(|name| !name.starts_with('@')) && input.tag.is_none();
         let there = self.ground.facts.on_default_branch == Some(Ancestry::Contained);
-        if input.actor.kind != ActorKind::User || !named || there {
+        if input.actor.kind == ActorKind::Operator || !named || there {
             return Ok(());
         }
         let text = "The commit is not on the default branch, so that nobody can say whose it is.";
