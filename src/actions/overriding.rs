@@ -42,7 +42,7 @@ fn role(caller: &Caller) -> Option<String> {
 
 fn not_allowed(gate: Overridable, caller: &Caller) -> Refusal {
     let text = format!("{} may not override the gate {}.", caller.actor.login, gate.as_str());
-    let fix = "Ask a person who maintains the repository, or the operator: `lockkeeper deploy … --override window --reason …`.";
+    let fix = "Ask the operator, who does it on the server's machine.";
     Refusal::user("override_not_allowed", text, fix)
 }
 

@@ -47,7 +47,9 @@ pub const KNOWN: [Known; 14] = [
         name: "deploy",
         about: "deploy the pull request's head, or another version",
         define: |command| {
-            Deploy::augment_args(command).mut_arg("git_ref", |arg| {
+            // Only the operator opens gates.
+            let command = Deploy::augment_args(command).mut_arg("overriding", |arg| arg.hide(true));
+            command.mut_arg("git_ref", |arg| {
                 arg.help(
                     "Tag, or whole id of a commit on the default branch; @abc1234 for exactly this head of the pull request",
                 )
