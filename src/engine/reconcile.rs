@@ -8,7 +8,7 @@ use super::accept::Accept;
 use super::host::Host;
 use crate::domain::{Millis, Refusal, RepoRef, RunId, TagName};
 use crate::github::GitHub;
-use crate::store::{Store, StoreError, inbox, repos, runs};
+use crate::store::{Store, StoreError, heads, inbox, repos, runs};
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -135,7 +135,12 @@ impl Reconciler {
 
     async fn prune(&self, now: Millis) {
         let before = Millis(now.0.saturating_sub(i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX)));
-        let pruned = self.store.write(move |tx| Ok(inbox::prune(tx, before, PRUNED)? + runs::prune(tx, before, PRUNED)?)).await;
+        let pruned = self
+            .store
+            .write(move |tx| {
+                Ok(inbox::prune(tx, before, PRUNED)? + runs::prune(tx, before, PRUNED)? + heads::prune(tx, before)?)
+            })
+            .await;
         if let Err(why) = pruned {
             tracing::warn!(%why, "old records were not removed");
         }

@@ -37,6 +37,14 @@ pub fn of(rx: &Rx<'_>, repo: RepoId, pull: u64) -> Result<Vec<SeenHead>, StoreEr
     statement.query_and_then(params![repo.0.cast_signed(), pull.cast_signed()], read)?.collect()
 }
 
+/// Forgets what was heard before `before`. Whoever comments on it then is asked to name the commit, or GitHub knows.
+///
+/// # Errors
+/// Those of the store.
+pub fn prune(tx: &Tx<'_>, before: Millis) -> Result<usize, StoreError> {
+    Ok(tx.conn.prepare_cached("DELETE FROM heads WHERE seen_at < ?1")?.execute(params![before.0])?)
+}
+
 fn read(row: &Row<'_>) -> Result<SeenHead, StoreError> {
     Ok(SeenHead { sha: name(row, "sha")?, at: millis(row, "seen_at")? })
 }
