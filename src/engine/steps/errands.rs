@@ -27,9 +27,6 @@ impl Steps {
             // A repository's own deployer would be reached for real.
             return answer(&Ticket { progress: Progress::Done { url: None }, status_url: None });
         }
-        if self.is_stale(call.healthy_until) {
-            return Err(health_stale());
-        }
         let host = self.host.get().filter(|_| call.stoppable);
         if let Some(host) = host
             && let Some(reason) = host.asked_to_stop(&ctx.run).await.map_err(stored)?
@@ -47,10 +44,17 @@ impl Steps {
                 // It may take its time, and others must be able to move users meanwhile.
                 ctx.place.step_aside();
                 tokio::pin!(stop);
-                let _one_of_them = tokio::select! {
-                    one = self.commands.acquire() => one,
-                    reason = &mut stop => return answer(&stopped(reason)),
+                // What brings users back waits for nobody else's.
+                let _one_of_them = match call.stoppable {
+                    false => None,
+                    true => tokio::select! {
+                        one = self.commands.acquire() => one.ok(),
+                        reason = &mut stop => return answer(&stopped(reason)),
+                    },
                 };
+                if self.is_stale(call.healthy_until) {
+                    return Err(health_stale());
+                }
                 let (lines, heard) = channel(LINES);
                 let (ticket, ()) = tokio::join!(
                     async { self.command(call, lines)?.carry_out_until(&errand, stop).await.map_err(|why| troubled(ctx, why)) },
@@ -60,6 +64,7 @@ impl Steps {
             }
             _ => match self.reported(ctx, &call.step).await? {
                 Some(progress) => Ticket { progress, status_url: None },
+                None if self.is_stale(call.healthy_until) => return Err(health_stale()),
                 None => {
                     let hook = self.hook(call)?;
                     tokio::select! {

@@ -79,7 +79,7 @@ pub struct Steps {
     pub commands: Semaphore,
 }
 
-/// Commands are processes of the operator's machine: a repository with many environments starts no more at once.
+/// Commands are processes of the operator's machine: no more of those that bring versions up and move users run at once.
 pub const COMMANDS: usize = 32;
 
 impl Executor for Steps {
