@@ -131,7 +131,8 @@ fn follow<S: Serialize + DeserializeOwned>(
                 return Ok(Turn::Next(Following { deadline, at, kept: f.now(), so }));
             }
             Waited::TimedOut => (Vec::new(), until >= deadline),
-            Waited::Signalled(told) => (told, false),
+            // Whoever talks all the time has no more of it.
+            Waited::Signalled(told) => (told, f.now() >= deadline),
             Waited::Cancelled(_) => (Vec::new(), false),
         };
         let progress = look(f, &mut so, &told)?;

@@ -154,7 +154,7 @@ impl Drive<'_> {
         self.land_as(f, step, self.entry(leg, url))
     }
 
-    fn entry(&self, leg: &Leg, url: Option<String>) -> LedgerEntry {
+    pub(super) fn entry(&self, leg: &Leg, url: Option<String>) -> LedgerEntry {
         let barrier = self.this.environment.rollback == Rollback::Forbidden;
         let back = !leg.prefix.is_empty() || self.this.input.rollback;
         let subject = leg.subject.clone();
@@ -201,7 +201,9 @@ impl Drive<'_> {
         if !phase.has_moved_users(rules) {
             return Ok(());
         }
-        let share = Some(share).filter(|share| *share < 100 && self.slots.is_some_and(|slots| slots.old.is_some()));
+        // Where the old copy is dead everybody is moved forward.
+        let stays = event != Event::StableUnhealthy && self.slots.is_some_and(|slots| slots.old.is_some());
+        let share = Some(share).filter(|share| *share < 100 && stays);
         self.land_as(f, "land.bad", LedgerEntry { good: false, share, ..self.entry(&self.leg, None) })?;
         // Who stops a deployment says nothing about the version, nor does an old copy that dies.
         let stopped = matches!(event, Event::Abort | Event::NotMoved | Event::Expired | Event::StableUnhealthy);

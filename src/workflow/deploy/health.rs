@@ -23,6 +23,8 @@ pub(super) fn verify(
     shown: &mut Shown,
 ) -> Result<Result<Millis, Refusal>, Stop> {
     let values = values(this, leg, url);
+    // Together they are as old as the first answer.
+    let mut held = f.now();
     for (index, check) in this.environment.health.iter().enumerate() {
         let check = filled(check, &values).map_err(|refusal| refused_step("health", refusal))?;
         let name = format!("health.{index}");
@@ -32,9 +34,10 @@ pub(super) fn verify(
             return Ok(Err(unhealthy(&check, &report)));
         }
         shown.progress.push(format!("Health {}: passed", index + 1));
+        if index == 0 {
+            held = held_at(f, &leg.step("health.held"))?;
+        }
     }
-    let now = f.now();
-    let held = f.record(&leg.step("health.held"), || now)?;
     for (index, test) in this.environment.smoke.iter().enumerate() {
         let check = filled(&test.check, &values).map_err(|refusal| refused_step("smoke", refusal))?;
         let patience = Patience::Retries(test.retries);
@@ -57,15 +60,23 @@ pub(super) fn verify_again(
     // Users may be with it already, and stay there while it is asked.
     let leg = &Leg { guard: None, ..leg.clone() };
     let values = values(this, leg, url);
+    let mut held = f.now();
     for (index, check) in this.environment.health.iter().enumerate() {
         let check = filled(check, &values).map_err(|refusal| refused_step("health", refusal))?;
         let patience = Patience::Retries(AGAIN);
         if let Err(report) = ask(f, this, leg, &format!("{name}.health.{index}"), &check, patience)? {
             return Ok(Err(unhealthy(&check, &report)));
         }
+        if index == 0 {
+            held = held_at(f, &leg.step(&format!("{name}.health.held")))?;
+        }
     }
+    Ok(Ok(held))
+}
+
+fn held_at(f: &mut Flow, step: &str) -> Result<Millis, Stop> {
     let now = f.now();
-    f.record(&leg.step(&format!("{name}.health.held")), || now).map(Ok)
+    f.record(step, || now)
 }
 
 /// The check with every placeholder filled in.

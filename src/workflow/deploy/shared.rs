@@ -104,7 +104,8 @@ impl Drive<'_> {
         match entry {
             Some(entry) => {
                 let run = self.this.run_id().clone();
-                self.land_as(f, "gather.land", LedgerEntry { run, share: None, until: None, ..entry })?;
+                // No way back: this run may have one of its own, to the same version in the same slot.
+                self.land_as(f, "gather.land", LedgerEntry { run, share: None, rollback: false, until: None, ..entry })?;
             }
             None => self.unland(f, "gather.land")?,
         }

@@ -11,7 +11,7 @@ use super::leg::{Leg, what};
 use super::page::Shown;
 use super::shared::Users;
 use crate::config::repo::{Strategy, Target, Traffic};
-use crate::domain::{Millis, Refusal, Slot};
+use crate::domain::{LedgerEntry, Millis, Refusal, Slot};
 use crate::flow::{Flow, StepFailure, Stop};
 use crate::plan::{Call, TrafficCall};
 use crate::rollout::machine::Event;
@@ -197,7 +197,10 @@ impl Drive<'_> {
         }
         self.drain(f, shown, "back.drain", slots.new)?;
         match live {
-            Some(live) => self.land(f, &leg, "back.land", live.url.clone())?,
+            // What was not good does not become so because worse came after it.
+            Some(live) => {
+                self.land_as(f, "back.land", LedgerEntry { good: live.good, ..self.entry(&leg, live.url.clone()) })?
+            }
             None => self.unland(f, "back.land")?,
         }
         Ok(Event::Done)
