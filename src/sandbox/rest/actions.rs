@@ -39,6 +39,13 @@ pub(in crate::sandbox) const ROUTES: &[Route] = &[
         run: runs,
     },
     Route { name: "GET /repos/{owner}/{repo}/actions/runs/{id}", needs: READ, query: "", body: &[], run: get },
+    Route {
+        name: "POST /repos/{owner}/{repo}/actions/runs/{id}/cancel",
+        needs: Needs::Right("actions", "write"),
+        query: "",
+        body: &[],
+        run: cancel,
+    },
 ];
 
 /// A workflow by its file name or id, at the default branch; its path and text.
@@ -130,6 +137,20 @@ fn get(world: &mut World, call: &Call) -> Answer {
     let id = call.id("id")?;
     let run = repo.runs.iter().find(|r| r.id == id).ok_or_else(Refused::not_found)?;
     Ok(Reply::ok(views::workflow_run(world, repo, run)))
+}
+
+/// GitHub takes its time between the answer and the end; here they come together, and a fault tells them apart.
+fn cancel(world: &mut World, call: &Call) -> Answer {
+    let (id, now) = (call.id("id")?, world.now());
+    let run = of_mut(world, call)?.runs.iter_mut().find(|r| r.id == id).ok_or_else(Refused::not_found)?;
+    if run.status == "completed" {
+        return Err(Refused::new(409, "Cannot cancel a workflow run that is completed."));
+    }
+    run.status = "completed".into();
+    run.conclusion = Some("cancelled".into());
+    run.updated_at = now;
+    world.tell_run(call.repo, id, "completed");
+    Ok(Reply::with(202, json!({})))
 }
 
 /// `run-name:` of the workflow with its inputs filled in.

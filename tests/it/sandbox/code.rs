@@ -96,6 +96,12 @@ async fn a_workflow_is_dispatched_and_followed() {
         bot.get("/repos/acme/shop/actions/workflows/deploy.yml/runs?event=workflow_dispatch&status=queued").await.expect(200);
     assert_eq!(list["total_count"], 1);
     assert_eq!(shop.runs()[0].inputs, json!({ "sha": "x" }));
+    let cancel = |id: u64| format!("/repos/acme/shop/actions/runs/{id}/cancel");
+    let over = refused(bot.post(&cancel(id), json!({})).await);
+    assert_eq!(over, (409, "Cannot cancel a workflow run that is completed.".into()));
+    let other = list["workflow_runs"][0]["id"].as_u64().unwrap();
+    assert_eq!(bot.post(&cancel(other), json!({})).await.status, 202);
+    assert_eq!(shop.runs()[1].conclusion.as_deref(), Some("cancelled"));
 }
 
 #[tokio::test]
