@@ -82,4 +82,4 @@ pub use range::{FETCH_ABOVE, RangeBase};
 pub use recheck::RecheckAsk;
 pub use releases::{MakeLatest, NewRelease};
 pub use trouble::{Class, Trouble};
-pub use workflows::DispatchedAsk;
+pub use workflows::{DispatchedAsk, StartedRun};

@@ -145,6 +145,7 @@ operations! {
     WorkflowDispatch Create POST "/repos/{owner}/{repo}/actions/workflows/{workflow_id}/dispatches" [Actions Write];
     WorkflowRuns Read GET "/repos/{owner}/{repo}/actions/workflows/{workflow_id}/runs" [Actions Read];
     WorkflowRun Read GET "/repos/{owner}/{repo}/actions/runs/{run_id}" [Actions Read];
+    WorkflowRunCancel Write POST "/repos/{owner}/{repo}/actions/runs/{run_id}/cancel" [Actions Write];
     PullRequestFiles Read GET "/repos/{owner}/{repo}/pulls/{pull_number}/files" [PullRequests Read];
     UserPermission Read GET "/repos/{owner}/{repo}/collaborators/{username}/permission" [Metadata Read];
     CommentCreate Create POST "/repos/{owner}/{repo}/issues/{issue_number}/comments" [PullRequests Write];

@@ -1,11 +1,11 @@
 //! `workflow_dispatch` and the runs that it starts.
 //!
-//! Known race: where GitHub does not return the run's id (older GHES), the run is looked for afterwards; two that look alike
-//! are an error, never a guess.
+//! Known race: where GitHub does not return the run's id (older GHES) or its answer is lost, the run is looked for afterwards.
+//! Which of those that look alike it is can only be said by whoever knows what else was started.
 
 use super::client::Call;
 use super::paths::{encode, repo_path};
-use super::{Class, Installation, Operation, Trouble};
+use super::{Installation, Operation, Trouble};
 use crate::domain::{Millis, RepoName, Sha, WorkflowRunInfo};
 use serde::Deserialize;
 use serde_json::json;
@@ -45,7 +45,27 @@ struct Actor {
     login: String,
 }
 
+/// A run that an earlier dispatch may have started.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StartedRun {
+    pub info: WorkflowRunInfo,
+    /// What the list of runs shows of it: its `run-name`, and the name of its workflow.
+    pub names: Vec<String>,
+}
+
+impl StartedRun {
+    /// Whether it carries the id of this run of ours.
+    pub fn is_named(&self, run: &str) -> bool {
+        self.names.iter().any(|name| name.contains(run))
+    }
+}
+
 impl Raw {
+    fn started(mut self) -> Option<StartedRun> {
+        let names = [self.display_title.take(), self.name.take()].into_iter().flatten().collect();
+        Some(StartedRun { info: self.info()?, names })
+    }
+
     fn info(self) -> Option<WorkflowRunInfo> {
         Some(WorkflowRunInfo {
             id: self.id,
@@ -55,10 +75,6 @@ impl Raw {
             url: self.html_url,
             created_at: Millis::parse_rfc3339(&self.created_at).unwrap_or_default(),
         })
-    }
-
-    fn is_named(&self, run: &str) -> bool {
-        [&self.display_title, &self.name].into_iter().flatten().any(|title| title.contains(run))
     }
 }
 
@@ -85,9 +101,9 @@ impl Installation {
         Ok(reply.json::<Started>()?.workflow_run_id)
     }
 
-    /// The run that an earlier dispatch of ours started: the one that is named after our run, else the only one that our
-    /// App started since. Two of them are an error that names what to change.
-    pub async fn find_dispatched(&self, repo: &RepoName, ask: &DispatchedAsk<'_>) -> Result<Option<WorkflowRunInfo>, Trouble> {
+    /// The runs that an earlier dispatch of ours may have started: those that are named after our run, else all that our App
+    /// has started since.
+    pub async fn find_dispatched(&self, repo: &RepoName, ask: &DispatchedAsk<'_>) -> Result<Vec<StartedRun>, Trouble> {
         #[derive(Deserialize)]
         struct Runs {
             workflow_runs: Vec<Raw>,
@@ -103,17 +119,12 @@ impl Installation {
         // GitHub's times are whole seconds.
         let since = Millis(ask.since.0 - 1000);
         runs.retain(|run| Millis::parse_rfc3339(&run.created_at).is_some_and(|at| at >= since));
-        if let Some(at) = runs.iter().position(|run| run.is_named(ask.run)) {
-            return Ok(runs.swap_remove(at).info());
-        }
         let own = format!("{}[bot]", self.github.own_slug().await?);
-        runs.retain(|run| run.actor.as_ref().is_some_and(|a| a.login.eq_ignore_ascii_case(&own)));
-        if runs.len() > 1 {
-            let message = "Several runs of the workflow were started and none says which one it is.";
-            let fix = format!("Put the input of {} into the workflow's `run-name`.", super::deployments::PAYLOAD_RUN);
-            return Err(Trouble::new(Class::Refused, "workflow_run_ambiguous", message, fix));
-        }
-        Ok(runs.pop().and_then(Raw::info))
+        let by_us = |run: &Raw| run.actor.as_ref().is_some_and(|a| a.login.eq_ignore_ascii_case(&own));
+        let all: Vec<(bool, StartedRun)> = runs.into_iter().filter_map(|run| Some((by_us(&run), run.started()?))).collect();
+        let said = all.iter().any(|(_, run)| run.is_named(ask.run));
+        let fits = |by_us: bool, run: &StartedRun| if said { run.is_named(ask.run) } else { by_us };
+        Ok(all.into_iter().filter(|(by_us, run)| fits(*by_us, run)).map(|(_, run)| run).collect())
     }
 
     /// `None` when there is none of this id.
@@ -121,6 +132,16 @@ impl Installation {
         match self.call(Call::new(Operation::WorkflowRun, repo_path(repo, &format!("actions/runs/{id}")))).await {
             Ok(reply) => Ok(reply.json::<Raw>()?.info()),
             Err(trouble) if trouble.is_gone() => Ok(None),
+            Err(trouble) => Err(trouble),
+        }
+    }
+
+    /// Asks a run to end, which it does later. False when GitHub has nothing to cancel: it is over, or on its way there.
+    pub async fn cancel_workflow_run(&self, repo: &RepoName, id: u64) -> Result<bool, Trouble> {
+        let path = repo_path(repo, &format!("actions/runs/{id}/cancel"));
+        match self.call(Call::new(Operation::WorkflowRunCancel, path)).await {
+            Ok(_) => Ok(true),
+            Err(trouble) if trouble.status == Some(409) => Ok(false),
             Err(trouble) => Err(trouble),
         }
     }

@@ -146,6 +146,11 @@ pub enum Call {
         repo: RepoRef,
         workflow_run: u64,
     },
+    /// Asks a workflow run to end. It does so later; answers whether there was something to cancel.
+    CancelWorkflowRun {
+        repo: RepoRef,
+        workflow_run: u64,
+    },
     /// What our own record says of an environment, and of others; answers `EnvironmentRecord`.
     ReadEnvironment {
         place: EnvPlace,

@@ -3,7 +3,7 @@
 use super::row::{json, maybe_json, maybe_millis, maybe_name, millis, name, to_json};
 use super::runs::{Subject, subject};
 use super::{Rx, StoreError, Tx};
-use crate::domain::{Millis, RunId};
+use crate::domain::{Millis, RepoId, RunId};
 use rusqlite::{Row, params};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -99,6 +99,19 @@ pub fn last_call(rx: &Rx<'_>, run: &RunId, suffix: &str) -> Result<Option<Step>,
         "SELECT * FROM steps WHERE run = ?1 AND kind = 'call' AND substr(name, -length(?2)) = ?2 ORDER BY seq DESC LIMIT 1";
     let mut statement = rx.conn.prepare_cached(sql)?;
     statement.query_and_then([run.as_str(), suffix], read)?.next().transpose()
+}
+
+/// Calls whose names end like this, of runs of a repository that are active or have changed since.
+///
+/// # Errors
+/// Those of the store.
+pub fn calls_since(rx: &Rx<'_>, repo: RepoId, suffix: &str, since: Millis) -> Result<Vec<(RunId, Step)>, StoreError> {
+    let sql = "SELECT steps.* FROM runs CROSS JOIN steps ON steps.run = runs.id
+               WHERE runs.repo_id = ?1 AND (runs.state = 'active' OR runs.updated_at >= ?2)
+               AND steps.kind = 'call' AND substr(steps.name, -length(?3)) = ?3";
+    let mut statement = rx.conn.prepare_cached(sql)?;
+    let read = |row: &Row<'_>| -> Result<(RunId, Step), StoreError> { Ok((name(row, "run")?, read(row)?)) };
+    statement.query_and_then(params![repo.0.cast_signed(), since.0, suffix], read)?.collect()
 }
 
 /// Whether a step or wait is open whose name begins like this.

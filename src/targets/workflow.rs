@@ -18,8 +18,13 @@ pub fn offer(values: &Values) -> BTreeMap<String, String> {
     OFFERED.iter().filter_map(|name| Some(((*name).to_owned(), values.get(name)?.clone()))).collect()
 }
 
+/// It does nothing any more.
+pub fn is_over(run: &WorkflowRunInfo) -> bool {
+    run.status == "completed"
+}
+
 pub fn progress(run: &WorkflowRunInfo) -> Progress {
-    if run.status != "completed" {
+    if !is_over(run) {
         return Progress::Working;
     }
     match run.conclusion.as_deref() {

@@ -1,8 +1,8 @@
 //! GitHub misbehaves while a tag is deployed: one deployment, one workflow run, the same states.
 
 use crate::world::{Setup, World};
-use lockkeeper::sandbox::{DeploymentReport, Fault, RepoHandle, Trouble};
-use std::time::Duration;
+use lockkeeper::sandbox::{DeploymentReport, Fault, Moment, RepoHandle, Trouble};
+use std::time::{Duration, Instant};
 
 const PRODUCTION: &str = "lockkeeper/production";
 const CLUSTER: &str = "[environments.production]\non = [\"tag\"]\ntarget = \"cluster\"\n\n[targets.cluster]\nkind = \
@@ -88,4 +88,68 @@ async fn the_read_of_the_reports_fails() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_start_of_the_workflow_fails() {
     survives(ACTIONS, "POST", "/dispatches$", run).await;
+}
+
+/// Two environments that are deployed to by one workflow, whose runs all look alike.
+async fn two_environments() -> World {
+    let config = ["staging", "production"].map(|name| {
+        format!(
+            "[environments.{name}]\non = [\"merge\"]\ntarget = \"{name}\"\n[targets.{name}]\nkind = \"workflow\"\nworkflow = \
+                 \"deploy.yml\"\ninputs = {{ sha = \"{{{{ sha }}}}\", to = \"{name}\" }}\n"
+        )
+    });
+    let workflow = format!("{WORKFLOW}      to:\n        required: true\n");
+    Setup::new().config(&config.concat()).file(".github/workflows/deploy.yml", &workflow).start().await
+}
+
+/// Whoever looks for a run that it may have started gets its answer when there are so many of them.
+fn looks_wait_for(world: &World, runs: usize) {
+    let shop = world.shop.clone();
+    world.github.on(Moment::BeforeEffect, move |request| {
+        let begun = Instant::now();
+        while request.method == "GET"
+            && request.subject().ends_with("/deploy.yml/runs")
+            && shop.runs().len() < runs
+            && begun.elapsed() < Duration::from_secs(20)
+        {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    });
+}
+
+/// One environment's dispatch never reached GitHub; the other's run, started meanwhile, is not taken for its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_dispatch_takes_no_run_of_another_environment() {
+    let world = two_environments().await;
+    world.github.fault(Fault::on("POST", "/dispatches$", Trouble::Reset));
+    looks_wait_for(&world, 1);
+    let sha = world.commit("feat: one");
+    let both = |shop: &RepoHandle| Some(shop.runs()).filter(|runs| runs.len() == 2);
+    let runs = world.until("a run for each environment", both).await;
+    let mut to: Vec<_> = runs.iter().map(|run| run.inputs["to"].as_str().unwrap()).collect();
+    to.sort_unstable();
+    assert_eq!(to, ["production", "staging"]);
+    for run in &runs {
+        world.shop.move_run(run.id, Some("success")).unwrap();
+    }
+    for check in ["lockkeeper/staging", PRODUCTION] {
+        world.check(&sha, check, "success").await;
+    }
+    assert_eq!(world.shop.runs().len(), 2);
+    world.finish().await;
+}
+
+/// Both were started and both answers are lost: whose run is whose is not guessed, and nothing is started twice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn runs_that_nobody_can_tell_apart_belong_to_nobody() {
+    let world = two_environments().await;
+    world.github.fault(Fault::on("POST", "/dispatches$", Trouble::Reset).after().times(2));
+    looks_wait_for(&world, 2);
+    let sha = world.commit("feat: one");
+    for check in ["lockkeeper/staging", PRODUCTION] {
+        let told = world.refused(&sha, check, "failure", "workflow_run_ambiguous").await;
+        assert!(told.summary.is_some_and(|text| text.contains("so it is locked")));
+    }
+    world.quiet().await;
+    assert_eq!(world.shop.runs().len(), 2);
 }

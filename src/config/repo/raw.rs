@@ -160,7 +160,7 @@ pub enum Target {
         /// Inputs for the workflow; values may hold the same placeholders as a health check's URL.
         #[serde(default)]
         inputs: BTreeMap<String, Template>,
-        /// How long the workflow may take.
+        /// How long the workflow may take; its run is cancelled then.
         #[serde(default = "one_hour")]
         #[schemars(extend("x-min" = "1m", "x-max" = "1d"))]
         timeout: Duration,

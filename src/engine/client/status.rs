@@ -180,6 +180,7 @@ fn sentence(step: &Step, due: Option<Millis>, before: Option<u32>, errors: bool)
         "sleep" => "its time".to_owned(),
         "child" => format!("the run of {}", step.name),
         _ if step.name.starts_with("bring_up/") => "a report of the version's being there".to_owned(),
+        _ if step.name.contains("stop/") => "the end of the workflow run that was cancelled".to_owned(),
         _ if step.name.starts_with("watch.") || step.name.starts_with("bake/") => {
             "the new version to hold for its time".to_owned()
         }

@@ -7,6 +7,7 @@
 mod attestations;
 mod checks;
 mod deployments;
+mod dispatches;
 mod environments;
 mod errands;
 mod measure;
@@ -128,10 +129,11 @@ impl Steps {
             Call::IsTeamMember { repo, team, login } => self.is_team_member(&repo, &team, &login).await,
             Call::Dispatch { repo, workflow, git_ref, sha, inputs, offered, healthy_until } => {
                 let (repo, workflow, git_ref, sha) = (&repo, &workflow, &git_ref, &sha);
-                let ask = deployments::Dispatch { repo, workflow, git_ref, sha, inputs, offered, healthy_until };
+                let ask = dispatches::Dispatch { repo, workflow, git_ref, sha, inputs, offered, healthy_until };
                 self.dispatch(ctx, ask).await
             }
             Call::ReadWorkflowRun { repo, workflow_run } => self.read_workflow_run(&repo, workflow_run).await,
+            Call::CancelWorkflowRun { repo, workflow_run } => self.cancel_workflow_run(&repo, workflow_run).await,
             Call::ReadEnvironment { place, earlier } => self.read_environment(ctx, place, earlier).await,
             Call::Compare { repo, base, head } => self.compare(&repo, &base, &head).await,
             Call::Land(call) => self.land(call).await,

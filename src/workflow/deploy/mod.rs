@@ -21,12 +21,13 @@ mod slots;
 mod steer;
 mod watch;
 mod who;
+mod workflow_run;
 
 #[cfg(test)]
 mod tests;
 
 pub(super) use bring_up::values_of;
-pub use bring_up::{ERRAND, callback_signal, waits_for};
+pub use bring_up::{DISPATCH, ERRAND, callback_signal, waits_for};
 pub use drive::subject_of;
 pub use fresh::HEALTH_STALE;
 pub(super) use health::filled;

@@ -115,9 +115,13 @@ async fn the_main_writes_agree() {
     let id = github.dispatch_workflow(&repo, "deploy.yml", "main", &inputs).await.unwrap().unwrap();
     shop.move_run(id, Some("success")).unwrap();
     let ask = DispatchedAsk { workflow: "deploy.yml", run: "r1", branch: "main", since: Millis(0) };
-    assert_eq!(github.find_dispatched(&repo, &ask).await.unwrap().unwrap().id, id);
+    assert_eq!(github.find_dispatched(&repo, &ask).await.unwrap()[0].info.id, id);
     assert_eq!(github.workflow_run(&repo, id).await.unwrap().unwrap().conclusion.as_deref(), Some("success"));
+    let id = github.dispatch_workflow(&repo, "deploy.yml", "main", &inputs).await.unwrap().unwrap();
+    assert!(github.cancel_workflow_run(&repo, id).await.unwrap());
+    assert_eq!(github.workflow_run(&repo, id).await.unwrap().unwrap().conclusion.as_deref(), Some("cancelled"));
     clean(&sandbox);
+    assert!(!github.cancel_workflow_run(&repo, id).await.unwrap(), "it is over");
 }
 
 #[tokio::test]

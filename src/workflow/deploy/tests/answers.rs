@@ -74,6 +74,7 @@ impl World<'_> {
             Call::FollowErrand { errand, .. } => self.progress(&errand).and_then(answer),
             Call::Dispatch { sha, inputs, healthy_until, .. } => self.dispatch(step, sha, &inputs, healthy_until),
             Call::ReadWorkflowRun { workflow_run, .. } => self.workflow_run(workflow_run),
+            Call::CancelWorkflowRun { workflow_run, .. } => self.cancel(workflow_run),
             Call::ReadStatuses { deployment, .. } => self.reports(deployment),
             call => self.traffic(step, call),
         }
@@ -295,7 +296,7 @@ impl World<'_> {
                     }
                     None => self.begins(step, slot),
                 }
-                self.dispatched.push(Dispatched { step: step.to_owned(), sha, slot, moved });
+                self.dispatched.push(Dispatched { step: step.to_owned(), sha, slot, moved, cancelled: false });
                 self.dispatched.len() - 1
             }
         };
@@ -305,10 +306,11 @@ impl World<'_> {
     }
 
     fn workflow_run(&mut self, id: u64) -> Done {
-        let Dispatched { step, sha, slot, moved } = self.dispatched[usize::try_from(id).unwrap()].clone();
+        let Dispatched { step, sha, slot, moved, cancelled } = self.dispatched[usize::try_from(id).unwrap()].clone();
         let deployer = if moved { Deployer::Succeeds } else { self.deployer(&step) };
         let conclusion = match deployer {
             _ if moved => Some("success"),
+            _ if cancelled => Some("cancelled"),
             Deployer::Succeeds => self.is_up(&step, &sha, slot).then_some("success"),
             Deployer::Fails => self.is_over(&step).then_some("failure"),
             Deployer::Hangs => None,
@@ -318,6 +320,14 @@ impl World<'_> {
         let status = if conclusion.is_some() { "completed" } else { "in_progress" }.to_owned();
         let conclusion = conclusion.map(str::to_owned);
         answer(WorkflowRunInfo { id, status, conclusion, head_sha, url: String::new(), created_at: START })
+    }
+
+    /// One that is over stays as it ended.
+    fn cancel(&mut self, id: u64) -> Done {
+        let index = usize::try_from(id).unwrap();
+        let over = self.up.contains(&self.dispatched[index].step);
+        self.dispatched[index].cancelled |= !over;
+        answer(!over)
     }
 
     /// Who lies is somebody whose word does not count.

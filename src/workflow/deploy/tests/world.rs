@@ -71,6 +71,8 @@ pub(super) struct Dispatched {
     pub slot: Option<Slot>,
     /// It has moved users; nothing more follows.
     pub moved: bool,
+    /// It has ended before its time.
+    pub cancelled: bool,
 }
 
 pub struct World<'c> {
