@@ -159,7 +159,11 @@ proptest! {
 
     #[test]
     fn nothing_is_found_inside_a_fence_or_a_comment(inner in body()) {
-        let kept: String = inner.replace(['`', '~'], "").replace("-->", "");
+        let mut kept = inner.replace(['`', '~'], "");
+        // What is taken out may leave another one behind.
+        while kept.contains("-->") {
+            kept = kept.replace("-->", "");
+        }
         for fenced in [format!("```\n{kept}\n```\n"), format!("<!--\n{kept}\n-->\n")] {
             let heard = lines(&fenced).into_iter().any(|line| line.text.contains("/deploy"));
             prop_assert!(!heard, "{fenced:?}");
