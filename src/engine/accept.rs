@@ -3,18 +3,20 @@
 //! Invariants: a tag's name starts one run for each push that matters, however many events tell of it (`push`, `create`, a
 //! redelivery, the reconciler); nothing here believes more than that something may have changed.
 
+mod again;
 mod asked;
+mod grouped;
 mod pressed;
 
 pub use asked::{Asked, planned};
 
 use super::host::{Host, NewRun, Submitted};
 use super::intent::Intent;
-use crate::domain::{Actor, ActorKind, CheckChange, CheckState, DeliveryId, Millis, RepoRef, Role, RunId, Sha, Tag};
+use crate::domain::{Actor, CheckChange, CheckState, DeliveryId, Millis, RepoRef, RunId, Sha, Tag};
 use crate::plan::Ground;
 use crate::store::runs::{self, Filter, Run, RunState, Subject};
 use crate::store::{StoreError, Tx, heads, inbox, repos, steps};
-use crate::workflow::{self, Outcome, State, comment, deploy, merge, preview, release};
+use crate::workflow::{self, Outcome, comment, deploy, group, merge, preview, release};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -40,6 +42,8 @@ impl Accept<'_> {
                 heads::note(self.tx, repo.id, *number, head, self.received()?)?;
                 self.pull_request(repo, *number, head, actor)
             }
+            Intent::GroupMade { repo, head, actor } => self.grouped(repo, head, actor),
+            Intent::GroupGone { repo, head } => self.ungrouped(repo, head),
             Intent::ChecksChanged { repo, sha, check } => self.checks_changed(repo, sha, check.as_ref()),
             Intent::CheckRerequested { repo, external_id, actor, .. } => self.rerequested(repo, external_id, actor),
             Intent::ChecksRerequested { repo, sha, .. } => self.all_rerequested(repo, sha),
@@ -206,82 +210,6 @@ impl Accept<'_> {
         Ok(newest)
     }
 
-    fn rerequested(&self, repo: &RepoRef, external_id: &str, by: &Actor) -> Runs {
-        let Some(run) = RunId::parse(external_id).map(|id| runs::get(self.tx, &id)).transpose()?.flatten() else {
-            return Ok(Vec::new());
-        };
-        // The id is text that any App can put on a check run.
-        if run.subject.repo.id != repo.id {
-            return Ok(Vec::new());
-        }
-        if run.state != RunState::Active && !self.by_itself(&run)? {
-            // What a person or an agent has asked for is asked for anew, by whoever does, with what they may do.
-            return if by.kind == ActorKind::User { self.again_by(&run, Some(by)) } else { Ok(Vec::new()) };
-        }
-        if self.wake(&run)? {
-            return Ok(vec![run.id]);
-        }
-        self.again(&run)
-    }
-
-    fn all_rerequested(&self, repo: &RepoRef, sha: &Sha) -> Runs {
-        let mut touched = Vec::new();
-        for run in self.of_commit(repo, sha)? {
-            if self.wake(&run)? {
-                touched.push(run.id);
-            } else if self.by_itself(&run)? {
-                touched.extend(self.again(&run)?);
-            }
-        }
-        Ok(touched)
-    }
-
-    /// Whether an event asked for it. What a person asked for once, a rollback above all, nobody asks for again by having all
-    /// checks of a commit run again.
-    fn by_itself(&self, run: &Run) -> Result<bool, StoreError> {
-        if run.workflow != deploy::WORKFLOW.name {
-            return Ok(true);
-        }
-        let input = runs::input(self.tx, &run.id)?.and_then(|value| serde_json::from_value::<deploy::Input>(value).ok());
-        Ok(input.is_some_and(|input| input.automatic && !input.rollback))
-    }
-
-    /// Starts the same thing once more, unless it was done or a newer run of it exists.
-    fn again(&self, run: &Run) -> Runs {
-        self.again_by(run, None)
-    }
-
-    /// The same for somebody else. What they may do is asked when it is their turn.
-    fn again_by(&self, run: &Run, by: Option<&Actor>) -> Runs {
-        // What was asked for in a comment is asked for again in another one; the number in its key is the comment's.
-        if run.workflow == comment::WORKFLOW.name {
-            return Ok(Vec::new());
-        }
-        let done = outcome(run).is_some_and(|o| matches!(o.state, State::Succeeded | State::Nothing));
-        let Some((stem, nth)) = generation(&run.key).filter(|_| run.state != RunState::Active && !done) else {
-            return Ok(Vec::new());
-        };
-        let key = format!("{stem}:{}", nth + 1);
-        if runs::by_key(self.tx, &key)?.is_some() {
-            return Ok(Vec::new());
-        }
-        let Some(mut input) = runs::input(self.tx, &run.id)? else { return Ok(Vec::new()) };
-        // Deadlines count from now; everything else is what was asked for. A reason opens what was in the way when it was
-        // given, not what has been put there since.
-        input["asked_at"] = json!(self.now);
-        if run.workflow == deploy::WORKFLOW.name && input["rollback"] != json!(true) {
-            input["reason"] = Value::Null;
-        }
-        let mut subject = Subject { delivery: self.delivery.cloned(), ..run.subject.clone() };
-        if let Some(by) = by {
-            let head = input["by_comment"]["head"] == json!(true);
-            input["actor"] = json!(by);
-            input["by_comment"] = json!(deploy::ByComment { role_read: Millis(0), role: Role::None, head, given: None });
-            subject.actor = by.clone();
-        }
-        self.submit(&run.workflow, key, subject, &input)
-    }
-
     fn wake_deployments(&self, repo: &RepoRef, signal: &str) -> Runs {
         let mut woken = Vec::new();
         for run in self.active(repo)? {
@@ -352,7 +280,8 @@ impl Accept<'_> {
             runs::list(self.tx, &Filter { repo: Some(repo.id), but, limit: Some(runs::RECENT), ..Filter::default() })?;
         let here = |run: &Run| run.subject.sha.clone().or_else(|| outcome(run).and_then(|o| o.sha)).as_ref() == Some(sha);
         all.retain(here);
-        all.retain(|run| [release::WORKFLOW.name, deploy::WORKFLOW.name].contains(&run.workflow.as_str()));
+        let reports = [release::WORKFLOW.name, deploy::WORKFLOW.name, preview::WORKFLOW.name, group::WORKFLOW.name];
+        all.retain(|run| reports.contains(&run.workflow.as_str()));
         Ok(all)
     }
 }

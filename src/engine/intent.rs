@@ -33,6 +33,17 @@ pub enum Intent {
         from_fork: bool,
         actor: Actor,
     },
+    /// A merge queue waits for checks of a group of pull requests, merged into its head.
+    GroupMade {
+        repo: RepoRef,
+        head: Sha,
+        actor: Actor,
+    },
+    /// Nobody waits for the checks of this group any more.
+    GroupGone {
+        repo: RepoRef,
+        head: Sha,
+    },
     /// A check run, check suite, workflow run or status of this commit changed.
     ChecksChanged {
         repo: RepoRef,

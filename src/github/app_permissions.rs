@@ -14,6 +14,7 @@ pub const EVENTS: &[&str] = &[
     "deployment",
     "deployment_status",
     "issue_comment",
+    "merge_group",
     "pull_request",
     "push",
     "release",
@@ -23,7 +24,7 @@ pub const EVENTS: &[&str] = &[
 ];
 
 /// What an event needs that no call needs: GitHub sends comments, also those on pull requests, to those who may read issues.
-const FOR_EVENTS: [(Permission, Access); 1] = [(Permission::Issues, Access::Read)];
+const FOR_EVENTS: [(Permission, Access); 2] = [(Permission::Issues, Access::Read), (Permission::MergeQueues, Access::Read)];
 
 /// The least that the App must be granted.
 pub fn required_permissions() -> BTreeMap<Permission, Access> {

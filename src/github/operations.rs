@@ -15,6 +15,7 @@ pub enum Permission {
     Deployments,
     Issues,
     Members,
+    MergeQueues,
     Metadata,
     PullRequests,
     Statuses,
@@ -37,6 +38,7 @@ impl Permission {
             Self::Deployments => "deployments",
             Self::Issues => "issues",
             Self::Members => "members",
+            Self::MergeQueues => "merge_queues",
             Self::Metadata => "metadata",
             Self::PullRequests => "pull_requests",
             Self::Statuses => "statuses",
@@ -53,6 +55,7 @@ impl Permission {
             Self::Deployments => "Deployments",
             Self::Issues => "Issues",
             Self::Members => "Members (organization)",
+            Self::MergeQueues => "Merge queues",
             Self::Metadata => "Metadata",
             Self::Statuses => "Commit statuses",
         }

@@ -45,11 +45,12 @@ impl Default for SandboxConfig {
             ("deployments", "write"),
             ("issues", "read"),
             ("members", "read"),
+            ("merge_queues", "read"),
             ("pull_requests", "write"),
             ("statuses", "read"),
         ];
-        let events = "check_run check_suite create delete deployment deployment_status issue_comment pull_request push release \
-                      repository status workflow_run";
+        let events = "check_run check_suite create delete deployment deployment_status issue_comment merge_group pull_request push \
+                      release repository status workflow_run";
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             webhook: None,

@@ -2,12 +2,13 @@
 
 use crate::config::problem::Problem;
 use crate::config::repo::{self, CONFIG_PATH};
-use crate::domain::{RepoRef, Sha};
+use crate::domain::{FileAt, RepoRef, Sha, Unreadable};
 use crate::expect;
 use crate::flow::{Flow, StepFailure, Stop};
 use crate::plan::{Annotation, Call, CheckOutcome, CheckRunCall, CheckRunMade};
 use crate::render::check::{Config, ProblemLine};
 
+pub(super) const CHECK: &str = "lockkeeper/config";
 /// GitHub takes this many annotations in one request.
 const ANNOTATIONS: usize = 50;
 
@@ -19,11 +20,38 @@ pub(super) fn report(f: &mut Flow, repo: &RepoRef, sha: &Sha, text: &str) -> Res
         Err(problems) => problems.0.iter().map(shown).collect(),
     };
     let warnings: Vec<String> = report.warnings.iter().map(|w| format!("{} {}", w.message, w.fix)).collect();
+    put(f, repo, sha, &problems, &warnings)
+}
+
+/// The same where somebody waits for an answer, whatever it is.
+pub(super) fn report_any(
+    f: &mut Flow,
+    repo: &RepoRef,
+    sha: &Sha,
+    file: &Result<Option<FileAt>, Unreadable>,
+) -> Result<(), Stop> {
+    match file {
+        Ok(Some(file)) => report(f, repo, sha, &file.text),
+        Ok(None) => put(f, repo, sha, &[], &["There is no such file here, which is in order: the defaults count.".to_owned()]),
+        Err(why) => {
+            let unreadable = ProblemLine {
+                line: 1,
+                column: 1,
+                code: "config_unreadable".to_owned(),
+                message: format!("The file could not be read: {}", why.reason),
+                fix: "Give the App read access to the repository's contents and run this check again.".to_owned(),
+            };
+            put(f, repo, sha, &[unreadable], &[])
+        }
+    }
+}
+
+fn put(f: &mut Flow, repo: &RepoRef, sha: &Sha, problems: &[ProblemLine], warnings: &[String]) -> Result<(), Stop> {
     let outcome = if problems.is_empty() { CheckOutcome::Success } else { CheckOutcome::Failure };
-    let page = Config { path: CONFIG_PATH, problems: &problems, warnings: &warnings }.text();
+    let page = Config { path: CONFIG_PATH, problems, warnings }.text();
     let call = Call::CheckRun(CheckRunCall {
         repo: repo.clone(),
-        name: "lockkeeper/config".to_owned(),
+        name: CHECK.to_owned(),
         sha: sha.clone(),
         update: None,
         outcome: Some(outcome),

@@ -11,6 +11,7 @@ mod configuration;
 pub mod deploy;
 pub mod gating;
 pub mod ground;
+pub mod group;
 pub mod look;
 pub mod merge;
 pub mod mirror;
@@ -30,12 +31,13 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// Every workflow, for the host.
-pub const ALL: [Workflow; 8] = [
+pub const ALL: [Workflow; 9] = [
     release::WORKFLOW,
     deploy::WORKFLOW,
     merge::WORKFLOW,
     mirror::WORKFLOW,
     preview::WORKFLOW,
+    group::WORKFLOW,
     look::WORKFLOW,
     comment::WORKFLOW,
     button::WORKFLOW,

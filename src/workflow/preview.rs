@@ -13,6 +13,9 @@ use serde_json::Value;
 
 pub const WORKFLOW: Workflow = Workflow { name: "preview", version: 1, run };
 
+/// The check run that says it.
+pub(super) const CHECK: &str = "lockkeeper/release";
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Input {
     pub repo: RepoRef,
@@ -39,18 +42,19 @@ fn story(f: &mut Flow, input: &Input) -> Result<Outcome, Stop> {
     {
         configuration::report(f, &input.repo, &input.head, &here.text)?;
     }
-    let text = preview(f, input, &ground)?;
-    put(f, input, text)?;
+    let text = text(f, &input.repo, &input.head, &ground)?;
+    put(f, &input.repo, &input.head, CheckOutcome::Success, text)?;
     Ok(Outcome::new(State::Succeeded).at(&input.head))
 }
 
-fn preview(f: &mut Flow, input: &Input, ground: &Ground) -> Result<Text, Stop> {
+/// What merging this commit would do.
+pub(super) fn text(f: &mut Flow, repo: &RepoRef, head: &Sha, ground: &Ground) -> Result<Text, Stop> {
     let facts = &ground.facts;
     let scheme = match ground::settings(&facts.config).and_then(|config| ground::scheme(&config)) {
         Ok(scheme) => scheme,
         Err(refusal) => return Ok(trouble(&refusal.message)),
     };
-    let found = range::find(f, &input.repo, facts, &scheme, None, &input.head)?;
+    let found = range::find(f, repo, facts, &scheme, None, head)?;
     let current = found.base.as_ref().map(|b| b.tag.to_string());
     let next = found.next.as_ref().map(ToString::to_string);
     let nameless: Vec<String> = found.nameless().iter().map(|u| format!("{} {}", u.sha.short(), u.subject)).collect();
@@ -87,20 +91,23 @@ fn word(bump: Bump) -> &'static str {
     }
 }
 
-fn put(f: &mut Flow, input: &Input, text: Text) -> Result<(), Stop> {
-    let call = Call::CheckRun(CheckRunCall {
-        repo: input.repo.clone(),
-        name: "lockkeeper/release".to_owned(),
-        sha: input.head.clone(),
+pub(super) fn check_run(repo: &RepoRef, head: &Sha, name: &str, outcome: CheckOutcome, text: Text) -> Call {
+    Call::CheckRun(CheckRunCall {
+        repo: repo.clone(),
+        name: name.to_owned(),
+        sha: head.clone(),
         update: None,
-        outcome: Some(CheckOutcome::Success),
+        outcome: Some(outcome),
         title: text.title,
         summary: text.summary,
         details_url: None,
         annotations: Vec::new(),
         actions: Vec::new(),
-    });
-    let made: Result<CheckRunMade, StepFailure> = f.try_step("check", &call)?;
+    })
+}
+
+pub(super) fn put(f: &mut Flow, repo: &RepoRef, head: &Sha, outcome: CheckOutcome, text: Text) -> Result<(), Stop> {
+    let made: Result<CheckRunMade, StepFailure> = f.try_step("check", &check_run(repo, head, CHECK, outcome, text))?;
     // A preview is help: where GitHub does not take it, nothing else is lost.
     drop(made);
     Ok(())

@@ -29,6 +29,7 @@ mod door;
 mod ends;
 mod enterprise;
 mod gone;
+mod groups;
 mod haproxy;
 mod health;
 mod hook;

@@ -3,6 +3,7 @@
 mod automation;
 mod code;
 mod comments;
+mod groups;
 mod import;
 mod installs;
 mod pulls;

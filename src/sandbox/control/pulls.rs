@@ -171,7 +171,7 @@ impl RepoHandle {
     }
 }
 
-fn write_merge(
+pub(super) fn write_merge(
     repo: &mut Repo,
     pull: &Pull,
     base: &Sha,

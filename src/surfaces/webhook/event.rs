@@ -102,6 +102,16 @@ pub struct SideRepository {
 }
 
 #[derive(Deserialize)]
+pub struct MergeGroupEvent {
+    pub merge_group: MergeGroup,
+}
+
+#[derive(Deserialize)]
+pub struct MergeGroup {
+    pub head_sha: String,
+}
+
+#[derive(Deserialize)]
 pub struct CheckRunEvent {
     pub check_run: CheckRun,
     pub requested_action: Option<RequestedAction>,

@@ -86,6 +86,7 @@ const KNOWN: &[(&str, &[&str])] = &[
             "unlocked",
         ],
     ),
+    ("merge_group", &["checks_requested", "destroyed"]),
     ("check_run", &["completed", "created", "requested_action", "rerequested"]),
     ("check_suite", &["completed", "requested", "rerequested"]),
     ("workflow_run", &["completed", "in_progress", "requested"]),

@@ -1,4 +1,4 @@
-//! Pushes, references and pull requests.
+//! Pushes, references, pull requests and groups of them.
 
 use super::{Delivery, Intents, nothing, one, sha, tag};
 use crate::domain::RepoId;
@@ -67,5 +67,14 @@ impl Delivery<'_> {
             from_fork,
             actor: self.actor(),
         })
+    }
+
+    pub(super) fn merge_group(&self) -> Intents {
+        let group = self.payload::<event::MergeGroupEvent>()?.merge_group;
+        let (repo, head) = (self.repo()?, sha(&group.head_sha)?);
+        match self.action {
+            "destroyed" => one(Intent::GroupGone { repo, head }),
+            _ => one(Intent::GroupMade { repo, head, actor: self.actor() }),
+        }
     }
 }

@@ -62,6 +62,7 @@ fn known(event: &str, body: &[u8], envelope: &Envelope, own: &Own) -> Intents {
         "push" => delivery.push(),
         "create" | "delete" => delivery.reference(),
         "pull_request" => delivery.pull_request(),
+        "merge_group" => delivery.merge_group(),
         "check_run" => delivery.check_run(),
         "check_suite" => delivery.check_suite(),
         "status" => delivery.status(),
