@@ -4,7 +4,7 @@
 //! is the same as to "not there", so that nobody learns what else this server looks after.
 
 use super::{Action, approve};
-use crate::domain::{Actor, EnvName, Grant, Key, Refusal, RepoId, Role, Scope};
+use crate::domain::{Actor, EnvName, Grant, Key, Millis, Person, Refusal, RepoId, Role, Scope};
 
 /// Who asks, with what they may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub enum Rights {
     In {
         repo: RepoId,
         role: Role,
+        /// As [`Person::role_read`].
+        role_read: Millis,
     },
     Only(Grant),
 }
@@ -37,8 +39,9 @@ impl Caller {
         Self { actor: Actor::operator(), rights: Rights::All }
     }
 
-    pub fn person(actor: Actor, repo: RepoId, role: Role) -> Self {
-        Self { actor, rights: Rights::In { repo, role } }
+    pub fn person(person: Person, repo: RepoId) -> Self {
+        let Person { actor, role, role_read } = person;
+        Self { actor, rights: Rights::In { repo, role, role_read } }
     }
 
     pub fn key(key: &Key) -> Self {

@@ -1,6 +1,6 @@
 //! Who asks.
 
-use super::{Key, UserId};
+use super::{Key, Millis, Role, UserId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,15 @@ pub struct Actor {
     pub kind: ActorKind,
     pub id: UserId,
     pub login: String,
+}
+
+/// A person at a door of GitHub's, with what GitHub has said that they may do in the repository.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Person {
+    pub actor: Actor,
+    pub role: Role,
+    /// When GitHub was asked, or before; the role is no newer than that.
+    pub role_read: Millis,
 }
 
 impl Actor {

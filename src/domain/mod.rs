@@ -19,7 +19,7 @@ mod slot;
 mod time;
 mod world;
 
-pub use actor::{Actor, ActorKind};
+pub use actor::{Actor, ActorKind, Person};
 pub use facts::{CommitFacts, DeploymentInfo, DeploymentStatusInfo, Folder, Recheck, TagName, WorkflowRunInfo};
 pub use head::{PullHead, SeenHead};
 pub use ids::{DeliveryId, InstallationId, KeyId, RepoId, RunId, UserId};

@@ -6,7 +6,9 @@ use super::deployments::{DeploymentCall, MirrorCall, StatusCall};
 use super::parts::{
     AskCall, Base, DraftCall, ErrandCall, Given, LandCall, MeasureCall, NotesCall, ProbeCall, PublishCall, TrafficCall,
 };
-use crate::domain::{Actor, EnvName, EnvPlace, Folder, Lease, Millis, NewHold, RepoRef, Role, RunId, Sha, Slot, Tag, UserId};
+use crate::domain::{
+    Actor, EnvName, EnvPlace, Folder, Lease, Millis, NewHold, Person, RepoRef, RunId, Sha, Slot, Tag, UserId,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -257,12 +259,11 @@ pub enum Call {
         #[serde(default)]
         follows: bool,
     },
-    /// A button of the check run that shows `run` was pressed by somebody with this role; answers the action's outcome.
+    /// A button of the check run that shows `run` was pressed; answers the action's outcome.
     Press {
         run: RunId,
         identifier: String,
-        actor: Actor,
-        role: Role,
+        by: Person,
         pressed_at: Millis,
     },
     /// Something that changes nothing, asked through the door of all actions; as JSON, because actions stand above plans.
@@ -271,11 +272,10 @@ pub enum Call {
         action: serde_json::Value,
         actor: Actor,
     },
-    /// Something that changes something, once, by somebody with this role: an `Ask` as JSON. Answers the action's outcome.
+    /// Something that changes something, once: an `Ask` as JSON. Answers the action's outcome.
     Act {
         ask: serde_json::Value,
-        actor: Actor,
-        role: Role,
+        by: Person,
     },
     /// Starts a deployment of a commit that was pinned, once; `action` and `input` are JSON for the reason above. Answers the
     /// action's outcome.
@@ -283,7 +283,7 @@ pub enum Call {
         action: serde_json::Value,
         input: serde_json::Value,
         plan: Box<Plan>,
-        role: Role,
+        by: Person,
     },
     /// Why things wait, or were refused: in an environment, in a run, or anywhere; our own store answers a list of `Reason`.
     Why {

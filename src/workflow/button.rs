@@ -5,7 +5,7 @@
 
 use super::report::{Outcome, State};
 use crate::actions;
-use crate::domain::{Actor, Millis, RepoRef, Role, RunId};
+use crate::domain::{Actor, Millis, Person, RepoRef, Role, RunId};
 use crate::flow::{Flow, StepFailure, Stop, Workflow};
 use crate::plan::Call;
 use serde::{Deserialize, Serialize};
@@ -27,13 +27,15 @@ fn run(f: &mut Flow, input: &Value) -> Result<Value, Stop> {
     let input: Input = super::read_input(input)?;
     let Input { repo, of, identifier, actor, pressed_at } = input;
     let ask = Call::ReadRole { repo, account: actor.id, login: actor.login.clone() };
+    let now = f.now();
+    let role_read: Millis = f.record("role.asked", || now)?;
     let role: Result<Role, StepFailure> = f.try_step("role", &ask)?;
     let role = match role {
         Ok(role) => role,
         Err(failure) => return f.finish(&Outcome::refused(State::Failed, failure.refusal)),
     };
-    let done: Result<actions::outcome::Outcome, StepFailure> =
-        f.try_step("act", &Call::Press { run: of, identifier, actor, role, pressed_at })?;
+    let call = Call::Press { run: of, identifier, by: Person { actor, role, role_read }, pressed_at };
+    let done: Result<actions::outcome::Outcome, StepFailure> = f.try_step("act", &call)?;
     f.finish(&match done {
         Ok(_) => Outcome::new(State::Succeeded),
         Err(failure) => Outcome::refused(State::Rejected, failure.refusal),

@@ -12,7 +12,7 @@ use crate::actions::Action;
 use crate::actions::ask::{Ask, Asked};
 use crate::actions::authority;
 use crate::actions::outcome::{Outcome, Reason};
-use crate::domain::{Actor, Millis, Refusal, RepoRef, Role, RunId};
+use crate::domain::{Actor, Millis, Person, Refusal, RepoRef, Role, RunId};
 use crate::flow::{Flow, StepFailure, Stop, Workflow};
 use crate::plan::{Call, Replied};
 use crate::render::reply::{self, Answer, Page};
@@ -84,13 +84,13 @@ fn run(f: &mut Flow, input: &Value) -> Result<Value, Stop> {
     if input.recent >= PATIENCE && !may_write(f, &input)? {
         return f.finish(&report::Outcome::new(State::Nothing));
     }
-    let role = seen(f, &input)?;
     let now = f.now();
-    let role_read: Millis = f.record("role.at", || now)?;
+    let role_read: Millis = f.record("role.asked", || now)?;
+    let by = seen(f, &input)?.map(|role| Person { actor: input.actor.clone(), role, role_read });
     let mut answers = Vec::new();
     for (index, asked) in input.asked.iter().enumerate() {
         let told = match &asked.what {
-            Ok(ask) => done(f, &input, index, ask, (&role, role_read))?,
+            Ok(ask) => done(f, &input, index, ask, &by)?,
             Err(refusal) => Err(refusal.clone()),
         };
         answers.push(Answered { line: asked.line.clone(), told });
@@ -149,21 +149,21 @@ fn done(
     input: &Input,
     index: usize,
     ask: &Ask,
-    (role, role_read): (&Result<Role, Refusal>, Millis),
+    by: &Result<Person, Refusal>,
 ) -> Result<Said, Stop> {
-    let allowed = role.clone().and_then(|role| authority::check(role, authority::needs(ask)).map(|()| role));
-    let role = match allowed {
-        Ok(role) => role,
+    let allowed = by.as_ref().map_err(Clone::clone).and_then(|by| authority::check(by.role, authority::needs(ask)).map(|()| by));
+    let by = match allowed {
+        Ok(by) => by,
         Err(refusal) => return Ok(Err(refusal)),
     };
     if let Some(asked) = deploy::of_head(ask) {
-        return deploy::Head { input, index, asked, role, role_read }.deploy(f);
+        return deploy::Head { input, index, asked, by }.deploy(f);
     }
     match ask {
         Ask::Help { page } => Ok(Ok(Told::Said { text: page.clone() })),
         Ask::Look { action } => look(f, input, index, action),
         Ask::Act { .. } | Ask::Steer { .. } => {
-            let call = Call::Act { ask: kept(ask)?, actor: input.actor.clone(), role };
+            let call = Call::Act { ask: kept(ask)?, by: by.clone() };
             said(f, input, index, &call)
         }
         Ask::Why { about } => {

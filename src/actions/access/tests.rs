@@ -1,9 +1,14 @@
 use super::*;
-use crate::domain::{ActorKind, KeyId, KeyName, Millis, RepoName, UserId};
+use crate::domain::{ActorKind, KeyId, KeyName, RepoName, UserId};
 use proptest::prelude::*;
 use serde_json::json;
 
 const SHOP: RepoId = RepoId(7);
+
+fn ann() -> Caller {
+    let actor = Actor { kind: ActorKind::User, id: UserId(3), login: "ann".into() };
+    Caller::person(Person { actor, role: Role::Write, role_read: Millis(0) }, SHOP)
+}
 
 /// Every kind of request that there is, about `env`, with the scope that it needs.
 fn requests(env: &str) -> Vec<(Scope, serde_json::Value)> {
@@ -85,7 +90,7 @@ fn each_needs_its_own_scope_and_no_other_will_do() {
             assert_eq!(may, scope == needed, "{ask:?} with {scope:?}");
         }
         assert!(Caller::operator().may(&ask, About::default()).is_ok());
-        let ann = Caller::person(Actor { kind: ActorKind::User, id: UserId(3), login: "ann".into() }, SHOP, Role::Write);
+        let ann = ann();
         assert!(ann.may(&ask, about(&ask, &staging)).is_ok());
         assert!(ann.may(&ask, About { repo: Some(RepoId(8)), environment: None }).is_err(), "her role is another one there");
         assert!(ann.may(&ask, About::default()).is_err());
@@ -159,7 +164,7 @@ fn only_a_person_that_github_knows_approves() {
     let ask =
         action(&json!({"action": "approve", "repo": "acme/shop", "at": run, "said": {"said": "approved"}, "asked_at": 1}));
     let about = About { repo: Some(SHOP), environment: None };
-    let ann = Caller::person(Actor { kind: ActorKind::User, id: UserId(3), login: "ann".into() }, SHOP, Role::Write);
+    let ann = ann();
     assert_eq!(ann.may(&ask, about), Ok(()));
     for caller in [Caller::operator(), Caller::key(&key(&Scope::ALL, &["staging"]))] {
         assert_eq!(caller.may(&ask, about).map_err(|refusal| refusal.code), Err("people_only".to_owned()));

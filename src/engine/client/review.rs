@@ -10,7 +10,7 @@ use super::Client;
 use crate::actions::Action;
 use crate::actions::approve::{self, Approve, Voice, Where};
 use crate::actions::outcome::{Outcome, Reviewed};
-use crate::domain::{Actor, EnvPlace, Refusal, RepoRef, Review, Role, Said};
+use crate::domain::{Actor, EnvPlace, Person, Refusal, RepoRef, Review, Said};
 use crate::engine::accept::planned;
 use crate::plan::{Ground, Plan};
 use crate::store::runs::{self, Run, RunState, Subject};
@@ -33,8 +33,7 @@ struct Meant {
 
 /// Who says it, as GitHub has told, and how this saying is told from every other one.
 pub struct Heard<'a> {
-    pub actor: &'a Actor,
-    pub role: Role,
+    pub by: &'a Person,
     /// The same for each attempt to keep it: it is kept once.
     pub source: &'a str,
 }
@@ -51,16 +50,16 @@ impl Client {
         }
         match self.keep(ask, repo, heard).await {
             Ok(done) => Ok(done),
-            Err(refusal) => Err(self.turned_away(&Action::Approve(ask.clone()), heard.actor, repo, refusal).await),
+            Err(refusal) => Err(self.turned_away(&Action::Approve(ask.clone()), &heard.by.actor, repo, refusal).await),
         }
     }
 
     async fn keep(&self, ask: &Approve, repo: &RepoRef, heard: &Heard<'_>) -> Result<Outcome, Refusal> {
         let (at, wanted) = (repo.clone(), ask.clone());
         let found = self.read(move |rx| meant(rx, &at, &wanted)).await??;
-        let teams = self.teams_of(heard.actor, repo, &found.plan).await?;
-        let (client, repo, now, role) = (self.clone(), repo.clone(), self.host.now(), heard.role);
-        let (actor, source) = (heard.actor.clone(), heard.source.to_owned());
+        let teams = self.teams_of(&heard.by.actor, repo, &found.plan).await?;
+        let (client, repo, now, role) = (self.clone(), repo.clone(), self.host.now(), heard.by.role);
+        let (actor, source) = (heard.by.actor.clone(), heard.source.to_owned());
         // The same run, and the plan that the teams were asked for.
         let ask = Approve { at: Where::Run(found.run.id), digest: Some(found.plan.digest.to_string()), ..ask.clone() };
         let work = move |tx: &Tx<'_>| {

@@ -155,8 +155,8 @@ impl Steps {
             Call::ReadAttestations { repo, digests } => self.read_attestations(&repo, &digests).await,
             Call::AskService(call) => self.ask_service(call).await,
             Call::Probe(call) => self.probe(call).await,
-            Call::Press { run, identifier, actor, role, pressed_at } => {
-                self.press(ctx, press::Press { run, identifier, actor, role, pressed_at }).await
+            Call::Press { run, identifier, by, pressed_at } => {
+                self.press(ctx, press::Press { run, identifier, by, pressed_at }).await
             }
             Call::React { repo, comment, content } => self.react(&repo, comment, &content).await,
             Call::ReadRole { repo, account, login } => self.read_role(&repo, account, &login).await,
@@ -165,8 +165,8 @@ impl Steps {
                 if follows { self.follow(ctx, made).await } else { answer(&made) }
             }
             Call::Look { action, actor } => self.look(ctx, action, actor).await,
-            Call::Act { ask, actor, role } => self.act(ctx, ask, actor, role).await,
-            Call::Start { action, input, plan, role } => self.start(ctx, action, input, *plan, role).await,
+            Call::Act { ask, by } => self.act(ctx, ask, by).await,
+            Call::Start { action, input, plan, by } => self.start(ctx, action, input, *plan, by).await,
             Call::Why { about } => self.why(ctx, about).await,
         }
     }

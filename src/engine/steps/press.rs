@@ -5,7 +5,7 @@ use crate::actions::Action;
 use crate::actions::access::Caller;
 use crate::actions::authority;
 use crate::actions::button::{Button, On};
-use crate::domain::{Actor, Millis, Refusal, Role, RunId};
+use crate::domain::{Millis, Person, Refusal, Role, RunId};
 use crate::engine::client::{Client, Heard};
 use crate::engine::host::{StepCtx, StepError};
 use crate::store::runs;
@@ -19,8 +19,7 @@ const SOON: Duration = Duration::from_millis(50);
 pub(super) struct Press {
     pub run: RunId,
     pub identifier: String,
-    pub actor: Actor,
-    pub role: Role,
+    pub by: Person,
     pub pressed_at: Millis,
 }
 
@@ -28,17 +27,17 @@ impl Steps {
     /// An attempt that a crash cuts off is made again: what people say is kept once, and what is stopped is stopped.
     pub(super) async fn press(&self, ctx: &StepCtx, press: Press) -> Done {
         let Some(host) = self.host.get().cloned() else { return Err(not_started()) };
-        let (repo, actor, role) = (ctx.subject.repo.clone(), press.actor.clone(), press.role);
+        let (repo, by) = (ctx.subject.repo.clone(), press.by.clone());
         let asked = self.store.read(move |rx| action(rx, &press)).await.map_err(stored)?;
         let (action, may) = asked.map_err(StepError::Fail)?;
         let door = Client { host, store: self.store.clone(), github: self.github.clone(), door: "button", once: None };
         let done = match (action, may) {
-            (action, Err(refusal)) => Err(door.turned_away(&action, &actor, &repo, refusal).await),
+            (action, Err(refusal)) => Err(door.turned_away(&action, &by.actor, &repo, refusal).await),
             (Action::Approve(ask), Ok(())) => {
                 let source = format!("{}/{}", ctx.run, ctx.step);
-                door.review(&ask, &repo, &Heard { actor: &actor, role, source: &source }).await
+                door.review(&ask, &repo, &Heard { by: &by, source: &source }).await
             }
-            (action, Ok(())) => door.act(action, &Caller::person(actor, repo.id, role)).await,
+            (action, Ok(())) => door.act(action, &Caller::person(by, repo.id)).await,
         };
         answer(&done.map_err(StepError::Fail)?)
     }
@@ -55,7 +54,7 @@ fn action(rx: &Rx<'_>, press: &Press) -> Result<Result<Asked, Refusal>, StoreErr
     // Who may agree is the plan's to say.
     let may = match button {
         Button::Approve | Button::Reject => Ok(()),
-        _ => authority::check(press.role, Role::Write),
+        _ => authority::check(press.by.role, Role::Write),
     };
     let on = On { repo: &run.subject.repo.name, run: &run.id, pressed_at: press.pressed_at };
     Ok(Ok((button.action(digest, &on), may)))

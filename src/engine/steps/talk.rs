@@ -5,7 +5,7 @@ use crate::actions::Action;
 use crate::actions::access::Caller;
 use crate::actions::ask::Ask;
 use crate::actions::outcome::{Gates, Planned};
-use crate::domain::{Actor, Millis, Refusal, RepoRef, Role, UserId};
+use crate::domain::{Actor, Millis, Person, Refusal, RepoRef, Role, UserId};
 use crate::engine::client::{Client, Once};
 use crate::engine::host::{StepCtx, StepError};
 use crate::engine::reasons;
@@ -64,12 +64,13 @@ impl Steps {
         }
         // It may be a run of its own, whose calls must not wait for this one's place.
         ctx.place.leave();
-        let caller = Caller::person(actor, ctx.subject.repo.id, Role::Read);
+        let by = Person { actor, role: Role::Read, role_read: Millis(0) };
+        let caller = Caller::person(by, ctx.subject.repo.id);
         answer(&self.door(None)?.act(action, &caller).await.map_err(StepError::Fail)?)
     }
 
     /// Done once: what was done before a crash is on record beside it.
-    pub(super) async fn act(&self, ctx: &StepCtx, ask: Value, actor: Actor, role: Role) -> Done {
+    pub(super) async fn act(&self, ctx: &StepCtx, ask: Value, by: Person) -> Done {
         let ask: Ask = serde_json::from_value(ask).map_err(|why| {
             StepError::Fail(Refusal::us("ask_unreadable", format!("The stored command cannot be read: {why}.")))
         })?;
@@ -78,7 +79,7 @@ impl Steps {
             Err(once) => once,
         };
         ctx.place.leave();
-        let (client, caller) = (self.door(Some(once))?, Caller::person(actor, ctx.subject.repo.id, role));
+        let (client, caller) = (self.door(Some(once))?, Caller::person(by, ctx.subject.repo.id));
         let done = match ask {
             Ask::Act { action } => client.act(*action, &caller).await,
             Ask::Steer { verb, at, reason } => client.steer_at(verb, at, reason, &caller).await,
@@ -100,7 +101,7 @@ impl Steps {
         Ok(done.ok_or(once))
     }
 
-    pub(super) async fn start(&self, ctx: &StepCtx, action: Value, input: Value, plan: Plan, role: Role) -> Done {
+    pub(super) async fn start(&self, ctx: &StepCtx, action: Value, input: Value, plan: Plan, by: Person) -> Done {
         let once = match self.before(ctx).await? {
             Ok(done) => return Ok(done),
             Err(once) => once,
@@ -110,7 +111,7 @@ impl Steps {
         };
         let action: Action = serde_json::from_value(action).map_err(unreadable)?;
         let input: deploy::Input = serde_json::from_value(input).map_err(unreadable)?;
-        let caller = Caller::person(input.actor.clone(), ctx.subject.repo.id, role);
+        let caller = Caller::person(by, ctx.subject.repo.id);
         let planned = Planned { run: ctx.run.clone(), plan, gates: Gates::of(Vec::new()), notes: None, remarks: Vec::new() };
         answer(&self.door(Some(once))?.start_pinned(action, &caller, planned, input).await.map_err(StepError::Fail)?)
     }

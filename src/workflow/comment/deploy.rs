@@ -10,7 +10,7 @@ use crate::actions::Action;
 use crate::actions::ask::Ask;
 use crate::actions::deploy::{self as action, Deploy, Kind, Subject};
 use crate::actions::pin::{self, Known, Meant, Pinned};
-use crate::domain::{Millis, Refusal, Role, SeenHead, Sha};
+use crate::domain::{Millis, Person, Refusal, SeenHead, Sha};
 use crate::flow::{Flow, StepFailure, Stop};
 use crate::plan::{Call, Given, Ground, Plan};
 use crate::workflow::deploy::{self, ByComment};
@@ -23,13 +23,12 @@ pub(super) fn of_head(ask: &Ask) -> Option<&Deploy> {
     (asked.from.is_none() && Meant::of(asked.git_ref.as_deref()).is_some()).then_some(asked)
 }
 
-/// Such a command, of somebody with this role.
+/// Such a command, and who may give it.
 pub(super) struct Head<'a> {
     pub input: &'a Input,
     pub index: usize,
     pub asked: &'a Deploy,
-    pub role: Role,
-    pub role_read: Millis,
+    pub by: &'a Person,
 }
 
 /// What is deployed, and what was read for it.
@@ -51,7 +50,7 @@ impl Head<'_> {
         if self.asked.dry_run {
             let asked = Deploy { git_ref: Some(format!("@{}", found.sha)), ..self.asked.clone() };
             let ask = Ask::Act { action: Box::new(Action::Deploy(asked)) };
-            let call = Call::Act { ask: kept(&ask)?, actor: self.input.actor.clone(), role: self.role };
+            let call = Call::Act { ask: kept(&ask)?, by: self.by.clone() };
             return said(f, self.input, self.index, &call);
         }
         let now = f.now();
@@ -61,7 +60,7 @@ impl Head<'_> {
             Err(refusal) => return Ok(Err(refusal)),
         };
         let action = kept(&Action::Deploy(self.asked.clone()))?;
-        let call = Call::Start { action, input: kept(&input)?, plan: Box::new(plan), role: self.role };
+        let call = Call::Start { action, input: kept(&input)?, plan: Box::new(plan), by: self.by.clone() };
         said(f, self.input, self.index, &call)
     }
 
@@ -138,7 +137,7 @@ impl Head<'_> {
             strategy: asked.strategy.clone(),
             wait: asked.wait,
             remarks: Vec::new(),
-            by_comment: Some(ByComment { role_read: self.role_read, role: self.role, head: true, given: found.given }),
+            by_comment: Some(ByComment { role_read: self.by.role_read, role: self.by.role, head: true, given: found.given }),
         };
         Ok((input, plan))
     }
