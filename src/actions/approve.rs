@@ -4,8 +4,9 @@
 //! and no command on the server does it. What counts is judged anew by the gate each time it looks; this is the answer to
 //! the one who asks.
 
+use super::control::place;
 use crate::config::repo::{ApprovalsPolicy, GatePolicy};
-use crate::domain::{Actor, ActorKind, EnvName, Millis, Refusal, RepoName, Role, RunId, Said};
+use crate::domain::{Actor, ActorKind, Millis, Refusal, RepoName, Role, RunId, Said};
 use crate::plan::Plan;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,7 +21,7 @@ pub struct Approve {
     #[serde(default)]
     pub digest: Option<String>,
     pub said: Said,
-    /// When it was said, by GitHub's clock
+    /// When it was said, by our clock
     pub asked_at: Millis,
 }
 
@@ -29,10 +30,44 @@ pub struct Approve {
 #[serde(rename_all = "snake_case")]
 pub enum Where {
     Run(RunId),
-    /// The one that waits there, and did so when it was said.
-    Environment(EnvName),
-    /// The only one of the repository that waits.
-    Anywhere,
+    /// In a comment: the one with this id, or the only one that waits in this environment, and did so when it was said. On a
+    /// pull request it is the pull request's own, unless what was seen is named by its id or its plan.
+    Said {
+        at: Option<String>,
+        pull: Option<u64>,
+    },
+}
+
+/// What `/approve` takes.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ApproveHere {
+    /// Environment or run; without it what waits for the pull request's head
+    #[arg(value_name = "ENVIRONMENT", value_parser = place)]
+    pub at: Option<String>,
+    /// Only if the deployment goes by this plan: how its digest begins, with 12 digits or more
+    #[arg(long, value_name = "DIGEST", value_parser = digest)]
+    pub plan: Option<String>,
+}
+
+/// What `/reject` takes.
+#[derive(Clone, Debug, clap::Args)]
+pub struct RejectHere {
+    /// Environment or run; without it what waits for the pull request's head
+    #[arg(value_name = "ENVIRONMENT", value_parser = place)]
+    pub at: Option<String>,
+    /// Why; whoever asked for it reads it
+    #[arg(long)]
+    pub reason: String,
+    /// Only if the deployment goes by this plan: how its digest begins, with 12 digits or more
+    #[arg(long, value_name = "DIGEST", value_parser = digest)]
+    pub plan: Option<String>,
+}
+
+/// How a digest is named where there is no room for all of it.
+fn digest(text: &str) -> Result<String, &'static str> {
+    let hex = text.strip_prefix("sha256:").unwrap_or(text).to_ascii_lowercase();
+    let good = (12..=64).contains(&hex.len()) && hex.bytes().all(|digit| digit.is_ascii_hexdigit());
+    if good { Ok(format!("sha256:{hex}")) } else { Err("a plan is named by at least 12 of the digits of its digest") }
 }
 
 /// Whoever says something about a plan, as far as it counts.
@@ -97,18 +132,23 @@ fn admits(policy: &ApprovalsPolicy, voice: &Voice<'_>) -> bool {
 
 /// # Errors
 /// `reason_missing`.
-pub fn rejection(reason: Option<&str>) -> Result<Said, Refusal> {
-    let reason = reason.map(str::trim).filter(|reason| !reason.is_empty());
-    let reason = reason.ok_or_else(|| {
+pub fn rejection(reason: &str) -> Result<Said, Refusal> {
+    let reason = reason.trim();
+    if reason.is_empty() {
         let text = "Nobody rejects a deployment without saying why.";
-        Refusal::user("reason_missing", text, "Say it; whoever asked for it reads it.")
-    })?;
+        let fix = "Say it with `--reason \"…\"`: whoever asked for the deployment reads it.";
+        return Err(Refusal::user("reason_missing", text, fix));
+    }
     Ok(Said::Rejected { reason: reason.chars().take(200).collect() })
 }
 
 pub fn people_only() -> Refusal {
     let text = "Only people approve or reject a deployment, and only on GitHub.";
-    Refusal::user("people_only", text, "Have a person approve with the button of the check run.")
+    Refusal::user(
+        "people_only",
+        text,
+        "Have a person approve, with the button of the check run or with `/approve` in a comment.",
+    )
 }
 
 pub fn nothing_to_approve(why: &str) -> Refusal {

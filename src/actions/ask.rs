@@ -26,10 +26,111 @@ pub enum Ask {
     Steer { verb: Verb, at: Option<String>, reason: Option<String> },
     /// Why something waits or was refused: there, in this run, or anywhere.
     Why { about: Option<String> },
+    /// Somebody agrees to a deployment that waits for people: there, of this id, or of the pull request.
+    Approve { at: Option<String>, plan: Option<String> },
+    /// Or does not.
+    Reject { at: Option<String>, plan: Option<String>, reason: String },
 }
 
-/// Every command of comments, in the order in which people meet them.
-pub const COMMANDS: [&str; 14] = [
-    "status", "why", "deploy", "rollback", "lock", "unlock", "pause", "resume", "promote", "abort", "validate", "health",
-    "notes", "help",
-];
+impl Ask {
+    /// Stable name, as in the audit.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Help { .. } => "help",
+            Self::Look { action } | Self::Act { action } => action.name(),
+            Self::Steer { .. } => "control",
+            Self::Why { .. } => "why",
+            Self::Approve { .. } | Self::Reject { .. } => "approve",
+        }
+    }
+}
+
+/// A command of comments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Word {
+    Status,
+    Why,
+    Deploy,
+    Rollback,
+    Approve,
+    Reject,
+    Lock,
+    Unlock,
+    Pause,
+    Resume,
+    Promote,
+    Abort,
+    Validate,
+    Health,
+    Notes,
+    Help,
+}
+
+impl Word {
+    /// In the order in which people meet them.
+    pub const ALL: [Self; 16] = [
+        Self::Status,
+        Self::Why,
+        Self::Deploy,
+        Self::Rollback,
+        Self::Approve,
+        Self::Reject,
+        Self::Lock,
+        Self::Unlock,
+        Self::Pause,
+        Self::Resume,
+        Self::Promote,
+        Self::Abort,
+        Self::Validate,
+        Self::Health,
+        Self::Notes,
+        Self::Help,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Status => "status",
+            Self::Why => "why",
+            Self::Deploy => "deploy",
+            Self::Rollback => "rollback",
+            Self::Approve => "approve",
+            Self::Reject => "reject",
+            Self::Lock => "lock",
+            Self::Unlock => "unlock",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Promote => "promote",
+            Self::Abort => "abort",
+            Self::Validate => "validate",
+            Self::Health => "health",
+            Self::Notes => "notes",
+            Self::Help => "help",
+        }
+    }
+
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.as_str() == word)
+    }
+
+    /// One clause, for the list of commands.
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::Status => "show what is live, what runs and what it waits for",
+            Self::Why => "say why something waits or was refused",
+            Self::Deploy => "deploy the pull request's head, or another version",
+            Self::Rollback => "go back to a version that was live before",
+            Self::Approve => "agree to a deployment that waits for people",
+            Self::Reject => "end a deployment that waits for people",
+            Self::Lock => "keep deployments out of an environment",
+            Self::Unlock => "let deployments into an environment again",
+            Self::Pause => "let a deployment wait after this step",
+            Self::Resume => "let a deployment go on with its next step",
+            Self::Promote => "move everybody to the new version now",
+            Self::Abort => "stop a deployment and give users back what they had",
+            Self::Validate => "judge the gates of an environment; nothing moves",
+            Self::Health => "ask an environment's health checks once",
+            Self::Notes => "write the notes that a tag would be released with",
+            Self::Help => "list the commands, or explain one",
+        }
+    }
+}

@@ -8,6 +8,8 @@ use crate::domain::{Actor, EnvName, Hold, Refusal, Role};
 pub fn needs(ask: &Ask) -> Role {
     match ask {
         Ask::Help { .. } | Ask::Why { .. } => Role::Read,
+        // Who may agree is the plan's to say: a team need not be able to write.
+        Ask::Approve { .. } | Ask::Reject { .. } => Role::Read,
         Ask::Look { action } if matches!(**action, Action::Status(_)) => Role::Read,
         // Others are asked for it, a process is started, or something is changed.
         Ask::Look { .. } | Ask::Act { .. } | Ask::Steer { .. } => Role::Write,

@@ -8,6 +8,7 @@
 
 mod once;
 mod people;
+mod recorded;
 mod review;
 mod secret;
 mod status;
@@ -30,7 +31,6 @@ use crate::actions::rollback;
 use crate::domain::{Actor, ActorKind, EnvName, EnvPlace, LedgerEntry, Refusal, RepoName, RepoRef, RunId, Sha, Tag};
 use crate::flow;
 use crate::github::GitHub;
-use crate::store::audit::{self, Record};
 use crate::store::runs::{Run, Subject};
 use crate::store::{Rx, Store, StoreError, Tx, keys, ledger, repos, steps};
 use crate::workflow::deploy::ByComment;
@@ -85,32 +85,6 @@ impl Client {
             },
         };
         self.settled(&action, caller, repo.as_ref(), done).await
-    }
-
-    /// Leaves a row of what has none yet.
-    async fn settled(
-        &self,
-        action: &Action,
-        caller: &Caller,
-        repo: Option<&RepoRef>,
-        done: Result<Outcome, Refusal>,
-    ) -> Result<Outcome, Refusal> {
-        // What was done has left its row with it.
-        if matches!(done, Ok(Outcome::Started(_) | Outcome::Locks(_) | Outcome::Steered(_))) {
-            return done;
-        }
-        let record = self.record(action, &caller.actor, repo, &done);
-        let kept = self.store.write(move |tx| audit::add(tx, &record)).await;
-        kept.map_err(|why| why.refusal()).and(done)
-    }
-
-    /// Keeps on record that somebody was turned away at the door.
-    pub async fn turned_away(&self, action: &Action, actor: &Actor, repo: &RepoRef, refusal: Refusal) -> Refusal {
-        let record = self.record(action, actor, Some(repo), &Err(refusal.clone()));
-        match self.store.write(move |tx| audit::add(tx, &record)).await {
-            Ok(()) => refusal,
-            Err(why) => why.refusal(),
-        }
     }
 
     /// The repository that it is about, where this caller may ask it.
@@ -318,29 +292,6 @@ impl Client {
     fn still_may(&self, tx: &Tx<'_>, actor: &Actor) -> Result<Result<(), Refusal>, StoreError> {
         let good = actor.kind != ActorKind::Key || keys::is_good(tx, actor.id.0, self.host.now())?;
         Ok(if good { Ok(()) } else { Err(key_ended()) })
-    }
-
-    fn record(&self, action: &Action, actor: &Actor, repo: Option<&RepoRef>, done: &Result<Outcome, Refusal>) -> Record {
-        let decision = match done {
-            Ok(_) => "accepted".to_owned(),
-            Err(refusal) => format!("refused:{}", refusal.code),
-        };
-        let run = match done {
-            Ok(Outcome::Started(started)) => Some(started.run.clone()),
-            Ok(Outcome::Reviewed(reviewed)) => Some(reviewed.run.clone()),
-            _ => None,
-        };
-        Record {
-            at: self.host.now(),
-            actor: actor.clone(),
-            door: self.door.to_owned(),
-            action: action.name().to_owned(),
-            run,
-            repo: repo.map(|repo| repo.id),
-            decision,
-            // A request is plain data; it is always JSON.
-            detail: serde_json::to_value(action).unwrap_or_default(),
-        }
     }
 
     async fn read<T, F>(&self, work: F) -> Result<T, Refusal>

@@ -44,14 +44,14 @@ pub(super) fn judge(policy: &ApprovalsPolicy, view: &GateView<'_>, now: Millis) 
     refused.retain(|id, _| !agreed.contains_key(id));
     let names: Vec<String> = agreed.into_values().collect();
     if names.len() >= wanted {
-        let text = format!("Plan {} is approved by {}.", short(digest), join(&names));
+        let text = format!("Plan {} is approved by {}.", plan_name(digest), join(&names));
         return Verdict::pass(GATE, "approved", text).names(names);
     }
     missing(policy, view, wanted, names, refused, now)
 }
 
 /// How a plan is called where there is no room for all of its digest.
-fn short(digest: &str) -> String {
+pub fn plan_name(digest: &str) -> String {
     digest.strip_prefix("sha256:").unwrap_or(digest).chars().take(12).collect()
 }
 
@@ -60,7 +60,7 @@ fn rejected(by: &Rejection) -> Verdict {
     // Our own comments are found again by a mark that begins so.
     let words = by.reason.replace('`', "'").replace("<!--", "<! --");
     let (who, why) = (plain(&by.by.login), plain(&words));
-    let reason = format!("{who} has rejected plan {}: `{why}`.", short(&by.digest));
+    let reason = format!("{who} has rejected plan {}: `{why}`.", plan_name(&by.digest));
     let fix = "Mend what they say, or talk to them, and ask for the deployment again.";
     Verdict::fail(GATE, "approval_rejected", reason, fix).names(vec![who])
 }
@@ -111,7 +111,7 @@ fn missing(
         let text = format!("The deadline passed without {count} of {who}.{not}");
         Verdict::fail(GATE, "approvals_deadline", text, fix)
     } else {
-        let fix = "Ask one of them to approve with the button of the check run.";
+        let fix = "Ask one of them to approve, with the button of the check run or with `/approve` in a comment.";
         let text = format!("Waits for {count} of {who}.{not}");
         Verdict::new(GATE, Status::Pending, "approval_required", text, fix).again(deadline)
     };

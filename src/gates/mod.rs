@@ -21,6 +21,7 @@ mod verdict;
 mod view;
 mod window;
 
+pub use approvals::plan_name;
 pub use attestation::{deployed, digests};
 pub use deploy_view::{
     Approval, Asked, DeployView, EnvironmentHistory, HoldKind, HoldView, HttpAnswer, HttpMissed, HttpSeen, Live, LiveView,

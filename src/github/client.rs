@@ -149,6 +149,11 @@ impl GitHub {
         self.inner.auth.skew()
     }
 
+    /// A time of GitHub's by our own clock, as far as it has told us the difference.
+    pub fn to_ours(&self, at: Millis) -> Millis {
+        Millis(at.0.saturating_sub(self.clock_skew().unwrap_or(0).saturating_mul(1_000)))
+    }
+
     /// A call as the App itself.
     pub(super) async fn call(&self, call: Call) -> Result<Reply, Trouble> {
         self.inner.send(None, call).await

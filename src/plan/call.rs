@@ -7,7 +7,7 @@ use super::parts::{
     AskCall, Base, DraftCall, ErrandCall, Given, LandCall, MeasureCall, NotesCall, ProbeCall, PublishCall, TrafficCall,
 };
 use crate::domain::{
-    Actor, EnvName, EnvPlace, Folder, Lease, Millis, NewHold, Person, RepoRef, RunId, Sha, Slot, Tag, UserId,
+    Actor, EnvName, EnvPlace, Folder, Lease, Millis, NewHold, Person, Refusal, RepoRef, RunId, Sha, Slot, Tag, UserId,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -276,6 +276,16 @@ pub enum Call {
     Act {
         ask: serde_json::Value,
         by: Person,
+        /// By GitHub's clock.
+        said_at: Millis,
+        /// The pull request on which it was said.
+        pull: Option<u64>,
+    },
+    /// Keeps on record that this `Ask` was refused before it came to the door of all actions. Answers nothing.
+    TurnedAway {
+        ask: serde_json::Value,
+        actor: Actor,
+        refusal: Refusal,
     },
     /// Starts a deployment of a commit that was pinned, once; `action` and `input` are JSON for the reason above. Answers the
     /// action's outcome.

@@ -8,7 +8,7 @@ mod why;
 use super::check::mark;
 use super::fit;
 use super::markdown::{code, escape, prose};
-use crate::actions::ask::COMMANDS;
+use crate::actions::ask::Word;
 use crate::actions::outcome::{CheckReport, HealthReport, Outcome, Reason, Written};
 use crate::domain::Refusal;
 use crate::gates::Verdict;
@@ -75,7 +75,7 @@ pub fn outcome(outcome: &Outcome, prefix: &str, answers: usize) -> String {
         Outcome::Validated(validated) => acts::validated(validated, prefix),
         Outcome::Planned(planned) => acts::planned(planned, prefix),
         Outcome::Started(started) => acts::started(started, prefix),
-        Outcome::Reviewed(reviewed) => format!("Kept, for the plan `{}`.", reviewed.digest),
+        Outcome::Reviewed(reviewed) => acts::reviewed(reviewed),
     };
     fit(text, share)
 }
@@ -85,11 +85,14 @@ pub fn why(reasons: &[Reason], prefix: &str, answers: usize) -> String {
     fit(why::text(reasons, prefix), LIMIT / answers.max(1) - AROUND)
 }
 
-/// What a text for the command line says, as it is typed in a comment.
+/// What a text says to type on the command line, or in a comment, as it is typed in a comment here.
 fn here(text: &str, prefix: &str) -> String {
-    let typed = |text: String, name: &&str| text.replace(&format!("`lockkeeper {name}"), &format!("`{prefix}{name}"));
+    let typed = |text: String, word: Word| {
+        let (name, ours) = (word.as_str(), format!("`{prefix}{}", word.as_str()));
+        text.replace(&format!("`lockkeeper {name}"), &ours).replace(&format!("`/{name}"), &ours)
+    };
     // In a comment the ref stands without its name.
-    COMMANDS.iter().fold(text.to_owned(), typed).replace(" --ref ", " ")
+    Word::ALL.into_iter().fold(text.to_owned(), typed).replace(" --ref ", " ")
 }
 
 /// The gates as a table, with what to do where they do not pass.

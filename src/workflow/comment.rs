@@ -144,17 +144,12 @@ fn seen(f: &mut Flow, input: &Input) -> Result<Result<Role, Refusal>, Stop> {
     }
 }
 
-fn done(
-    f: &mut Flow,
-    input: &Input,
-    index: usize,
-    ask: &Ask,
-    by: &Result<Person, Refusal>,
-) -> Result<Said, Stop> {
-    let allowed = by.as_ref().map_err(Clone::clone).and_then(|by| authority::check(by.role, authority::needs(ask)).map(|()| by));
+fn done(f: &mut Flow, input: &Input, index: usize, ask: &Ask, by: &Result<Person, Refusal>) -> Result<Said, Stop> {
+    let allowed =
+        by.as_ref().map_err(Clone::clone).and_then(|by| authority::check(by.role, authority::needs(ask)).map(|()| by));
     let by = match allowed {
         Ok(by) => by,
-        Err(refusal) => return Ok(Err(refusal)),
+        Err(refusal) => return turned_away(f, input, index, ask, refusal),
     };
     if let Some(asked) = deploy::of_head(ask) {
         return deploy::Head { input, index, asked, by }.deploy(f);
@@ -162,9 +157,8 @@ fn done(
     match ask {
         Ask::Help { page } => Ok(Ok(Told::Said { text: page.clone() })),
         Ask::Look { action } => look(f, input, index, action),
-        Ask::Act { .. } | Ask::Steer { .. } => {
-            let call = Call::Act { ask: kept(ask)?, by: by.clone() };
-            said(f, input, index, &call)
+        Ask::Act { .. } | Ask::Steer { .. } | Ask::Approve { .. } | Ask::Reject { .. } => {
+            said(f, input, index, &acts(input, ask, by)?)
         }
         Ask::Why { about } => {
             let found: Result<Vec<Reason>, StepFailure> =
@@ -176,6 +170,17 @@ fn done(
 }
 
 type Said = Result<Told, Refusal>;
+
+fn acts(input: &Input, ask: &Ask, by: &Person) -> Result<Call, Stop> {
+    Ok(Call::Act { ask: kept(ask)?, by: by.clone(), said_at: input.commented_at, pull: Some(input.pull) })
+}
+
+/// What is refused before it comes to the door of all actions is on record too.
+fn turned_away(f: &mut Flow, input: &Input, index: usize, ask: &Ask, refusal: Refusal) -> Result<Said, Stop> {
+    let call = Call::TurnedAway { ask: kept(ask)?, actor: input.actor.clone(), refusal: refusal.clone() };
+    let kept: Result<Value, StepFailure> = f.try_step(&format!("refused.{index}"), &call)?;
+    Ok(Err(kept.err().map_or(refusal, |failure| failure.refusal)))
+}
 
 fn look(f: &mut Flow, input: &Input, index: usize, action: &Action) -> Result<Said, Stop> {
     said(f, input, index, &Call::Look { action: kept(action)?, actor: input.actor.clone() })

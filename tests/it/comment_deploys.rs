@@ -4,10 +4,11 @@ use crate::comment_acts::{PLACES, answer, has};
 use crate::comments::{pull, reactions, replies, says};
 use crate::world::{Setup, World};
 use lockkeeper::domain::{Role, Sha};
-use lockkeeper::sandbox::{CommitSeed, DeploymentReport, Fault, PullSeed};
+use lockkeeper::sandbox::{CommitSeed, DeploymentReport, Fault, PullSeed, Trouble};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const STAGING: &str = "lockkeeper/staging";
+const PERMISSION: &str = "GET /repos/{owner}/{repo}/collaborators/{user}/permission";
 const ACTIVITY: &str = "GET /repos/{owner}/{repo}/activity";
 
 fn topic(world: &World) -> Sha {
@@ -145,6 +146,25 @@ async fn other_versions_are_named_and_a_bad_one_is_taken_back() {
     let made = world.until("the way back", |shop| shop.deployments().into_iter().find(back)).await;
     world.shop.report_deployment(made.id, DeploymentReport::new("deployer[bot]", "success")).unwrap();
     world.deployment("production", "success").await;
+    world.finish().await;
+}
+
+/// The role is as old as GitHub's answer, not as the run that came of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_role_that_was_read_long_before_the_run_began_is_read_again() {
+    let world = World::with(PLACES).await;
+    let number = pull(&world).await;
+    let old = world.shop.resolve("v1.0.0").unwrap();
+    world.green(&old);
+    world.quiet().await;
+    world.github.fault(Fault::on("POST", "/graphql ReleaseFacts", Trouble::Delay(Duration::from_secs(2))));
+    let asked = world.count(PERMISSION);
+    says(&world, number, "ann", "/deploy staging v1.0.0");
+    world.requests(PERMISSION, asked + 1).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    world.shop.set_role("ann", Role::Read);
+    world.jump(Duration::from_secs(600));
+    world.refused(&old, STAGING, "failure", "not_allowed").await;
     world.finish().await;
 }
 

@@ -14,6 +14,7 @@ mod chaos;
 mod command;
 mod comment_abuse;
 mod comment_acts;
+mod comment_approvals;
 mod comment_deploys;
 mod comment_replies;
 mod comments;

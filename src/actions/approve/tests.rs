@@ -70,8 +70,8 @@ fn only_people() {
 
 #[test]
 fn nobody_rejects_without_a_reason() {
-    for reason in [None, Some(""), Some(" \n")] {
+    for reason in ["", " \n"] {
         assert_eq!(rejection(reason).map_err(|refusal| refusal.code), Err("reason_missing".to_owned()));
     }
-    assert_eq!(rejection(Some(" x ")), Ok(Said::Rejected { reason: "x".into() }));
+    assert_eq!(rejection(" x "), Ok(Said::Rejected { reason: "x".into() }));
 }

@@ -199,8 +199,16 @@ impl Client {
     ) -> Result<Outcome, Refusal> {
         let Some(repo) = caller.only_repo() else { return Err(no_run()) };
         let wanted = at.clone();
-        let run = self.read(move |rx| going_on(rx, repo, wanted.as_deref())).await??;
-        self.act(Action::Control(Control { run, verb, reason }), caller).await
+        let found = self.read(move |rx| going_on(rx, repo, wanted.as_deref())).await.and_then(|found| found);
+        match found {
+            Ok(run) => self.act(Action::Control(Control { run, verb, reason }), caller).await,
+            Err(refusal) => {
+                let detail = json!({ "action": "control", "verb": verb, "at": at, "reason": reason });
+                let client = Self { once: None, ..self.clone() };
+                client.refused("control", detail, &caller.actor, repo, &refusal).await?;
+                Err(refusal)
+            }
+        }
     }
 
     fn tell(&self, tx: &Tx<'_>, run: &RunId, ask: &Control, actor: &Actor) -> Result<(), StoreError> {

@@ -10,17 +10,16 @@ use super::Client;
 use crate::actions::Action;
 use crate::actions::approve::{self, Approve, Voice, Where};
 use crate::actions::outcome::{Outcome, Reviewed};
-use crate::domain::{Actor, EnvPlace, Person, Refusal, RepoRef, Review, Said};
+use crate::domain::{Actor, EnvPlace, Millis, Person, Refusal, RepoRef, Review, RunId, Said};
 use crate::engine::accept::planned;
 use crate::plan::{Ground, Plan};
 use crate::store::runs::{self, Run, RunState, Subject};
-use crate::store::{Rx, StoreError, Tx, audit, ledger, reviews, steps};
+use crate::store::{Rx, StoreError, Tx, audit, heads, ledger, reviews, steps};
 use crate::workflow::gating::OUR_RECORD;
 use crate::workflow::{comment, deploy, reviews as flags};
 use serde_json::json;
 use std::time::Duration;
 
-/// GitHub tells the time of a comment in whole seconds.
 const SECOND: Duration = Duration::from_secs(1);
 /// How far back the ledger is looked through for what is live.
 const RECENT: u32 = 20;
@@ -35,7 +34,7 @@ struct Meant {
 pub struct Heard<'a> {
     pub by: &'a Person,
     /// The same for each attempt to keep it: it is kept once.
-    pub source: &'a str,
+    pub source: String,
 }
 
 impl Client {
@@ -44,7 +43,7 @@ impl Client {
     /// # Errors
     /// Those of [`approve::check`], `plan_stale`, `which_deployment`, `already_begun`, and those of GitHub.
     pub async fn review(&self, ask: &Approve, repo: &RepoRef, heard: &Heard<'_>) -> Result<Outcome, Refusal> {
-        let source = heard.source.to_owned();
+        let source = heard.source.clone();
         if let Some(done) = self.read(move |rx| kept(rx, &source)).await? {
             return Ok(done);
         }
@@ -59,7 +58,7 @@ impl Client {
         let found = self.read(move |rx| meant(rx, &at, &wanted)).await??;
         let teams = self.teams_of(&heard.by.actor, repo, &found.plan).await?;
         let (client, repo, now, role) = (self.clone(), repo.clone(), self.host.now(), heard.by.role);
-        let (actor, source) = (heard.by.actor.clone(), heard.source.to_owned());
+        let (actor, source) = (heard.by.actor.clone(), heard.source.clone());
         // The same run, and the plan that the teams were asked for.
         let ask = Approve { at: Where::Run(found.run.id), digest: Some(found.plan.digest.to_string()), ..ask.clone() };
         let work = move |tx: &Tx<'_>| {
@@ -116,34 +115,48 @@ type Found<T> = Result<Result<T, Refusal>, StoreError>;
 
 fn meant(rx: &Rx<'_>, repo: &RepoRef, ask: &Approve) -> Found<Meant> {
     let of_here = |run: &Run| run.workflow == deploy::WORKFLOW.name && run.subject.repo.id == repo.id;
-    let environment = match &ask.at {
+    let (at, pull) = match &ask.at {
         Where::Run(id) => {
             return match runs::get(rx, id)?.filter(of_here) {
                 Some(run) => waiting(rx, run, ask),
                 None => Ok(Err(approve::nothing_to_approve("There is no deployment with this id here."))),
             };
         }
-        Where::Environment(name) => Some(name),
-        Where::Anywhere => None,
+        Where::Said { at, pull } => (at.as_deref(), *pull),
     };
+    let named = at.and_then(RunId::parse).map(|id| runs::get(rx, &id)).transpose()?.flatten().filter(of_here);
+    if let Some(run) = named {
+        return waiting(rx, run, ask);
+    }
+    let there = |run: &Run| at.is_none_or(|name| run.subject.environment.as_ref().is_some_and(|env| env.as_str() == name));
     let mut all = runs::active_of(rx, repo.id, comment::WORKFLOW.name)?;
-    let there = |run: &Run| environment.is_none_or(|name| run.subject.environment.as_ref() == Some(name));
     // Nobody has seen what was not there yet.
-    all.retain(|run| of_here(run) && there(run) && run.created_at <= ask.asked_at.plus(SECOND));
-    let mut waits = Vec::new();
-    let mut last = None;
+    all.retain(|run| of_here(run) && there(run) && run.created_at <= seen_at(ask));
+    let (mut waits, mut last) = (Vec::new(), None);
     for run in all {
         match waiting(rx, run, ask)? {
             Ok(meant) => waits.push(meant),
             Err(refusal) => last = Some(refusal),
         }
     }
-    let one = waits.pop();
-    Ok(match (one, waits.is_empty()) {
-        (Some(one), true) => Ok(one),
-        (Some(one), false) => Err(which(waits.iter().chain([&one]))),
-        (None, _) => Err(last.unwrap_or_else(|| approve::nothing_to_approve("No deployment waits for approval there."))),
+    // A plan that is named was seen, wherever that was.
+    let head = pull.filter(|_| ask.digest.is_none()).map(|pull| heads::of(rx, repo.id, pull)).transpose()?;
+    let head = head.map(|seen| seen.into_iter().next().map(|newest| newest.sha));
+    let own = |meant: &Meant| head.as_ref().is_none_or(|head| *head == meant.run.subject.sha);
+    let (mut own, others): (Vec<Meant>, Vec<Meant>) = waits.into_iter().partition(own);
+    Ok(match (own.pop(), own.is_empty()) {
+        (Some(one), true) if at.is_some() || pull.is_some() || ask.digest.is_some() => Ok(one),
+        (Some(one), _) => Err(which("Nobody can say which of these deployments is meant.", own.iter().chain([&one]))),
+        (None, _) if !others.is_empty() => {
+            Err(which("No deployment of this pull request's head waits for people there.", others.iter()))
+        }
+        (None, _) => Err(last.unwrap_or_else(|| approve::nothing_to_approve("No deployment waits for people there."))),
     })
+}
+
+/// What came later was not before the eyes of whoever said it. GitHub tells the time of a comment in whole seconds.
+fn seen_at(ask: &Approve) -> Millis {
+    ask.asked_at.plus(SECOND)
 }
 
 /// It waits for people to agree to a plan.
@@ -159,11 +172,27 @@ fn waiting(rx: &Rx<'_>, run: Run, ask: &Approve) -> Found<Meant> {
     if approve::policies(&plan).is_empty() {
         return Ok(Err(approve::nothing_to_approve("It asks nobody for approval.")));
     }
-    if ask.digest.as_ref().is_some_and(|digest| !plan.digest.as_str().starts_with(digest.as_str())) {
+    let known = match &ask.digest {
+        Some(digest) => plan.digest.as_str().starts_with(digest.as_str()),
+        None => planned_at(rx, &run)?.is_some_and(|at| at <= seen_at(ask)),
+    };
+    if !known {
         return Ok(Err(another_plan()));
     }
-    let begun = steps::of(rx, &run.id)?.into_iter().any(|s| s.name.ends_with("lease.agreed") && s.result == Some(json!(true)));
-    Ok(if begun { Err(begun_already()) } else { Ok(Meant { run, plan }) })
+    Ok(if has_begun(rx, &run)? { Err(begun_already()) } else { Ok(Meant { run, plan }) })
+}
+
+fn planned_at(rx: &Rx<'_>, run: &Run) -> Result<Option<Millis>, StoreError> {
+    Ok(steps::get(rx, &run.id, "plan")?.and_then(|step| step.finished_at))
+}
+
+/// Once a run whose turn it is reads what people have said, nothing more is heard: it may not see it. One that reads that they
+/// do not agree goes back to its gates.
+fn has_begun(rx: &Rx<'_>, run: &Run) -> Result<bool, StoreError> {
+    let all = steps::of(rx, &run.id)?;
+    let reads = all.iter().filter(|step| step.name.ends_with("lease.record")).count();
+    let sent_back = all.iter().filter(|step| step.name.ends_with("lease.agreed") && step.result == Some(json!(false))).count();
+    Ok(reads > sent_back)
 }
 
 /// By what the run has read of the commit, and what is live now.
@@ -180,14 +209,14 @@ fn is_author(rx: &Rx<'_>, run: &Run, actor: &Actor) -> Result<bool, StoreError> 
     Ok(flags::is_author(actor, &flags::brought(known, sha, live.as_ref()), known))
 }
 
-fn which<'m>(several: impl Iterator<Item = &'m Meant>) -> Refusal {
+fn which<'m>(text: &str, several: impl Iterator<Item = &'m Meant>) -> Refusal {
     let name = |meant: &Meant| {
         let environment = meant.run.subject.environment.as_ref().map(ToString::to_string).unwrap_or_default();
-        format!("`{}` ({environment}, {})", meant.run.id, meant.plan.pin.sha.short())
+        let what = meant.plan.pin.tag.as_ref().map_or_else(|| meant.plan.pin.sha.short().to_owned(), ToString::to_string);
+        format!("`{}` ({what} to {environment})", meant.run.id)
     };
     let ids: Vec<String> = several.take(5).map(name).collect();
-    let text = "More than one deployment waits for approval.";
-    Refusal::user("which_deployment", text, format!("Name the run that you mean: {}.", ids.join(", ")))
+    Refusal::user("which_deployment", text, format!("Look at it, and name its run: {}.", ids.join(", ")))
 }
 
 fn another_plan() -> Refusal {

@@ -165,7 +165,8 @@ impl Steps {
                 if follows { self.follow(ctx, made).await } else { answer(&made) }
             }
             Call::Look { action, actor } => self.look(ctx, action, actor).await,
-            Call::Act { ask, by } => self.act(ctx, ask, by).await,
+            Call::Act { ask, by, said_at, pull } => self.act(ctx, ask, by, talk::Said { at: said_at, pull }).await,
+            Call::TurnedAway { ask, actor, refusal } => self.turned_away(ctx, ask, actor, refusal).await,
             Call::Start { action, input, plan, by } => self.start(ctx, action, input, *plan, by).await,
             Call::Why { about } => self.why(ctx, about).await,
         }

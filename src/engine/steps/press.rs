@@ -34,8 +34,7 @@ impl Steps {
         let done = match (action, may) {
             (action, Err(refusal)) => Err(door.turned_away(&action, &by.actor, &repo, refusal).await),
             (Action::Approve(ask), Ok(())) => {
-                let source = format!("{}/{}", ctx.run, ctx.step);
-                door.review(&ask, &repo, &Heard { by: &by, source: &source }).await
+                door.review(&ask, &repo, &Heard { by: &by, source: format!("{}/{}", ctx.run, ctx.step) }).await
             }
             (action, Ok(())) => door.act(action, &Caller::person(by, repo.id)).await,
         };

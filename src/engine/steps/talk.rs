@@ -3,21 +3,30 @@
 use super::{Done, Steps, answer, stored, trouble};
 use crate::actions::Action;
 use crate::actions::access::Caller;
+use crate::actions::approve::{self, Approve, Where};
 use crate::actions::ask::Ask;
 use crate::actions::outcome::{Gates, Planned};
-use crate::domain::{Actor, Millis, Person, Refusal, RepoRef, Role, UserId};
-use crate::engine::client::{Client, Once};
+use crate::domain::{Actor, Millis, Person, Refusal, RepoRef, Role, Said as Spoken, UserId};
+use crate::engine::client::{Client, Heard, Once};
 use crate::engine::host::{StepCtx, StepError};
 use crate::engine::reasons;
 use crate::plan::{Plan, Replied};
 use crate::render::reply::marker;
 use crate::store::{acts, replies};
 use crate::workflow::deploy;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::time::Duration;
 
 /// The host is set as soon as it has started; a step that runs before that is tried again.
 const SOON: Duration = Duration::from_millis(50);
+
+/// When and where somebody has said it.
+pub(super) struct Said {
+    /// By GitHub's clock.
+    pub at: Millis,
+    pub pull: Option<u64>,
+}
 
 impl Steps {
     /// The comment may have been deleted, or GitHub be in trouble: nothing hangs on it.
@@ -70,24 +79,50 @@ impl Steps {
     }
 
     /// Done once: what was done before a crash is on record beside it.
-    pub(super) async fn act(&self, ctx: &StepCtx, ask: Value, by: Person) -> Done {
-        let ask: Ask = serde_json::from_value(ask).map_err(|why| {
-            StepError::Fail(Refusal::us("ask_unreadable", format!("The stored command cannot be read: {why}.")))
-        })?;
+    pub(super) async fn act(&self, ctx: &StepCtx, ask: Value, by: Person, said: Said) -> Done {
+        let ask: Ask = read(ask)?;
         let once = match self.before(ctx).await? {
             Ok(done) => return Ok(done),
             Err(once) => once,
         };
         ctx.place.leave();
-        let (client, caller) = (self.door(Some(once))?, Caller::person(by, ctx.subject.repo.id));
+        let (client, repo) = (self.door(Some(once))?, ctx.subject.repo.clone());
         let done = match ask {
-            Ask::Act { action } => client.act(*action, &caller).await,
-            Ask::Steer { verb, at, reason } => client.steer_at(verb, at, reason, &caller).await,
+            Ask::Act { action } => client.act(*action, &Caller::person(by, repo.id)).await,
+            Ask::Steer { verb, at, reason } => client.steer_at(verb, at, reason, &Caller::person(by, repo.id)).await,
+            Ask::Approve { at, plan } => {
+                let ask = Approve { said: Spoken::Approved, ..self.asked(&repo, said, at, plan) };
+                client.review(&ask, &repo, &heard(ctx, &by)).await
+            }
+            Ask::Reject { at, plan, reason } => {
+                let ask = self.asked(&repo, said, at, plan);
+                match approve::rejection(&reason) {
+                    Ok(said) => client.review(&Approve { said, ..ask }, &repo, &heard(ctx, &by)).await,
+                    Err(refusal) => Err(client.turned_away(&Action::Approve(ask), &by.actor, &repo, refusal).await),
+                }
+            }
             Ask::Help { .. } | Ask::Look { .. } | Ask::Why { .. } => {
                 Err(Refusal::us("nothing_to_do", "This changes nothing, so it is not asked for in this way."))
             }
         };
         answer(&done.map_err(StepError::Fail)?)
+    }
+
+    fn asked(&self, repo: &RepoRef, said: Said, at: Option<String>, digest: Option<String>) -> Approve {
+        let asked_at = self.github.to_ours(said.at);
+        let nothing = Spoken::Rejected { reason: String::new() };
+        Approve { repo: repo.name.clone(), at: Where::Said { at, pull: said.pull }, digest, said: nothing, asked_at }
+    }
+
+    /// Once, as what is done.
+    pub(super) async fn turned_away(&self, ctx: &StepCtx, ask: Value, actor: Actor, refusal: Refusal) -> Done {
+        let once = match self.before(ctx).await? {
+            Ok(done) => return Ok(done),
+            Err(once) => once,
+        };
+        let (detail, ask, repo): (Value, Ask, _) = (ask.clone(), read(ask)?, ctx.subject.repo.id);
+        self.door(Some(once))?.refused(ask.name(), detail, &actor, repo, &refusal).await.map_err(StepError::Fail)?;
+        Ok(Value::Null)
     }
 
     /// What this step has done already, or the name to do it under.
@@ -106,11 +141,7 @@ impl Steps {
             Ok(done) => return Ok(done),
             Err(once) => once,
         };
-        let unreadable = |why: serde_json::Error| {
-            StepError::Fail(Refusal::us("ask_unreadable", format!("The stored command cannot be read: {why}.")))
-        };
-        let action: Action = serde_json::from_value(action).map_err(unreadable)?;
-        let input: deploy::Input = serde_json::from_value(input).map_err(unreadable)?;
+        let (action, input): (Action, deploy::Input) = (read(action)?, read(input)?);
         let caller = Caller::person(by, ctx.subject.repo.id);
         let planned = Planned { run: ctx.run.clone(), plan, gates: Gates::of(Vec::new()), notes: None, remarks: Vec::new() };
         answer(&self.door(Some(once))?.start_pinned(action, &caller, planned, input).await.map_err(StepError::Fail)?)
@@ -130,4 +161,14 @@ impl Steps {
         };
         Ok(Client { host, store: self.store.clone(), github: self.github.clone(), door: "comment", once })
     }
+}
+
+fn read<T: DeserializeOwned>(stored: Value) -> Result<T, StepError> {
+    serde_json::from_value(stored)
+        .map_err(|why| StepError::Fail(Refusal::us("ask_unreadable", format!("The stored command cannot be read: {why}."))))
+}
+
+/// The same for each attempt: what is said is kept once.
+fn heard<'a>(ctx: &StepCtx, by: &'a Person) -> Heard<'a> {
+    Heard { by, source: format!("{}/{}", ctx.run, ctx.step) }
 }

@@ -2,10 +2,10 @@
 
 use super::gates;
 use crate::actions::control::Verb;
-use crate::actions::outcome::{Locked, Planned, Started, Steered, Validated};
-use crate::domain::{Hold, Tag};
-use crate::gates::Status;
-use crate::render::markdown::escape;
+use crate::actions::outcome::{Locked, Planned, Reviewed, Started, Steered, Validated};
+use crate::domain::{Hold, Said, Tag};
+use crate::gates::{Status, plan_name};
+use crate::render::markdown::{code, escape};
 use crate::render::when;
 
 pub(super) fn locks(locked: &Locked, prefix: &str) -> String {
@@ -39,6 +39,23 @@ pub(super) fn steered(steered: &Steered, prefix: &str) -> String {
         Verb::Abort => ("⏹️", "stops, and users get back what they had"),
     };
     format!("{told} The deployment{to} {}. <sub>{}</sub>", next.replace("{p}", prefix), steered.run)
+}
+
+pub(super) fn reviewed(reviewed: &Reviewed) -> String {
+    let Reviewed { run, environment, sha, tag, digest, said } = reviewed;
+    let tag = tag.as_ref().map(|tag| format!("{} ", escape(tag.as_str()))).unwrap_or_default();
+    let sha = sha.as_ref().map(|sha| format!("`{}`", sha.short())).unwrap_or_default();
+    let to = environment.as_ref().map(|environment| format!(" for **{environment}**")).unwrap_or_default();
+    let plan = plan_name(digest);
+    match said {
+        Said::Approved => format!(
+            "👍 You approve {tag}{sha}{to}, and exactly that: plan `{plan}`. It goes on as soon as every gate passes. \
+             <sub>{run}</sub>"
+        ),
+        Said::Rejected { reason } => {
+            format!("👎 You reject {tag}{sha}{to}, plan `{plan}`: {}. Nothing is deployed. <sub>{run}</sub>", code(reason))
+        }
+    }
 }
 
 pub(super) fn started(started: &Started, prefix: &str) -> String {

@@ -2,7 +2,7 @@
 
 use super::{gates, here};
 use crate::domain::{Refusal, Sha};
-use crate::gates::Verdict;
+use crate::gates::{Verdict, asks_people};
 use crate::render::markdown::{escape, prose};
 use askama::Template;
 
@@ -44,6 +44,8 @@ pub struct Deployed<'a> {
     pub sha: &'a Sha,
     pub commit: Option<Change>,
     pub rollback: bool,
+    /// It is the head of the pull request on which this is told.
+    pub head: bool,
     /// What was live before it.
     pub before: Option<&'a str>,
     /// Since then, newest first.
@@ -114,6 +116,10 @@ impl Deployed<'_> {
     fn next(&self) -> String {
         let (p, at) = (self.prefix, self.environment);
         match self.phase {
+            Phase::Waiting if asks_people(self.gates).is_some() => {
+                let it = if self.head { at } else { self.run };
+                format!("`{p}approve {it}` agrees to it, `{p}reject {it} --reason …` ends it, `{p}abort {at}` stops it.")
+            }
             Phase::Waiting | Phase::Queued | Phase::Going => format!("`{p}abort {at}` stops it."),
             Phase::Paused => format!("`{p}resume {at}` goes on, `{p}promote {at}` moves everybody, `{p}abort {at}` goes back."),
             Phase::Live => format!("`{p}rollback {at} --reason …` goes back, `{p}lock {at} --reason …` keeps it as it is."),

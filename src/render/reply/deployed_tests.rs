@@ -1,7 +1,7 @@
 use super::*;
 use crate::actions::control::Verb;
-use crate::actions::outcome::{Gates, Locked, Reason, Steered, Validated};
-use crate::domain::{Actor, ActorKind, EnvName, Hold, HoldKind, Millis, NewHold, RepoId, RunId, Sha, UserId};
+use crate::actions::outcome::{Gates, Locked, Reason, Reviewed, Steered, Validated};
+use crate::domain::{Actor, ActorKind, EnvName, Hold, HoldKind, Millis, NewHold, RepoId, RunId, Said, Sha, Tag, UserId};
 use crate::gates::{Status, Verdict};
 use crate::render::testing::verdict;
 
@@ -44,6 +44,11 @@ fn what_changes_something_says_what_to_type_next() {
     let judged = |verdicts| {
         Outcome::Validated(Validated { environment: staging(), sha: sha('a'), tag: None, gates: Gates::of(verdicts) })
     };
+    let reviewed = |said| {
+        let digest = format!("sha256:{}", "0123456789abcdef".repeat(4));
+        let (environment, sha, tag) = (Some(staging()), Some(sha('a')), Some(Tag::parse("v1.3.0").unwrap()));
+        Outcome::Reviewed(Reviewed { run: run(), environment, sha, tag, digest, said })
+    };
     let all = [
         locks(vec![hold], 0),
         locks(Vec::new(), 1),
@@ -54,6 +59,8 @@ fn what_changes_something_says_what_to_type_next() {
         steered(Verb::Abort),
         judged(verdicts()),
         judged(Vec::new()),
+        reviewed(Said::Approved),
+        reviewed(Said::Rejected { reason: "not `on` a *friday* @all".into() }),
     ];
     let texts: Vec<String> = all.iter().map(|one| outcome(one, "/lk-", 1)).collect();
     insta::assert_snapshot!(texts.join("\n\n----\n\n"));
@@ -75,7 +82,9 @@ fn why_shows_gates_and_what_to_do() {
     };
     let refusal = Refusal::user("target_failed", "No room on *disk*.", "`lockkeeper status` shows what is live.");
     let ended = Reason { active: false, gates: Vec::new(), waits_for: Vec::new(), refusal: Some(refusal), ..waits.clone() };
-    insta::assert_snapshot!(why(&[waits, ended], "/", 1));
+    let people = vec![verdict("approvals", Status::Pending, "Waits for approval of one of those who may deploy.", "Ask one.")];
+    let asks = Reason { gates: people, waits_for: Vec::new(), ..waits.clone() };
+    insta::assert_snapshot!(why(&[waits, ended, asks], "/", 1));
     assert_eq!(why(&[], "/", 1), "Nothing waits, and nothing was refused lately.");
 }
 
@@ -94,6 +103,7 @@ fn a_deployment_from_its_beginning_to_each_of_its_ends() {
         sha: &sha,
         commit: Some(changes[0].clone()),
         rollback: false,
+        head: true,
         before: Some("v1.2.0"),
         changes: &changes,
         more: true,
@@ -107,8 +117,11 @@ fn a_deployment_from_its_beginning_to_each_of_its_ends() {
     };
     let of = |phase| Deployed { phase, ..view(&whole) };
     let bare = || Deployed { changes: &[], more: false, progress: &[], ..view(&whole) };
+    let people = [verdict("approvals", Status::Pending, "Waits for approval of one of members of the team sre.", "Ask one.")];
     let mut texts = vec![
         text(&of(Phase::Waiting)),
+        text(&Deployed { gates: &people, ..Deployed { phase: Phase::Waiting, ..bare() } }),
+        text(&Deployed { gates: &people, head: false, ..Deployed { phase: Phase::Waiting, ..bare() } }),
         text(&of(Phase::Going)),
         text(&of(Phase::Paused)),
         text(&of(Phase::Live)),

@@ -2,6 +2,7 @@
 
 use super::{gates, here};
 use crate::actions::outcome::Reason;
+use crate::gates::asks_people;
 use crate::render::markdown::{escape, prose};
 use crate::render::when;
 
@@ -28,6 +29,10 @@ fn one(reason: &Reason, prefix: &str) -> String {
     }
     if reason.gates.iter().any(|verdict| !verdict.status.advances()) {
         out += &format!("\n\n{}", gates(&reason.gates, prefix));
+    }
+    if reason.active && asks_people(&reason.gates).is_some() {
+        let run = &reason.run;
+        out += &format!("\n\n`{prefix}approve {run}` agrees to it, `{prefix}reject {run} --reason …` ends it.");
     }
     out
 }

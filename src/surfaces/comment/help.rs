@@ -1,17 +1,18 @@
 //! What `/help` says: written from the same definitions that read commands.
 
-use super::grammar::{KNOWN, Known};
+use super::grammar::command;
+use crate::actions::ask::Word;
 use crate::domain::RepoName;
 use std::fmt::Write as _;
 
 /// All commands, one line each.
 pub fn overview(prefix: &str, slug: Option<&str>, repo: &RepoName) -> String {
     let mut out = String::from("| Command | |\n|---|---|\n");
-    for known in &KNOWN {
+    for word in Word::ALL {
         // Writing to a string cannot fail.
-        let _ = writeln!(out, "| `{}` | {} |", shape(known, prefix, repo).replace('|', "\\|"), known.about);
+        let _ = writeln!(out, "| `{}` | {} |", shape(word, prefix, repo).replace('|', "\\|"), word.about());
     }
-    let also = slug.map(|slug| format!(" `@{slug} {}` means the same.", KNOWN[0].name)).unwrap_or_default();
+    let also = slug.map(|slug| format!(" `@{slug} {}` means the same.", Word::Status.as_str())).unwrap_or_default();
     let _ = write!(
         out,
         "\nA command stands at the beginning of a line of a new comment; several lines are several commands.{also} \
@@ -21,16 +22,15 @@ pub fn overview(prefix: &str, slug: Option<&str>, repo: &RepoName) -> String {
 }
 
 /// One command with all that it takes.
-pub fn page(known: &Known, prefix: &str, repo: &RepoName) -> String {
-    let text = known.command(prefix, repo).render_help().to_string();
+pub fn page(word: Word, prefix: &str, repo: &RepoName) -> String {
+    let text = command(word, prefix, repo).render_help().to_string();
     let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.contains("Print help")).collect();
     format!("```text\n{}\n```", lines.join("\n").trim().trim_end_matches("Options:").trim_end())
 }
 
 /// The command with its arguments, as its usage line says it.
-pub fn shape(known: &Known, prefix: &str, repo: &RepoName) -> String {
-    let mut command = known.command(prefix, repo);
-    let usage = command.render_usage().to_string();
+pub fn shape(word: Word, prefix: &str, repo: &RepoName) -> String {
+    let usage = command(word, prefix, repo).render_usage().to_string();
     let plain = usage.trim_start_matches("Usage:").trim();
     let plain = plain.strip_suffix("[OPTIONS]").unwrap_or(plain).replace("[OPTIONS] ", "");
     let ours = plain.trim().strip_prefix(prefix).unwrap_or_default().to_lowercase();

@@ -1,9 +1,8 @@
 //! From a comment to what it asks for.
 
 use super::find::{Line, lines};
-use super::grammar::{KNOWN, Known};
-use super::{help, words};
-use crate::actions::ask::{Ask, Asked};
+use super::{grammar, help, words};
+use crate::actions::ask::{Ask, Asked, Word};
 use crate::config::suggest::nearest;
 use crate::domain::{Refusal, RepoName};
 use crate::render::markdown::is_invisible;
@@ -50,7 +49,7 @@ impl Reader<'_> {
     fn line(&self, line: &Line<'_>) -> Option<Asked> {
         let (rest, by_name) = self.called(line.text)?;
         let name = rest.split(char::is_whitespace).next().unwrap_or_default().to_lowercase();
-        let what = match Known::named(&name) {
+        let what = match Word::parse(&name) {
             Some(known) => self.command(known, rest, line),
             None => Err(unknown(if by_name { near(&name) } else { slip(&name) }?, self.prefix)),
         };
@@ -64,7 +63,7 @@ impl Reader<'_> {
         rest.starts_with(char::is_alphabetic).then_some((rest, by_name.is_some()))
     }
 
-    fn command(&self, known: &Known, rest: &str, line: &Line<'_>) -> Result<Ask, Refusal> {
+    fn command(&self, known: Word, rest: &str, line: &Line<'_>) -> Result<Ask, Refusal> {
         if rest.chars().count() > LONGEST {
             return Err(too_long());
         }
@@ -79,12 +78,12 @@ impl Reader<'_> {
             return Err(unsplit("it is empty"));
         }
         words.remove(0);
-        if known.name == "help" {
+        if known == Word::Help {
             return self.help(words.first().map(String::as_str));
         }
-        match known.read(&words, self.prefix, self.repo)? {
+        match grammar::read(known, &words, self.prefix, self.repo)? {
             Ok(ask) => Ok(ask),
-            Err(error) if error.kind() == ErrorKind::DisplayHelp => self.help(Some(known.name)),
+            Err(error) if error.kind() == ErrorKind::DisplayHelp => self.help(Some(known.as_str())),
             Err(error) => Err(misused(&error, known, self)),
         }
     }
@@ -92,7 +91,7 @@ impl Reader<'_> {
     fn help(&self, about: Option<&str>) -> Result<Ask, Refusal> {
         let page = match about.map(|name| name.trim_start_matches(self.prefix).to_lowercase()) {
             None => help::overview(self.prefix, self.slug, self.repo),
-            Some(name) => match Known::named(&name) {
+            Some(name) => match Word::parse(&name) {
                 Some(known) => help::page(known, self.prefix, self.repo),
                 None => return Err(no_help(near(&name), self.prefix)),
             },
@@ -117,14 +116,13 @@ fn slip(word: &str) -> Option<&'static str> {
         letters.sort_unstable();
         letters
     };
-    KNOWN.iter().map(|known| known.name).find(|name| sorted(name) == sorted(word))
+    Word::ALL.into_iter().map(Word::as_str).find(|name| sorted(name) == sorted(word))
 }
 
 /// The command that a word is most likely a slip of, for whoever certainly means us.
 fn near(word: &str) -> Option<&'static str> {
-    let names: Vec<&str> = KNOWN.iter().map(|known| known.name).collect();
-    let found = nearest(word, &names)?;
-    KNOWN.iter().map(|known| known.name).find(|name| *name == found)
+    let found = nearest(word, &Word::ALL.map(Word::as_str))?;
+    Word::parse(found).map(Word::as_str)
 }
 
 /// What a reader does not see, or sees elsewhere than it is.
@@ -132,7 +130,7 @@ fn hidden(c: char) -> bool {
     c != '\t' && (c.is_control() || is_invisible(c) || (c.is_whitespace() && c != ' '))
 }
 
-fn misused(error: &clap::Error, known: &Known, reader: &Reader<'_>) -> Refusal {
+fn misused(error: &clap::Error, known: Word, reader: &Reader<'_>) -> Refusal {
     let whole = error.render().to_string();
     let first = whole.lines().next().unwrap_or_default().trim_start_matches("error: ").trim_end_matches(':');
     let missing: Vec<&str> = match error.kind() {
@@ -149,7 +147,7 @@ fn misused(error: &clap::Error, known: &Known, reader: &Reader<'_>) -> Refusal {
         None => String::new(),
     };
     let shape = help::shape(known, reader.prefix, reader.repo);
-    let fix = format!("{tip}Write it as `{shape}`; `{}help {}` says more.", reader.prefix, known.name);
+    let fix = format!("{tip}Write it as `{shape}`; `{}help {}` says more.", reader.prefix, known.as_str());
     Refusal::user("command_misused", message, fix)
 }
 

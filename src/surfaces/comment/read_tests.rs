@@ -94,13 +94,13 @@ fn help_is_written_from_what_is_read() {
         Ok(Ask::Help { page }) => page,
         other => panic!("{other:?}"),
     };
-    let all: Vec<String> = KNOWN.iter().map(|known| page(&format!("/help {}", known.name))).collect();
+    let all: Vec<String> = Word::ALL.iter().map(|known| page(&format!("/help {}", known.as_str()))).collect();
     insta::assert_snapshot!(format!("{}\n\n{}", page("/help"), all.join("\n\n")));
     assert_eq!(page("/help status"), page("/status --help"));
     assert_eq!(page("/help status"), page("/help /status"));
     assert_eq!(refused("/help frobnicate").0, "command_unknown");
-    for known in &KNOWN {
-        known.command("/", &repo()).debug_assert();
+    for known in Word::ALL {
+        grammar::command(known, "/", &repo()).debug_assert();
     }
 }
 

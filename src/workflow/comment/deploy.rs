@@ -5,7 +5,7 @@
 //! (`older_than_live`), and a merge that does not contain what is live waits for a person (`diverged_from_live`). A pull
 //! request that is closed meanwhile stops nothing; `/abort` does.
 
-use super::{Input, Said, kept, said};
+use super::{Input, Said, acts, kept, said, turned_away};
 use crate::actions::Action;
 use crate::actions::ask::Ask;
 use crate::actions::deploy::{self as action, Deploy, Kind, Subject};
@@ -41,27 +41,31 @@ struct Found {
 impl Head<'_> {
     pub fn deploy(&self, f: &mut Flow) -> Result<Said, Stop> {
         if self.asked.overriding.is_some() {
-            return Ok(Err(no_override()));
+            return self.refused(f, no_override());
         }
         let found = match self.find(f)? {
             Ok(found) => found,
-            Err(refusal) => return Ok(Err(refusal)),
+            Err(refusal) => return self.refused(f, refusal),
         };
         if self.asked.dry_run {
             let asked = Deploy { git_ref: Some(format!("@{}", found.sha)), ..self.asked.clone() };
             let ask = Ask::Act { action: Box::new(Action::Deploy(asked)) };
-            let call = Call::Act { ask: kept(&ask)?, by: self.by.clone() };
-            return said(f, self.input, self.index, &call);
+            return said(f, self.input, self.index, &acts(self.input, &ask, self.by)?);
         }
         let now = f.now();
         let asked_at = f.record(&format!("asked.{}", self.index), || now)?;
         let (input, plan) = match self.plan(found, asked_at) {
             Ok(planned) => planned,
-            Err(refusal) => return Ok(Err(refusal)),
+            Err(refusal) => return self.refused(f, refusal),
         };
         let action = kept(&Action::Deploy(self.asked.clone()))?;
         let call = Call::Start { action, input: kept(&input)?, plan: Box::new(plan), by: self.by.clone() };
         said(f, self.input, self.index, &call)
+    }
+
+    fn refused(&self, f: &mut Flow, refusal: Refusal) -> Result<Said, Stop> {
+        let ask = Ask::Act { action: Box::new(Action::Deploy(self.asked.clone())) };
+        turned_away(f, self.input, self.index, &ask, refusal)
     }
 
     fn find(&self, f: &mut Flow) -> Result<Result<Found, Refusal>, Stop> {

@@ -31,7 +31,8 @@ pub(super) fn sheet<'a>(
     gates: &'a [Verdict],
     progress: &'a [String],
 ) -> Deploy<'a> {
-    let what = input.subject.tag.as_ref().map_or("the merge", Tag::as_str);
+    let head = input.by_comment.as_ref().is_some_and(|by| by.head);
+    let what = input.subject.tag.as_ref().map_or(if head { "the pull request" } else { "the merge" }, Tag::as_str);
     let environment = input.environment.as_str();
     Deploy { what, sha: input.subject.sha.short(), environment, refusal, stage, url: None, gates, progress }
 }
