@@ -26,6 +26,7 @@ use crate::targets::sign::OwnHooks;
 use crate::workflow;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -90,6 +91,7 @@ impl Server {
             app_id: settings.app.app_id.parse().ok(),
             slug: None,
             prefix: settings.command_prefix.clone(),
+            api: settings.app.github_api_url.trim_end_matches('/').to_owned(),
         });
         let bell = Arc::new(Notify::new());
         let metrics = Arc::new(Metrics::default());
@@ -109,7 +111,8 @@ impl Server {
         let doors = traced(router(receiver).merge(callback_router(reports)).merge(health_router(health)).merge(remote));
         let door = Door::open(&settings.local.data_dir).await?.acting(client, OwnHooks::of(&settings.app.private_key)?);
         let worker = Worker::new(store.clone(), own, bell, accept(&host, &store));
-        let reconciler = Reconciler { github: github.clone(), host: host.clone(), store: store.clone() };
+        let (gh, to, jobs_listed) = (github.clone(), host.clone(), AtomicBool::new(false));
+        let reconciler = Reconciler { github: gh, host: to, store: store.clone(), jobs_listed };
         let replies = Replies { store: store.clone(), host: host.clone(), github: github.clone(), every: tuning.edits };
         let tasks = vec![
             tokio::spawn(replies.run(told(stopped.clone()))),

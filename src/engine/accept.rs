@@ -6,6 +6,7 @@
 mod again;
 mod asked;
 mod grouped;
+mod jobs;
 mod pressed;
 
 pub use asked::{Asked, planned};
@@ -48,7 +49,13 @@ impl Accept<'_> {
             Intent::CheckRerequested { repo, external_id, actor, .. } => self.rerequested(repo, external_id, actor),
             Intent::ChecksRerequested { repo, sha, .. } => self.all_rerequested(repo, sha),
             Intent::DeploymentReported { repo, .. } => self.wake_deployments(repo, "report"),
-            Intent::WorkflowRunChanged { repo, .. } => self.wake_deployments(repo, "workflow_run"),
+            Intent::WorkflowRunChanged { repo, workflow_run, over } => {
+                if *over {
+                    self.job_over(repo, *workflow_run)?;
+                }
+                self.wake_deployments(repo, "workflow_run")
+            }
+            Intent::JobWaits { repo, job } => self.job_waits(repo, job),
             Intent::Commented { repo, pull, comment, at, actor, asked, prefix, edited } => {
                 let input = comment::Input {
                     repo: repo.clone(),

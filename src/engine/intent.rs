@@ -75,10 +75,17 @@ pub enum Intent {
         actor: Actor,
         description: String,
     },
-    /// A workflow run that may be one of ours changed.
+    /// A workflow run that may be one of ours changed, or one that waits for us.
     WorkflowRunChanged {
         repo: RepoRef,
         workflow_run: u64,
+        /// It is completed.
+        over: bool,
+    },
+    /// A job waits for our answer before it deploys.
+    JobWaits {
+        repo: RepoRef,
+        job: Job,
     },
     /// Somebody has written commands on a pull request, or has edited them into a comment.
     Commented {
@@ -110,4 +117,21 @@ pub enum Intent {
         installation: InstallationId,
         repositories: Vec<RepoRef>,
     },
+}
+
+/// A job of a workflow that waits for the rules of its environment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// GitHub's id of the deployment that GitHub has made for it.
+    pub deployment: u64,
+    /// As GitHub writes it.
+    pub environment: String,
+    pub sha: Sha,
+    /// Branch or tag, as the payload names it.
+    pub git_ref: String,
+    /// The run, where the payload's address is one of GitHub's for this repository.
+    pub workflow_run: Option<u64>,
+    /// The address, where it is another one. Nobody calls it.
+    pub forged: Option<String>,
+    pub actor: Actor,
 }

@@ -4,12 +4,15 @@
 //! Invariants: the tags of a repository that is looked at for the first time are its baseline and start nothing; a failed
 //! delivery is asked for again once each round while it is younger than GitHub keeps it.
 
+mod jobs;
+
 use super::accept::Accept;
 use super::host::Host;
 use crate::domain::{Millis, Refusal, RepoRef, RunId, TagName};
 use crate::github::GitHub;
 use crate::store::{Store, StoreError, heads, inbox, repos, runs};
 use std::collections::HashSet;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 /// GitHub keeps deliveries for three days.
@@ -26,6 +29,8 @@ pub struct Round {
     pub redelivered: usize,
     pub repositories: usize,
     pub tags_found: usize,
+    /// Jobs that have waited for an answer while nobody listened.
+    pub jobs_found: usize,
     /// Repositories or lists that could not be read; the next round tries again.
     pub unread: usize,
 }
@@ -34,6 +39,8 @@ pub struct Reconciler {
     pub github: GitHub,
     pub host: Host,
     pub store: Store,
+    /// Set once jobs that wait have been looked for since the start.
+    pub jobs_listed: AtomicBool,
 }
 
 impl Reconciler {
@@ -58,6 +65,7 @@ impl Reconciler {
                 Err(why) => unread(&mut round, repo.name.as_str(), &why),
             }
         }
+        self.jobs(&repositories, now, &mut round).await;
         self.prune(now).await;
         round
     }

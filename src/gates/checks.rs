@@ -18,12 +18,14 @@ use std::time::Duration;
 const GATE: &str = "checks";
 /// How soon to look again at what could not be read.
 const RETRY: Duration = Duration::from_secs(30);
+/// GitHub's word for a job that waits for the rules of its environment.
+const WAITING: &str = "waiting";
 const SOON: Duration = Duration::from_secs(1);
 
 pub(super) fn judge(policy: &ChecksPolicy, view: &GateView<'_>, now: Millis) -> Verdict {
     let clock = Clock { now, deadline: view.asked_at.plus(policy.deadline) };
     let items = match view.checks {
-        Ok(items) => newest(items, view.app_id),
+        Ok(items) => newest(items, view),
         Err(unreadable) => return unread(&plain(&unreadable.reason), &clock),
     };
     if policy.names.is_empty() {
@@ -45,7 +47,8 @@ impl Clock {
 }
 
 /// The newest of each name and App. Equal ones are decided by the worse state, so that no order of the list matters.
-fn newest(items: &[CheckItem], own_app: u64) -> Vec<&CheckItem> {
+fn newest<'v>(items: &'v [CheckItem], view: &GateView<'_>) -> Vec<&'v CheckItem> {
+    let (own_app, for_job) = (view.app_id, view.deploy.for_job);
     let mut newest: BTreeMap<(u64, String), &CheckItem> = BTreeMap::new();
     for item in items {
         // Status contexts differ from check runs and are equal in any case, as on GitHub.
@@ -59,7 +62,8 @@ fn newest(items: &[CheckItem], own_app: u64) -> Vec<&CheckItem> {
             *held = item;
         }
     }
-    newest.into_values().collect()
+    // A job that waits for its environment waits for exactly this answer.
+    newest.into_values().filter(|item| !(for_job && item.conclusion == WAITING)).collect()
 }
 
 /// Greater is newer. A rerun has a greater id, even if the run that it repeats finished after it began.

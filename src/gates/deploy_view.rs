@@ -17,6 +17,8 @@ pub struct DeployView<'a> {
     pub asked: Asked<'a>,
     /// Whoever asks would rather queue than be refused by a lock.
     pub wait: bool,
+    /// A job of a workflow waits for the answer, so that its own check run is not waited for.
+    pub for_job: bool,
     /// It is a rollback or an abort, which no window holds up.
     pub ignores_windows: bool,
     /// Deadlines of what is tried again and again count from here; `None`: from when the run was asked for. To be moved on

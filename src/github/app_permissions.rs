@@ -12,6 +12,7 @@ pub const EVENTS: &[&str] = &[
     "create",
     "delete",
     "deployment",
+    "deployment_protection_rule",
     "deployment_status",
     "issue_comment",
     "merge_group",

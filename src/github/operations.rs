@@ -149,6 +149,11 @@ operations! {
     WorkflowRuns Read GET "/repos/{owner}/{repo}/actions/workflows/{workflow_id}/runs" [Actions Read];
     WorkflowRun Read GET "/repos/{owner}/{repo}/actions/runs/{run_id}" [Actions Read];
     WorkflowRunCancel Write POST "/repos/{owner}/{repo}/actions/runs/{run_id}/cancel" [Actions Write];
+    WaitingRuns Read GET "/repos/{owner}/{repo}/actions/runs" [Actions Read];
+    PendingDeployments Read GET "/repos/{owner}/{repo}/actions/runs/{run_id}/pending_deployments" [Actions Read];
+    ReviewHistory Read GET "/repos/{owner}/{repo}/actions/runs/{run_id}/approvals" [Actions Read];
+    RuleReview Write POST "/repos/{owner}/{repo}/actions/runs/{run_id}/deployment_protection_rule" [Deployments Write];
+    EnvironmentRules Read GET "/repos/{owner}/{repo}/environments/{environment_name}/deployment_protection_rules" [Actions Read];
     PullRequestFiles Read GET "/repos/{owner}/{repo}/pulls/{pull_number}/files" [PullRequests Read];
     UserPermission Read GET "/repos/{owner}/{repo}/collaborators/{username}/permission" [Metadata Read];
     CommentCreate Create POST "/repos/{owner}/{repo}/issues/{issue_number}/comments" [PullRequests Write];

@@ -2,7 +2,7 @@
 
 use super::Plan;
 use super::check::CheckRunCall;
-use super::deployments::{DeploymentCall, MirrorCall, StatusCall};
+use super::deployments::{DeploymentCall, MirrorCall, ReviewCall, StatusCall};
 use super::parts::{
     AskCall, Base, DraftCall, ErrandCall, Given, LandCall, MeasureCall, NotesCall, ProbeCall, PublishCall, TrafficCall,
 };
@@ -119,6 +119,22 @@ pub enum Call {
         /// GitHub's id.
         deployment: u64,
     },
+    /// The run of a workflow that waits before it deploys a commit: by its number, or the only one of the commit that waits for
+    /// the environment. Answers an `Awaiting`, or nothing.
+    ReadAwaiting {
+        repo: RepoRef,
+        workflow_run: Option<u64>,
+        sha: Sha,
+        /// As GitHub writes it.
+        environment: String,
+    },
+    /// Which deployment of ours has started this run of a workflow; our own store answers a `RunId`, or nothing.
+    ReadStarter {
+        workflow_run: u64,
+        environment: EnvName,
+    },
+    /// Says something about a job that waits, and decides where it says yes or no; answers whether GitHub waits for it still.
+    ReviewJob(ReviewCall),
     /// Every report on a deployment; answers a list of `DeploymentStatusInfo`.
     ReadStatuses {
         repo: RepoRef,

@@ -65,3 +65,16 @@ pub struct StatusCall {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub beside: bool,
 }
+
+/// A job of a workflow that waits for the rules of its environment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReviewCall {
+    pub repo: RepoRef,
+    pub workflow_run: u64,
+    /// As GitHub writes it.
+    pub environment: String,
+    /// Nothing is decided without it.
+    pub approve: Option<bool>,
+    /// Markdown, within GitHub's 1,024 characters.
+    pub comment: String,
+}

@@ -13,13 +13,14 @@ mod stored;
 
 pub use call::Call;
 pub use check::{Annotation, CheckAction, CheckOutcome, CheckRunCall};
-pub use deployments::{DeploymentCall, MirrorCall, StatusCall, Task};
+pub use deployments::{DeploymentCall, MirrorCall, ReviewCall, StatusCall, Task};
 pub use digest::{Digest, canonical};
 pub use parts::{
     AskCall, Base, DraftCall, ErrandCall, Given, LandCall, Latest, MeasureCall, NotesCall, ProbeCall, PublishCall, TrafficCall,
 };
 pub use results::{
-    CheckRunMade, DeploymentMade, DispatchMade, DraftMade, Ground, NotesMade, ProbeAnswer, PublishMade, Replied, Settings,
+    Awaiting, CheckRunMade, DeploymentMade, DispatchMade, DraftMade, Ground, NotesMade, ProbeAnswer, PublishMade, Replied,
+    Settings,
 };
 pub use stored::{Pin, Plan, PlannedStep, Work};
 

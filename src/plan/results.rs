@@ -61,6 +61,15 @@ pub struct DeploymentMade {
     pub sha: Sha,
 }
 
+/// A run of a workflow, one of whose jobs waits for an answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Awaiting {
+    pub workflow_run: u64,
+    /// It runs what a pull request from a fork brings.
+    pub fork: bool,
+    pub over: bool,
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DispatchMade {
     pub workflow_run: u64,

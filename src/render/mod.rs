@@ -3,6 +3,7 @@
 //! Invariant: whatever came from outside passes [`markdown::Markdown`]; every text fits GitHub's limits before it leaves.
 
 pub mod check;
+pub mod job;
 pub mod markdown;
 pub mod reply;
 

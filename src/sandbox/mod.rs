@@ -45,13 +45,15 @@ mod views;
 mod world;
 
 pub use config::{SandboxConfig, SandboxError, Webhook};
-pub use control::{CommentSeed, CommitSeed, DeploymentReport, Merge, PullSeed, RefPush, RepoHandle, RepoSeed};
+pub use control::{
+    CommentSeed, CommitSeed, DeploymentReport, JobSeed, Merge, PullSeed, RefPush, RepoHandle, RepoSeed, WaitingJob,
+};
 pub use faults::{Fault, Moment, Trouble, Verdict, When};
 pub use hooks::{Delivery, HookAction, HookRule, Order};
 pub use http::RequestInfo;
 pub use journal::{LogEntry, Violation};
 pub use model::{
     Account, AccountKind, Asset, CheckRun, CheckSuite, Comment, Deployment, DeploymentStatus, Pull, Push, Reaction, Release,
-    Status, WorkflowRun,
+    Review, Status, WorkflowRun,
 };
 pub use start::Sandbox;

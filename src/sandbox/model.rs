@@ -148,8 +148,24 @@ pub struct WorkflowRun {
     pub conclusion: Option<String>,
     pub inputs: Value,
     pub actor: String,
+    /// Of a pull request from a fork.
+    pub fork: bool,
     pub created_at: Millis,
     pub updated_at: Millis,
+}
+
+/// What the App under test has said about a job that waits for it.
+#[derive(Clone, Debug)]
+pub struct Review {
+    pub run: u64,
+    pub environment: String,
+    /// `approved` or `rejected`.
+    pub state: Option<String>,
+    /// With the decision.
+    pub comment: String,
+    pub by: String,
+    /// Reports before it, oldest first.
+    pub reports: Vec<String>,
 }
 
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 
 use super::SandboxError;
 use super::git::Git;
-use super::model::{CheckRun, CheckSuite, Comment, Deployment, Pull, Push, Release, Status, WorkflowRun};
+use super::model::{CheckRun, CheckSuite, Comment, Deployment, Pull, Push, Release, Review, Status, WorkflowRun};
 use crate::domain::{Millis, Role, Sha};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,6 +51,9 @@ pub(super) struct Repo {
     pub deployments: Vec<Deployment>,
     pub workflows: BTreeMap<String, u64>,
     pub runs: Vec<WorkflowRun>,
+    /// Environments that ask the App under test.
+    pub rules: BTreeSet<String>,
+    pub reviews: Vec<Review>,
     pub pulls: BTreeMap<u64, Pull>,
     pub labels: BTreeMap<String, u64>,
     /// Oldest first.

@@ -45,6 +45,8 @@ pub struct Case<'a> {
     pub releasing: bool,
     /// For a deployment: where to.
     pub going: Option<Going<'a>>,
+    /// A job of a workflow waits for the answer, until then at most.
+    pub job: Option<Millis>,
     /// Begins the names of the steps; empty, but for gates that are passed anew in the same run.
     pub prefix: &'a str,
 }
@@ -156,6 +158,9 @@ impl Case<'_> {
             }
             (Status::Pass, _) => {}
             (_, None) => return Ok(Turn::End(refused(judged.verdicts, &so.look))),
+            (_, Some(_)) if self.job.is_some_and(|until| judged.at >= until) => {
+                return Ok(Turn::End(too_late(judged.verdicts)));
+            }
             (_, Some(ask_again)) => {
                 show(f, &judged.verdicts)?;
                 // The first read knows too little to be the only one for long.
@@ -164,6 +169,7 @@ impl Case<'_> {
                 let from = if ours { so.look.at } else { judged.at };
                 let ask_again = self.next_answer(&so.asked, &judged.verdicts).unwrap_or(ask_again);
                 let until = ask_again.min(from.plus(pause));
+                let until = self.job.map_or(until, |end| until.min(end));
                 so.asked.waited();
                 so.attested.waited();
                 match wait(f, awaited(&judged.verdicts), until)? {
@@ -281,6 +287,14 @@ fn refused(verdicts: Vec<Verdict>, look: &Recheck) -> Gated {
     Gated::Refused { verdicts, refusal, failed, expired }
 }
 
+/// Nobody waits for ever.
+fn too_late(verdicts: Vec<Verdict>) -> Gated {
+    let why = refusal_of(&verdicts);
+    let text = format!("The time for an answer is over. {}", why.message);
+    let refusal = Refusal { code: "answer_deadline".to_owned(), message: text, ..why };
+    Gated::Refused { verdicts, refusal, failed: Vec::new(), expired: true }
+}
+
 /// The branches that may be released from, when the settings name some. One read: a branch does not lose a commit.
 fn branches(f: &mut Flow, case: &Case) -> Result<Option<Vec<BranchStanding>>, Stop> {
     let globs = &case.config.release.branches;
@@ -348,6 +362,7 @@ impl Case<'_> {
             artifacts: attested.artifacts.as_ref(),
             attestations: attested.attestations.as_ref(),
             counts_from: asked.since.or(attested.since),
+            for_job: self.job.is_some(),
             ..going.view(place)
         });
         GateView {

@@ -332,6 +332,7 @@ impl Look<'_> {
             range: None,
             releasing: false,
             going: None,
+            job: None,
             prefix: "",
         }
     }

@@ -18,6 +18,7 @@ pub mod mirror;
 mod pace;
 mod place;
 pub mod preview;
+pub mod protect;
 pub mod range;
 pub mod release;
 mod report;
@@ -31,13 +32,14 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// Every workflow, for the host.
-pub const ALL: [Workflow; 9] = [
+pub const ALL: [Workflow; 10] = [
     release::WORKFLOW,
     deploy::WORKFLOW,
     merge::WORKFLOW,
     mirror::WORKFLOW,
     preview::WORKFLOW,
     group::WORKFLOW,
+    protect::WORKFLOW,
     look::WORKFLOW,
     comment::WORKFLOW,
     button::WORKFLOW,

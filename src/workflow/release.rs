@@ -149,6 +149,7 @@ impl Tagged<'_> {
             range: Some(&found),
             releasing: true,
             going: None,
+            job: None,
             prefix: "",
         };
         let gated = gating::pass(f, &case, shown, |f, verdicts, shown| self.show_waiting(f, verdicts, shown))?;

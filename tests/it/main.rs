@@ -35,6 +35,7 @@ mod haproxy;
 mod health;
 mod hook;
 mod http_gate;
+mod jobs;
 mod keys;
 mod kills;
 mod lent;

@@ -9,7 +9,8 @@ use std::path::Path;
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/webhooks");
 
 fn own() -> Own {
-    Own { app_id: Some(4242), slug: Some("lockkeeper".into()), ..Own::default() }
+    let api = "https://api.github.com".into();
+    Own { app_id: Some(4242), slug: Some("lockkeeper".into()), api, ..Own::default() }
 }
 
 /// (file name without `.json`, event, payload), sorted by name. A file is named `<event>.<what>.json`.

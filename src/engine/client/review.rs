@@ -16,7 +16,7 @@ use crate::plan::{Ground, Plan};
 use crate::store::runs::{self, Run, RunState, Subject};
 use crate::store::{Rx, StoreError, Tx, audit, heads, ledger, reviews, steps};
 use crate::workflow::gating::OUR_RECORD;
-use crate::workflow::{comment, deploy, reviews as flags};
+use crate::workflow::{comment, deploy, protect, reviews as flags};
 use serde_json::json;
 use std::time::Duration;
 
@@ -114,7 +114,8 @@ fn kept(rx: &Rx<'_>, source: &str) -> Result<Option<Outcome>, StoreError> {
 type Found<T> = Result<Result<T, Refusal>, StoreError>;
 
 fn meant(rx: &Rx<'_>, repo: &RepoRef, ask: &Approve) -> Found<Meant> {
-    let of_here = |run: &Run| run.workflow == deploy::WORKFLOW.name && run.subject.repo.id == repo.id;
+    let asks = [deploy::WORKFLOW.name, protect::WORKFLOW.name];
+    let of_here = |run: &Run| asks.contains(&run.workflow.as_str()) && run.subject.repo.id == repo.id;
     let (at, pull) = match &ask.at {
         Where::Run(id) => {
             return match runs::get(rx, id)?.filter(of_here) {

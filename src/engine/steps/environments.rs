@@ -10,7 +10,7 @@ use crate::plan::LandCall;
 use crate::store::runs::Run;
 use crate::store::{Rx, StoreError, Tx, holds, ledger, locks, reviews, runs};
 use crate::workflow::gating::OUR_RECORD;
-use crate::workflow::{comment, deploy, release};
+use crate::workflow::{comment, deploy, protect, release};
 
 /// How many entries of an environment are looked at: rollbacks go no further back.
 const HISTORY: u32 = 100;
@@ -85,7 +85,8 @@ fn lease_lost() -> StepError {
 
 /// Somebody may wait for this version to be live here.
 fn wake_waiting(host: &Host, tx: &Tx<'_>, repo: RepoId, but: &RunId) -> Result<(), StoreError> {
-    let waits = |run: &Run| [deploy::WORKFLOW.name, release::WORKFLOW.name].contains(&run.workflow.as_str());
+    let waits =
+        |run: &Run| [deploy::WORKFLOW.name, release::WORKFLOW.name, protect::WORKFLOW.name].contains(&run.workflow.as_str());
     for run in runs::active_of(tx, repo, comment::WORKFLOW.name)?.into_iter().filter(|run| run.id != *but && waits(run)) {
         host.signal_in(tx, &run.id, "wake", &serde_json::json!(OUR_RECORD))?;
     }

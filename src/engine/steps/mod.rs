@@ -15,6 +15,7 @@ mod mirrors;
 mod notes;
 mod press;
 mod probe;
+mod protection;
 mod pulls;
 mod reads;
 mod releases;
@@ -125,6 +126,11 @@ impl Steps {
             Call::Mirror(call) => self.mirror(ctx, call).await,
             Call::ReadMirrors { place } => self.read_mirrors(place).await,
             Call::ForgetMirror { place, deployment } => self.forget_mirror(place, deployment).await,
+            Call::ReadAwaiting { repo, workflow_run, sha, environment } => {
+                self.read_awaiting(&repo, workflow_run, &sha, &environment).await
+            }
+            Call::ReadStarter { workflow_run, environment } => self.read_starter(ctx, workflow_run, environment).await,
+            Call::ReviewJob(call) => self.review_job(ctx, &call).await,
             Call::ReadStatuses { repo, deployment } => self.read_statuses(&repo, deployment).await,
             Call::IsTeamMember { repo, team, login } => self.is_team_member(&repo, &team, &login).await,
             Call::Dispatch { repo, workflow, git_ref, sha, inputs, offered, healthy_until } => {

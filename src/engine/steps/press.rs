@@ -10,7 +10,7 @@ use crate::engine::client::{Client, Heard};
 use crate::engine::host::{StepCtx, StepError};
 use crate::store::runs;
 use crate::store::{Rx, StoreError};
-use crate::workflow::deploy;
+use crate::workflow::{deploy, protect};
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_millis(50);
@@ -47,7 +47,7 @@ type Asked = (Action, Result<(), Refusal>);
 
 fn action(rx: &Rx<'_>, press: &Press) -> Result<Result<Asked, Refusal>, StoreError> {
     let Some((button, digest)) = Button::parse(&press.identifier) else { return Ok(Err(no_button())) };
-    let Some(run) = runs::get(rx, &press.run)?.filter(|run| run.workflow == deploy::WORKFLOW.name) else {
+    let Some(run) = runs::get(rx, &press.run)?.filter(|run| shows(&run.workflow)) else {
         return Ok(Err(no_button()));
     };
     // Who may agree is the plan's to say.
@@ -57,6 +57,11 @@ fn action(rx: &Rx<'_>, press: &Press) -> Result<Result<Asked, Refusal>, StoreErr
     };
     let on = On { repo: &run.subject.repo.name, run: &run.id, pressed_at: press.pressed_at };
     Ok(Ok((button.action(digest, &on), may)))
+}
+
+/// Its check runs have buttons.
+fn shows(workflow: &str) -> bool {
+    [deploy::WORKFLOW.name, protect::WORKFLOW.name].contains(&workflow)
 }
 
 fn no_button() -> Refusal {

@@ -48,6 +48,7 @@ impl Place {
                 Some(reason) => Asked::ByPerson { reason: reason.as_deref() },
             },
             wait: self.wait,
+            for_job: false,
             ignores_windows: self.ignores_windows,
             counts_from: self.counts_from,
             live: self.live.as_ref(),

@@ -192,7 +192,7 @@ impl RepoHandle {
     }
 }
 
-fn new_check(world: &mut World, id: u64, slug: &str, sha: &Sha, name: &str) -> Result<CheckRun, SandboxError> {
+pub(super) fn new_check(world: &mut World, id: u64, slug: &str, sha: &Sha, name: &str) -> Result<CheckRun, SandboxError> {
     let app = world.other_app(slug);
     world.account(&format!("{slug}[bot]"));
     let started = world.stamp();

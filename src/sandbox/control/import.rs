@@ -98,6 +98,8 @@ fn blank(world: &mut World, name: &RepoName, git: Git, default_branch: String, p
         comments: Vec::new(),
         pushes: Vec::new(),
         roles: BTreeMap::new(),
+        rules: BTreeSet::new(),
+        reviews: Vec::new(),
         lost: BTreeSet::new(),
     }
 }

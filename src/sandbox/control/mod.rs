@@ -8,6 +8,7 @@ mod import;
 mod installs;
 mod pulls;
 mod rehearsal;
+mod rules;
 mod seed;
 mod state;
 
@@ -15,6 +16,7 @@ pub use automation::DeploymentReport;
 pub use code::RefPush;
 pub use comments::CommentSeed;
 pub use pulls::{Merge, PullSeed};
+pub use rules::{JobSeed, WaitingJob};
 pub use seed::{CommitSeed, RepoSeed};
 
 use super::SandboxError;

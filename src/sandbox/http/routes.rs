@@ -48,7 +48,7 @@ pub(in crate::sandbox) struct Route {
 
 /// All operations, area by area.
 fn table() -> impl Iterator<Item = &'static Route> {
-    let areas: [&'static [Route]; 13] = [
+    let areas: [&'static [Route]; 14] = [
         rest::app::ROUTES,
         rest::hook::ROUTES,
         rest::repo::ROUTES,
@@ -60,6 +60,7 @@ fn table() -> impl Iterator<Item = &'static Route> {
         rest::attestations::ROUTES,
         rest::deployments::ROUTES,
         rest::actions::ROUTES,
+        rest::rules::ROUTES,
         rest::people::ROUTES,
         rest::comments::ROUTES,
     ];

@@ -206,6 +206,7 @@ impl World {
             conclusion: None,
             inputs,
             actor,
+            fork: false,
             created_at: now,
             updated_at: now,
         });

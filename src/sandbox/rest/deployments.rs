@@ -183,12 +183,20 @@ fn report(world: &mut World, call: &Call) -> Answer {
 impl World {
     /// Adds a deployment of anybody and tells about it.
     pub fn add_deployment(&mut self, repo_id: u64, deployment: Deployment) -> u64 {
+        self.add_deployment_of_run(repo_id, deployment, None)
+    }
+
+    /// As a job with an environment makes one by itself: GitHub tells of its run, too.
+    pub fn add_deployment_of_run(&mut self, repo_id: u64, deployment: Deployment, run: Option<u64>) -> u64 {
         let (id, actor) = (deployment.id, deployment.creator.clone());
         let Some(repo) = self.repos.get_mut(&repo_id) else { return id };
         repo.deployments.push(deployment);
         let Some(repo) = self.repos.get(&repo_id) else { return id };
         let shown = repo.deployments.last().map(|d| views::deployment(self, repo, d));
-        let payload = json!({ "deployment": shown, "workflow": null, "workflow_run": null });
+        let run = repo.runs.iter().find(|r| Some(r.id) == run);
+        let (workflow, run) =
+            (run.map(|run| views::workflow(self, repo, run)), run.map(|run| views::workflow_run(self, repo, run)));
+        let payload = json!({ "deployment": shown, "workflow": workflow, "workflow_run": run });
         self.emit(repo_id, Event { name: "deployment", action: Some("created"), payload, actor });
         id
     }

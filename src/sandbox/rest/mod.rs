@@ -14,6 +14,7 @@ pub(super) mod hook;
 pub(super) mod people;
 pub(super) mod releases;
 pub(super) mod repo;
+pub(super) mod rules;
 pub(super) mod statuses;
 
 use super::http::{Call, Refused};

@@ -29,6 +29,15 @@ pub(in crate::sandbox) fn workflow_run(world: &World, repo: &Repo, run: &Workflo
         "actor": account_of(world, &run.actor), "triggering_actor": account_of(world, &run.actor), "run_attempt": 1,
         "jobs_url": format!("{url}/jobs"), "logs_url": format!("{url}/logs"), "cancel_url": format!("{url}/cancel"),
         "rerun_url": format!("{url}/rerun"), "head_commit": hook_commit(world, repo, &run.sha),
-        "repository": repository(world, repo), "head_repository": repository(world, repo),
+        "repository": repository(world, repo), "head_repository": head_repository(world, repo, run),
     })
+}
+
+fn head_repository(world: &World, repo: &Repo, run: &WorkflowRun) -> Value {
+    let mut shown = repository(world, repo);
+    if run.fork {
+        shown["id"] = json!(repo.id + 7);
+        shown["full_name"] = json!(format!("fork-of/{}", repo.name));
+    }
+    shown
 }

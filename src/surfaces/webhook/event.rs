@@ -150,6 +150,21 @@ pub struct Head {
 }
 
 #[derive(Deserialize)]
+pub struct ProtectionRuleEvent {
+    pub environment: String,
+    pub deployment_callback_url: Option<String>,
+    pub deployment: Deployment,
+}
+
+#[derive(Deserialize)]
+pub struct Deployment {
+    pub id: u64,
+    pub sha: String,
+    #[serde(rename = "ref")]
+    pub git_ref: Option<String>,
+}
+
+#[derive(Deserialize)]
 pub struct Status {
     pub sha: String,
     pub context: Option<String>,

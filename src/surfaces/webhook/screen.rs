@@ -16,6 +16,8 @@ pub struct Own {
     pub slug: Option<String>,
     /// What commands in comments begin with.
     pub prefix: CommandPrefix,
+    /// Base of GitHub's REST API, without a slash at its end.
+    pub api: String,
 }
 
 /// Why a delivery asks nothing of us.
@@ -91,6 +93,7 @@ const KNOWN: &[(&str, &[&str])] = &[
     ("check_suite", &["completed", "requested", "rerequested"]),
     ("workflow_run", &["completed", "in_progress", "requested"]),
     ("deployment", &["created"]),
+    ("deployment_protection_rule", &["requested"]),
     ("deployment_status", &["created"]),
     ("issue_comment", &["created", "deleted", "edited", "pinned", "unpinned"]),
     ("release", &["created", "deleted", "edited", "prereleased", "published", "released", "unpublished"]),

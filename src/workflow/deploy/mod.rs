@@ -286,6 +286,7 @@ impl Deployment<'_> {
             range: None,
             releasing: false,
             going: Some(self.going()),
+            job: None,
             prefix,
         })
     }

@@ -7,6 +7,7 @@
 mod code;
 mod comments;
 mod installed;
+mod jobs;
 mod reports;
 
 use crate::domain::{Actor, ActorKind, InstallationId, Refusal, RepoId, RepoName, RepoRef, Sha, Tag, UserId};
@@ -67,6 +68,7 @@ fn known(event: &str, body: &[u8], envelope: &Envelope, own: &Own) -> Intents {
         "check_suite" => delivery.check_suite(),
         "status" => delivery.status(),
         "workflow_run" => delivery.workflow_run(),
+        "deployment_protection_rule" => delivery.protection_rule(),
         "deployment_status" => delivery.deployment_status(),
         "issue_comment" => delivery.issue_comment(),
         "repository" => delivery.repository(),

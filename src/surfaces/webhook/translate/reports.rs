@@ -75,9 +75,10 @@ impl Delivery<'_> {
     pub(super) fn workflow_run(&self) -> Intents {
         let run = self.payload::<event::WorkflowRunEvent>()?.workflow_run;
         let (repo, sha) = (self.repo()?, sha(&run.head_sha)?);
-        let changed = Intent::WorkflowRunChanged { repo: repo.clone(), workflow_run: run.id };
+        let over = self.action == "completed";
+        let changed = Intent::WorkflowRunChanged { repo: repo.clone(), workflow_run: run.id, over };
         let mut intents = vec![changed];
-        if self.action == "completed" {
+        if over {
             intents.push(Intent::ChecksChanged { repo, sha, check: None });
         }
         Ok(Translation::Intents(intents))

@@ -1,0 +1,92 @@
+//! Jobs of workflows that wait for our answer before they deploy.
+
+use super::{Accept, Runs};
+use crate::domain::{EnvName, RepoRef};
+use crate::engine::intent::Job;
+use crate::engine::known;
+use crate::store::StoreError;
+use crate::store::audit::{self, Record};
+use crate::store::runs::{self, Filter, Run, RunState, Subject};
+use crate::workflow::protect;
+use serde_json::json;
+
+impl Accept<'_> {
+    /// One run for each job that waits, by the deployment that GitHub has made for it.
+    pub fn job_waits(&self, repo: &RepoRef, job: &Job) -> Runs {
+        if let Some(address) = &job.forged {
+            self.note_forged(repo, job, address)?;
+        }
+        let input = protect::Input {
+            repo: repo.clone(),
+            deployment: job.deployment,
+            environment: job.environment.clone(),
+            sha: job.sha.clone(),
+            git_ref: job.git_ref.clone(),
+            workflow_run: job.workflow_run,
+            actor: job.actor.clone(),
+            asked_at: self.now,
+        };
+        // As our own settings write it, so that people find it by that name.
+        let same = |name: &&EnvName| name.as_str().eq_ignore_ascii_case(&job.environment);
+        let settings = known::settings(self.tx, repo)?;
+        let ours = settings.as_ref().and_then(|c| c.environments.iter().map(|e| &e.name).find(same)).cloned();
+        let environment = ours.or_else(|| EnvName::parse(&job.environment).ok());
+        let subject = Subject { sha: Some(job.sha.clone()), environment, ..self.subject(repo, &job.actor) };
+        self.submit(protect::WORKFLOW.name, protect::key(repo, job.deployment), subject, &input)
+    }
+
+    fn note_forged(&self, repo: &RepoRef, job: &Job, address: &str) -> Result<(), StoreError> {
+        let record = Record {
+            at: self.now,
+            actor: job.actor.clone(),
+            door: "webhook".to_owned(),
+            action: "protection_rule".to_owned(),
+            run: None,
+            repo: Some(repo.id),
+            decision: "refused:callback_forged".to_owned(),
+            detail: json!({ "address": address, "environment": job.environment, "deployment": job.deployment }),
+        };
+        audit::add(self.tx, &record)
+    }
+
+    /// Nobody waits for the answers of its jobs any more.
+    pub(super) fn job_over(&self, repo: &RepoRef, workflow_run: u64) -> Result<(), StoreError> {
+        for run in self.jobs(repo, Some(RunState::Active))? {
+            if self.run_of_job(&run)? == Some(workflow_run) {
+                self.host.cancel_in(self.tx, &run.id, protect::RUN_OVER)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a job of this run to this environment has been taken up since.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn knows_job(&self, repo: &RepoRef, job: &Job, since: crate::domain::Millis) -> Result<bool, StoreError> {
+        for run in self.jobs(repo, None)? {
+            let input = self.input_of_job(&run)?;
+            let same = |known: protect::Input| {
+                known.workflow_run == job.workflow_run && known.environment.eq_ignore_ascii_case(&job.environment)
+            };
+            if input.is_some_and(same) && (run.state == RunState::Active || run.created_at >= since) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn jobs(&self, repo: &RepoRef, state: Option<RunState>) -> Result<Vec<Run>, StoreError> {
+        let workflow = Some(protect::WORKFLOW.name.to_owned());
+        let filter = Filter { repo: Some(repo.id), state, workflow, limit: Some(runs::RECENT), ..Filter::default() };
+        runs::list(self.tx, &filter)
+    }
+
+    fn run_of_job(&self, run: &Run) -> Result<Option<u64>, StoreError> {
+        Ok(self.input_of_job(run)?.and_then(|input| input.workflow_run))
+    }
+
+    fn input_of_job(&self, run: &Run) -> Result<Option<protect::Input>, StoreError> {
+        Ok(runs::input(self.tx, &run.id)?.and_then(|value| serde_json::from_value(value).ok()))
+    }
+}
