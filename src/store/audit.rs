@@ -1,7 +1,8 @@
-//! Who asked for what through which door, and what was decided. Rows are added, never changed or deleted (by trigger).
+//! Who asked for what through which door, and what was decided. Rows are added, never changed or deleted (by
+//! trigger), and chained ([`chain`]).
 
 use super::row::{json, maybe_name, millis, to_json};
-use super::{Rx, StoreError, Tx};
+use super::{Rx, StoreError, Tx, chain};
 use crate::domain::{Actor, Millis, RepoId, RunId};
 use rusqlite::{Row, params};
 use serde::{Deserialize, Serialize};
@@ -25,8 +26,13 @@ pub struct Record {
 /// # Errors
 /// Those of the store.
 pub fn add(tx: &Tx<'_>, record: &Record) -> Result<(), StoreError> {
-    let sql =
-        "INSERT INTO audit (at, actor, door, action, run, repo_id, decision, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    // A number that was given is never given again, so that a gap shows.
+    let last = "SELECT coalesce(max(seq), 0) AS seq FROM sqlite_sequence WHERE name = 'audit'";
+    let last: i64 = tx.conn.prepare_cached(last)?.query_row([], |row| row.get("seq"))?;
+    let id = last.cast_unsigned() + 1;
+    let hash = chain::digest(&chain::head(tx)?.hash, id, record);
+    let sql = "INSERT INTO audit (id, hash, at, actor, door, action, run, repo_id, decision, detail)
+               VALUES (?9, ?10, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     tx.conn.prepare_cached(sql)?.execute(params![
         record.at.0,
         to_json(&record.actor)?,
@@ -36,6 +42,8 @@ pub fn add(tx: &Tx<'_>, record: &Record) -> Result<(), StoreError> {
         record.repo.map(|id| id.0.cast_signed()),
         record.decision,
         to_json(&record.detail)?,
+        id.cast_signed(),
+        hash,
     ])?;
     Ok(())
 }
@@ -57,7 +65,7 @@ pub fn latest(rx: &Rx<'_>, limit: u32) -> Result<Vec<Record>, StoreError> {
     rx.conn.prepare_cached("SELECT * FROM audit ORDER BY id DESC LIMIT ?1")?.query_and_then([limit], read)?.collect()
 }
 
-fn read(row: &Row<'_>) -> Result<Record, StoreError> {
+pub(super) fn read(row: &Row<'_>) -> Result<Record, StoreError> {
     let repo: Option<i64> = row.get("repo_id")?;
     Ok(Record {
         at: millis(row, "at")?,

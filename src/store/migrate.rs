@@ -16,6 +16,9 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0008_acts.sql"),
     include_str!("migrations/0009_heads.sql"),
     include_str!("migrations/0010_replies.sql"),
+    include_str!("migrations/0011_events.sql"),
+    include_str!("migrations/0012_plans.sql"),
+    include_str!("migrations/0013_chain.sql"),
 ];
 
 /// # Errors

@@ -11,8 +11,11 @@
 //! - The folder is 0700 and its files are 0600.
 
 pub mod acts;
+pub mod answers;
 pub mod audit;
+pub mod chain;
 mod error;
+pub mod events;
 pub mod facts;
 pub mod heads;
 pub mod holds;
@@ -25,6 +28,7 @@ mod migrate;
 pub mod mirrors;
 mod mover;
 mod open;
+pub mod plans;
 mod reader;
 pub mod replies;
 pub mod repos;
