@@ -1,8 +1,10 @@
 //! Which branches hold a commit: for repositories that release from more than the default branch.
 
+use super::client::Call;
 use super::commit_facts::ancestry;
 use super::git_objects::Oid;
 use super::graphql::{Page, PageSize};
+use super::paths::{encode_path, repo_path};
 use super::{Installation, Operation, Trouble};
 use crate::domain::{Ancestry, BranchRef, RepoName, Sha};
 use serde::Deserialize;
@@ -66,6 +68,27 @@ impl Installation {
         let fix = "Name the branch in `release.branches` without a wildcard, or delete branches that are done.";
         let message = "The repository has more branches than Lockkeeper looks through.";
         Err(Trouble::new(super::Class::Refused, "too_many_branches", message, fix))
+    }
+}
+
+impl Installation {
+    /// The commit at the head of this branch; nothing when there is no such branch. One request.
+    pub async fn branch_head(&self, repo: &RepoName, branch: &str) -> Result<Option<Sha>, Trouble> {
+        #[derive(Deserialize)]
+        struct Raw {
+            object: Object,
+        }
+        #[derive(Deserialize)]
+        struct Object {
+            sha: String,
+        }
+        let path = repo_path(repo, &format!("git/ref/heads/{}", encode_path(branch)));
+        let raw: Raw = match self.call(Call::new(Operation::BranchHead, path)).await {
+            Ok(reply) => reply.json()?,
+            Err(trouble) if trouble.code == "github_not_found" => return Ok(None),
+            Err(trouble) => return Err(trouble),
+        };
+        Ok(Sha::parse(&raw.object.sha).ok())
     }
 }
 

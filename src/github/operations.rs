@@ -129,6 +129,7 @@ operations! {
     RepositoryInfo Read GET "/repos/{owner}/{repo}" [Metadata Read];
     Tags Read GET "/repos/{owner}/{repo}/tags" [Metadata Read];
     Activity Read GET "/repos/{owner}/{repo}/activity" [Contents Read];
+    BranchHead Read GET "/repos/{owner}/{repo}/git/ref/{ref}" [Contents Read];
     CompareCommits Read GET "/repos/{owner}/{repo}/compare/{basehead}" [Contents Read];
     FileContents Read GET "/repos/{owner}/{repo}/contents/{path}" [Contents Read];
     CheckRunCreate Create POST "/repos/{owner}/{repo}/check-runs" [Checks Write];
