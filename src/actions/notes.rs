@@ -13,4 +13,8 @@ pub struct Notes {
     /// The tag
     #[arg(value_parser = |s: &str| Tag::parse(s))]
     pub tag: Tag,
+    /// Tag to count from; the release before it without one
+    #[arg(long, value_parser = |s: &str| Tag::parse(s))]
+    #[serde(default)]
+    pub from: Option<Tag>,
 }

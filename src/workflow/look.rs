@@ -11,6 +11,7 @@ use super::place::Going;
 use super::range::{self, Found};
 use super::users;
 use crate::actions::deploy::{self, Kind, Subject};
+use crate::actions::notes::Notes;
 use crate::actions::outcome::{CheckReport, Gates, HealthReport, Locked, Outcome, Planned, Validated, Written};
 use crate::actions::overriding::Opening;
 use crate::actions::publish::{self, ReadTag};
@@ -71,7 +72,7 @@ fn story(f: &mut Flow, input: &Input) -> Result<Outcome, Stop> {
         Action::Deploy(ask) => this.deploy(f, &ask.environment),
         Action::Validate(ask) => this.validate(f, &ask.environment),
         Action::Health(ask) => this.health(f, &ask.environment),
-        Action::Notes(ask) => this.notes(f, &ask.tag),
+        Action::Notes(ask) => this.notes(f, ask),
         Action::Rollback(ask) => this.rollback(f, &ask.environment),
         Action::Lock(ask) => this.lockable(&ask.environment),
         Action::Status(_) | Action::Control(_) | Action::Unlock(_) | Action::Approve(_) => {
@@ -112,11 +113,24 @@ impl Look<'_> {
         Ok(Outcome::Planned(Box::new(Planned { run: self.ground.run.clone(), plan, gates, notes, remarks: Vec::new() })))
     }
 
-    fn notes(&self, f: &mut Flow, tag: &Tag) -> Result<Outcome, Stop> {
+    fn notes(&self, f: &mut Flow, ask: &Notes) -> Result<Outcome, Stop> {
+        let tag = &ask.tag;
         let (scheme, parsed) = self.version_of(tag)?;
         let facts = &self.ground.facts;
         let sha = &facts.tag.as_ref().ok_or_else(|| refused(publish::gone(tag)))?.commit;
-        let found = range::find(f, &self.input.repo, facts, &scheme, Some(&parsed), sha)?;
+        let known = |from: &Tag| !facts.tags_complete || facts.tags.iter().any(|tag| tag.name == *from);
+        let not_before = |from: &Tag| {
+            let text = format!("{tag} does not contain a tag {from}.");
+            refused(Refusal::user("tag_gone", text, "Name a tag that it contains, or leave it out."))
+        };
+        let found = match &ask.from {
+            None => range::find(f, &self.input.repo, facts, &scheme, Some(&parsed), sha)?,
+            Some(from) if !known(from) => return Err(not_before(from)),
+            Some(from) => range::since(f, &self.input.repo, facts, &scheme, from, sha)?,
+        };
+        if let Some(from) = ask.from.as_ref().filter(|_| found.base.is_none()) {
+            return Err(not_before(from));
+        }
         let found = found.of_component(self.config, &parsed);
         let case = Case { range: Some(&found), parsed: Some(&parsed), ..self.case(sha, Some(tag), &[]) };
         let look: Recheck = f.step("look", &case.recheck(true))?;

@@ -57,6 +57,30 @@ pub fn find(
     Ok(Found::new(base, range, true, &candidates))
 }
 
+/// The range that begins after this tag, whatever was released between. It has no base when the repository has no such tag, or
+/// the commit does not contain it.
+pub fn since(
+    f: &mut Flow,
+    repo: &RepoRef,
+    facts: &CommitFacts,
+    scheme: &Scheme,
+    from: &Tag,
+    head: &Sha,
+) -> Result<Found, Stop> {
+    let commit = facts.tags.iter().find(|tag| tag.name == *from).map(|tag| tag.commit.clone());
+    let base = Base { tag: from.clone(), commit };
+    let version = scheme.parse(from.as_str()).ok().map(|parsed| (parsed.version, base.clone()));
+    let candidates: Vec<(Version, Base)> = version.into_iter().collect();
+    let known = base.commit.as_ref().and_then(|commit| notes::range::from_facts(facts, head, Some((from, commit))).ok());
+    if let Some(range) = known {
+        return Ok(Found::new(Some(base), range, false, &candidates));
+    }
+    let call = Call::ReadRange { repo: repo.clone(), candidates: vec![base.clone()], head: head.clone() };
+    let range: Range = f.step("range", &call)?;
+    let base = range.from.is_some().then_some(base);
+    Ok(Found::new(base, range, true, &candidates))
+}
+
 /// Whether the newest hundred tags hold no earlier version of this one's component, although there are more tags. Where
 /// they hold one, it is taken: no older tag of a line is newer than a younger one.
 pub fn needs_more_tags(facts: &CommitFacts, tag: &Tag) -> bool {
