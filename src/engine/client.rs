@@ -6,17 +6,22 @@
 //!
 //! Known race: between the plan and the run's own first read the world can change; the run reads and judges again.
 
+mod keyed;
 mod once;
 mod people;
+mod plans;
 mod recorded;
 mod review;
 mod secret;
 mod status;
 
+pub use keyed::Keyed;
 pub use once::Once;
+pub use plans::{Apply, Denied, Kept, Stands};
 pub use review::Heard;
 pub use secret::HookSecret;
 pub(super) use status::waits_for;
+pub use status::{repository, waiting};
 
 use super::accept::{Accept, Asked, outcome as ended};
 use super::host::{Host, NewRun};

@@ -1,18 +1,30 @@
-//! What is done in one transaction with its audit row, and once where a run asks for it.
+//! What is done in one transaction with its audit row, and once where a run or a caller's own key asks for it.
 
-use super::Client;
+use super::{Client, Keyed};
 use crate::actions::Action;
 use crate::actions::access::Caller;
 use crate::actions::outcome::{Outcome, Planned};
-use crate::domain::{Actor, Refusal, RepoRef, RunId};
+use crate::domain::{Actor, Millis, Refusal, RepoRef, RunId};
 use crate::store::{StoreError, Tx, acts, audit};
 use crate::workflow::deploy;
+use serde_json::Value;
 
-/// The step of a run that asks. What it had done before a crash is in [`acts`].
+/// By what it is known that something was done already.
 #[derive(Clone, Debug)]
-pub struct Once {
-    pub run: RunId,
-    pub step: String,
+pub enum Once {
+    /// The step of a run that asks. What it had done before a crash is in [`acts`].
+    Step { run: RunId, step: String },
+    Key(Keyed),
+}
+
+impl Once {
+    /// Keeps the answer to what is done in this transaction.
+    pub(super) fn keep(&self, tx: &Tx<'_>, answer: Value, now: Millis) -> Result<(), StoreError> {
+        match self {
+            Self::Step { run, step } => acts::add(tx, run, step, &answer),
+            Self::Key(keyed) => keyed.keep(tx, answer, now),
+        }
+    }
 }
 
 impl Client {
@@ -63,6 +75,6 @@ impl Client {
     fn note(&self, tx: &Tx<'_>, outcome: &Outcome) -> Result<(), StoreError> {
         let Some(once) = &self.once else { return Ok(()) };
         let answer = serde_json::to_value(outcome).map_err(|why| StoreError::Sql(why.to_string()))?;
-        acts::add(tx, &once.run, &once.step, &answer)
+        once.keep(tx, answer, self.host.now())
     }
 }

@@ -6,7 +6,7 @@ use crate::actions::access::Caller;
 use crate::actions::outcome::Outcome;
 use crate::domain::{Actor, Refusal, RepoId, RepoRef};
 use crate::store::audit::{self, Record};
-use crate::store::{Tx, acts};
+use crate::store::Tx;
 use serde_json::Value;
 
 impl Client {
@@ -51,10 +51,10 @@ impl Client {
             decision: format!("refused:{}", why.code),
             detail,
         };
-        let once = self.once.clone();
+        let (once, now) = (self.once.clone(), self.host.now());
         let work = move |tx: &Tx<'_>| {
             audit::add(tx, &record)?;
-            once.map_or(Ok(()), |once| acts::add(tx, &once.run, &once.step, &Value::Null))
+            once.map_or(Ok(()), |once| once.keep(tx, Value::Null, now))
         };
         self.store.write(work).await.map_err(|why| why.refusal())
     }

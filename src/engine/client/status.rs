@@ -60,6 +60,23 @@ fn turns(mut places: Vec<Place>) -> HashMap<RunId, u32> {
     turns
 }
 
+/// What the store alone tells this caller of a repository.
+///
+/// # Errors
+/// Those of the store.
+pub fn repository(rx: &Rx<'_>, repo: &RepoRef, caller: &Caller, now: Millis) -> Result<RepoOverview, StoreError> {
+    Ok(seen_by(caller, of_repo(rx, repo, &turns(locks::all(rx)?), now, caller.reads_errors())?))
+}
+
+/// What a run with these steps waits for.
+///
+/// # Errors
+/// Those of the store.
+pub fn waiting(rx: &Rx<'_>, run: &RunId, steps: &[Step], errors: bool) -> Result<Vec<String>, StoreError> {
+    let before = turns(locks::all(rx)?).get(run).copied();
+    Ok(waits_for(steps, &timers::of(rx, run)?, before, errors))
+}
+
 /// Without the environments that are not theirs.
 fn seen_by(caller: &Caller, mut repo: RepoOverview) -> RepoOverview {
     let theirs = |name: Option<&EnvName>| name.is_none_or(|name| caller.sees_environment(name));

@@ -127,11 +127,11 @@ impl Steps {
 
     /// What this step has done already, or the name to do it under.
     async fn before(&self, ctx: &StepCtx) -> Result<Result<Value, Once>, StepError> {
-        let once = Once { run: ctx.run.clone(), step: ctx.step.clone() };
+        let (run, step) = (ctx.run.clone(), ctx.step.clone());
+        let once = Once::Step { run: run.clone(), step: step.clone() };
         if ctx.first {
             return Ok(Err(once));
         }
-        let (run, step) = (once.run.clone(), once.step.clone());
         let done = self.store.read(move |rx| acts::get(rx, &run, &step)).await.map_err(stored)?;
         Ok(done.ok_or(once))
     }
