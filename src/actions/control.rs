@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 pub struct Control {
     /// The run's id
     pub run: RunId,
+    /// What to do with it
     pub verb: Verb,
     /// Why, for the record
     #[serde(default)]

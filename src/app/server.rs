@@ -19,6 +19,7 @@ use crate::store::{Store, StoreError};
 use crate::surfaces::callback::callback_router;
 use crate::surfaces::control::{Desk, Door, remote};
 use crate::surfaces::http::{Ask, Health, Limits, Metrics, Readiness, Snapshot, health_router, serve, traced};
+use crate::surfaces::mcp::{Agents, Place, mcp_router};
 use crate::surfaces::webhook::{Own, Receiver, Secrets, Worker, router};
 use crate::targets::callback::{Callbacks, issuer};
 use crate::targets::command::Masker;
@@ -108,8 +109,14 @@ impl Server {
         let client = Client { host: host.clone(), store: store.clone(), github: github.clone(), door: "control", once: None };
         let desk = Desk::new(store.clone(), Arc::clone(&bell));
         let remote = remote(desk.clone(), Client { door: "remote", ..client.clone() });
-        let doors = traced(router(receiver).merge(callback_router(reports)).merge(health_router(health)).merge(remote));
+        let acting = Some(Client { door: "mcp", ..client.clone() });
+        let agents = Agents::new(desk.clone(), acting, &site(&settings.app.github_api_url), stopped.clone());
         let door = Door::open(&settings.local.data_dir).await?.acting(client, OwnHooks::of(&settings.app.private_key)?);
+        let address_here = door.address;
+        let door = door.beside(mcp_router(agents.clone(), &Place { public_url: None, ..place(&settings, address_here) }));
+        let mcp = mcp_router(agents, &place(&settings, address));
+        let outside = callback_router(reports).merge(health_router(health)).merge(remote).merge(mcp);
+        let doors = traced(router(receiver).merge(outside));
         let worker = Worker::new(store.clone(), own, bell, accept(&host, &store));
         let (gh, to, jobs_listed) = (github.clone(), host.clone(), AtomicBool::new(false));
         let reconciler = Reconciler { github: gh, host: to, store: store.clone(), jobs_listed };
@@ -162,6 +169,10 @@ fn github_config(settings: &Serve, tuning: &Tuning) -> GitHubConfig {
         request_timeout: tuning.request_timeout,
         ..GitHubConfig::default()
     }
+}
+
+fn place(settings: &Serve, listen: SocketAddr) -> Place {
+    Place { public_url: settings.app.public_url.clone(), listen, github: site(&settings.app.github_api_url) }
 }
 
 fn secrets(settings: &Serve) -> Result<Secrets, Refusal> {

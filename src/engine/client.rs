@@ -21,7 +21,7 @@ pub use plans::{Apply, Denied, Kept, Stands};
 pub use review::Heard;
 pub use secret::HookSecret;
 pub(super) use status::waits_for;
-pub use status::{repository, waiting};
+pub use status::{Waits, repository, waiting};
 
 use super::accept::{Accept, Asked, outcome as ended};
 use super::host::{Host, NewRun};

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 /// So many are remembered before those are forgotten whose span is over.
 const MANY: usize = 10_000;
 
-pub(super) struct Limit<K> {
+pub struct Limit<K> {
     most: u32,
     span: Duration,
     /// When its span began, and how many there were in it.

@@ -6,7 +6,7 @@ pub mod client;
 pub mod host;
 pub mod intent;
 pub mod known;
-mod limit;
+pub mod limit;
 mod reasons;
 pub mod reconcile;
 pub mod replies;

@@ -1,10 +1,11 @@
-//! The doors: webhook, callbacks of deployers, command line. Each is thin: it reads a request, asks the engine and shows the answer.
+//! The doors: webhook, callbacks of deployers, agents, command line. Each is thin: it reads a request, asks the engine and shows the answer.
 
 pub mod callback;
 pub mod cli;
 pub mod comment;
 pub mod control;
 pub mod http;
+pub mod mcp;
 pub mod webhook;
 
 use crate::domain::Millis;

@@ -40,7 +40,7 @@ const EXCLUSIVE: [(&str, &[&str]); 11] = [
     ("rusqlite", &["store"]),
     ("sigstore_verify", &["github"]),
     ("reqwest", &["probes", "surfaces::cli"]),
-    ("rmcp", &["probes"]),
+    ("rmcp", &["probes", "surfaces::mcp"]),
     ("axum", &["surfaces", "app", "sandbox"]),
     ("git_cliff_core", &["notes"]),
     ("cel", &["expect"]),

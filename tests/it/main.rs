@@ -40,6 +40,7 @@ mod keys;
 mod kills;
 mod lent;
 mod liars;
+mod mcp;
 mod merge;
 mod mirror;
 mod notes;

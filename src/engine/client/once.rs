@@ -13,7 +13,10 @@ use serde_json::Value;
 #[derive(Clone, Debug)]
 pub enum Once {
     /// The step of a run that asks. What it had done before a crash is in [`acts`].
-    Step { run: RunId, step: String },
+    Step {
+        run: RunId,
+        step: String,
+    },
     Key(Keyed),
 }
 

@@ -4,7 +4,8 @@ use super::{Client, succeeded};
 use crate::actions::access::Caller;
 use crate::actions::outcome::{Active, Live, Overview, QuotaLeft, RepoOverview};
 use crate::domain::{EnvName, LedgerEntry, Millis, Refusal, RepoRef, RunId};
-use crate::gates::Verdict;
+use crate::engine::reasons;
+use crate::gates::{self, Verdict};
 use crate::github::Quota;
 use crate::render::when;
 use crate::store::locks::{self, Place};
@@ -68,13 +69,23 @@ pub fn repository(rx: &Rx<'_>, repo: &RepoRef, caller: &Caller, now: Millis) -> 
     Ok(seen_by(caller, of_repo(rx, repo, &turns(locks::all(rx)?), now, caller.reads_errors())?))
 }
 
+/// What somebody waits for who follows a run.
+#[derive(Debug, Default)]
+pub struct Waits {
+    /// One sentence for each thing.
+    pub on: Vec<String>,
+    /// Whose approval, where a person has to agree.
+    pub approval: Option<String>,
+}
+
 /// What a run with these steps waits for.
 ///
 /// # Errors
 /// Those of the store.
-pub fn waiting(rx: &Rx<'_>, run: &RunId, steps: &[Step], errors: bool) -> Result<Vec<String>, StoreError> {
+pub fn waiting(rx: &Rx<'_>, run: &RunId, steps: &[Step], errors: bool) -> Result<Waits, StoreError> {
     let before = turns(locks::all(rx)?).get(run).copied();
-    Ok(waits_for(steps, &timers::of(rx, run)?, before, errors))
+    let approval = gates::asks_people(&reasons::gates(steps));
+    Ok(Waits { on: waits_for(steps, &timers::of(rx, run)?, before, errors), approval })
 }
 
 /// Without the environments that are not theirs.

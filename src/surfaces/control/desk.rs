@@ -3,6 +3,8 @@
 use super::view::{DeliveryDetail, DeliveryRow, RunDetail, RunRow, Status, StepRow};
 use crate::actions::access::{About, Caller};
 use crate::domain::{DeliveryId, Millis, Refusal, RunId};
+use crate::store::audit::{self, Record};
+use crate::store::chain::{self, Link};
 use crate::store::inbox::{self, Delivery, DeliveryStatus};
 use crate::store::runs::{self, Run, RunState};
 use crate::store::steps::{self, Step};
@@ -25,6 +27,12 @@ pub struct DeliveryFilter {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct RunFilter {
     pub state: Option<RunState>,
+    pub limit: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct AuditFilter {
+    pub after: u64,
     pub limit: u32,
 }
 
@@ -86,6 +94,22 @@ impl Desk {
         Ok(delivery_row(replayed.await.map_err(|error| error.refusal())?))
     }
 
+    /// Puts on record what was asked at a door and how it was answered.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn note(&self, record: Record) -> Result<(), Refusal> {
+        self.store.write(move |tx| audit::add(tx, &record)).await.map_err(|error| error.refusal())
+    }
+
+    /// Rows of the audit after this one, in order.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn audit(&self, filter: AuditFilter) -> Result<Vec<Link>, Refusal> {
+        self.read(move |rx| chain::after(rx, filter.after, filter.limit)).await
+    }
+
     /// # Errors
     /// Those of the store.
     pub async fn status(&self) -> Result<Status, Refusal> {
@@ -94,7 +118,7 @@ impl Desk {
         Ok(Status { version, inbox_depth: depth.pending, dead_letters: depth.dead })
     }
 
-    pub(super) async fn read<T, F>(&self, work: F) -> Result<T, Refusal>
+    pub(in crate::surfaces) async fn read<T, F>(&self, work: F) -> Result<T, Refusal>
     where
         T: Send + 'static,
         F: FnOnce(&Rx<'_>) -> Result<T, StoreError> + Send + 'static,
@@ -145,8 +169,8 @@ impl Desk {
     }
 }
 
-/// A question says what was asked: it is for whoever asked it.
-fn sees(caller: &Caller, run: &Run) -> bool {
+/// Whether a run is this caller's to see. A question says what was asked: it is for whoever asked it.
+pub fn sees(caller: &Caller, run: &Run) -> bool {
     let subject = &run.subject;
     let about = About { repo: Some(subject.repo.id), environment: subject.environment.as_ref() };
     let question = run.workflow == look::WORKFLOW.name;

@@ -3,7 +3,7 @@
 //! Invariants: nothing is answered without the token, which is compared by its digest, so that the time tells nothing; the
 //! door is never on the address that GitHub reaches.
 
-use super::desk::{DeliveryFilter, Desk};
+use super::desk::{AuditFilter, DeliveryFilter, Desk};
 use super::file::{Announced, ControlFile};
 use super::keys::KeyAsk;
 use super::remote::bearer;
@@ -22,6 +22,7 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::future::Future;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -29,9 +30,12 @@ use tokio::net::TcpListener;
 /// A door that is bound and announced, and not yet served.
 pub struct Door {
     listener: TcpListener,
+    pub address: SocketAddr,
     token: Arc<[u8; 32]>,
     announced: Announced,
     acting: Option<Acting>,
+    /// What is served beside the desk, and recognises its own callers.
+    beside: Router,
 }
 
 /// What does what is asked.
@@ -59,9 +63,10 @@ impl Door {
             Refusal::operator("control_listen", message, "Let Lockkeeper listen on the loopback address.")
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(refused)?;
-        let file = ControlFile::new(listener.local_addr().map_err(refused)?);
+        let address = listener.local_addr().map_err(refused)?;
+        let file = ControlFile::new(address);
         let token = Arc::new(digest(&file.token));
-        Ok(Self { listener, token, announced: file.announce(data_dir)?, acting: None })
+        Ok(Self { listener, address, token, announced: file.announce(data_dir)?, acting: None, beside: Router::new() })
     }
 
     /// Takes actions, too.
@@ -70,10 +75,17 @@ impl Door {
         Self { acting: Some(Acting { client, own_hooks }), ..self }
     }
 
+    /// Serves this, too: its callers show keys of their own, not the token.
+    #[must_use]
+    pub fn beside(self, router: Router) -> Self {
+        Self { beside: router, ..self }
+    }
+
     /// Answers until `shutdown` is ready; then `control.json` is gone.
     pub async fn serve(self, desk: Desk, shutdown: impl Future<Output = ()>) {
         let limits = Limits { connections: 64, ..Limits::default() };
-        serve(self.listener, router(desk, self.acting, self.token), limits, shutdown).await;
+        let desk = router(desk, self.acting, self.token);
+        serve(self.listener, traced(desk.merge(self.beside)), limits, shutdown).await;
         drop(self.announced);
     }
 }
@@ -91,6 +103,10 @@ fn router(desk: Desk, acting: Option<Acting>, token: Arc<[u8; 32]>) -> Router {
     let client = acting.as_ref().map(|acting| acting.client.clone());
     let own = Router::new()
         .route("/status", get(|State(desk): State<Desk>| async move { shown(desk.status().await) }))
+        .route(
+            "/audit",
+            get(|State(desk): State<Desk>, Query(filter): Query<AuditFilter>| async move { shown(desk.audit(filter).await) }),
+        )
         .route(
             "/deliveries",
             get(|State(desk): State<Desk>, Query(filter): Query<DeliveryFilter>| async move {
@@ -117,7 +133,7 @@ fn router(desk: Desk, acting: Option<Acting>, token: Arc<[u8; 32]>) -> Router {
         .route("/hook-secret", post(|Json(of): Json<Of>| async move { shown(hook_secret(acting, of).await) }))
         .with_state(desk.clone());
     let routes = own.merge(routes(Counter { desk, client }));
-    traced(routes.layer(from_fn_with_state(token, with_token)))
+    routes.layer(from_fn_with_state(token, with_token))
 }
 
 /// The operator asks, whatever the request says.

@@ -111,7 +111,7 @@ impl Desk {
     }
 
     /// Who comes with this key; nothing for what is no key, or one that has ended.
-    pub(super) async fn holder(&self, given: &str) -> Result<Option<Caller>, Refusal> {
+    pub(in crate::surfaces) async fn holder(&self, given: &str) -> Result<Option<Caller>, Refusal> {
         let Some(id) = id_of(given) else { return Ok(None) };
         let (given, now) = (digest(given), now());
         let found = self.read(move |rx| keys::get(rx, &id)).await?;

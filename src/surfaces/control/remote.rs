@@ -3,11 +3,8 @@
 //! Invariants: without a good key nothing is answered and nothing is read but the key's digest; where no key was made nobody
 //! enters; a key that was revoked is no key at the next request; deliveries and keys are not here; whoever has a key takes only
 //! so many of the connections that webhooks need too, and only for so long.
-//!
-//! Failed attempts are counted for the door as a whole, because behind a proxy all come from one address; past the limit they
-//! are told to wait and are not looked up more than once each. A good key is let in all the same: to shut it out would be
-//! somebody else's to choose.
 
+use super::attempts::{Attempts, Count};
 use super::desk::Desk;
 use super::routes::{Counter, routes};
 use crate::domain::Refusal;
@@ -19,7 +16,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use http::{HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
@@ -29,20 +26,17 @@ const AT_ONCE: usize = 128;
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of a request.
 const LARGEST: usize = 64 << 10;
-/// Failed attempts within [`WINDOW`] that are answered with a reason.
-const ATTEMPTS: u32 = 20;
-const WINDOW: Duration = Duration::from_secs(60);
 
 #[derive(Clone)]
 struct Guard {
     desk: Desk,
-    failures: Arc<Mutex<Failures>>,
+    attempts: Arc<Attempts>,
     places: Arc<Semaphore>,
 }
 
 /// The routes of this door.
 pub fn remote(desk: Desk, client: Client) -> Router {
-    let guard = Guard { desk: desk.clone(), failures: Arc::default(), places: Arc::new(Semaphore::new(AT_ONCE)) };
+    let guard = Guard { desk: desk.clone(), attempts: Arc::default(), places: Arc::new(Semaphore::new(AT_ONCE)) };
     let routes = routes(Counter { desk, client: Some(client) });
     Router::new().nest("/control", routes.layer(from_fn_with_state(guard, with_key)))
 }
@@ -70,7 +64,7 @@ async fn with_key(State(guard): State<Guard>, request: Request, next: Next) -> R
     next.run(request).await
 }
 
-pub(super) fn bearer(request: &Request) -> Option<&str> {
+pub fn bearer(request: &Request) -> Option<&str> {
     let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, given) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| given.trim())
@@ -78,12 +72,11 @@ pub(super) fn bearer(request: &Request) -> Option<&str> {
 
 impl Guard {
     fn turned_away(&self) -> Response {
-        let count = self.failures.lock().unwrap_or_else(PoisonError::into_inner).add(Instant::now());
-        match count {
+        match self.attempts.add(Instant::now()) {
             Count::Within => (StatusCode::UNAUTHORIZED, [challenge()], Json(no_key())).into_response(),
             Count::Over { left, first } => {
                 if first {
-                    tracing::warn!(attempts = ATTEMPTS, "somebody tries keys that are none");
+                    tracing::warn!("somebody tries keys that are none");
                 }
                 let after = HeaderValue::from(left.as_secs() + 1);
                 (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, after)], Json(too_many())).into_response()
@@ -116,54 +109,4 @@ fn unread() -> Refusal {
 
 fn too_many() -> Refusal {
     Refusal::user("rate_limited", "Too many keys were tried that are none.", "Wait for a minute, and use a good key.")
-}
-
-/// Failed attempts of one window after the other.
-#[derive(Default)]
-struct Failures {
-    begun: Option<Instant>,
-    count: u32,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Count {
-    Within,
-    /// `first`: nobody has been told of it in this window.
-    Over {
-        left: Duration,
-        first: bool,
-    },
-}
-
-impl Failures {
-    fn add(&mut self, now: Instant) -> Count {
-        let begun = *self.begun.get_or_insert(now);
-        let gone = now.duration_since(begun);
-        if gone >= WINDOW {
-            *self = Self { begun: Some(now), count: 0 };
-            return self.add(now);
-        }
-        self.count = self.count.saturating_add(1);
-        if self.count <= ATTEMPTS {
-            return Count::Within;
-        }
-        Count::Over { left: WINDOW - gone, first: self.count == ATTEMPTS + 1 }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn failed_attempts_are_told_to_wait_until_the_window_is_over() {
-        let (mut failures, begin) = (Failures::default(), Instant::now());
-        let later = |seconds: u64| begin + Duration::from_secs(seconds);
-        for _ in 0..ATTEMPTS {
-            assert_eq!(failures.add(begin), Count::Within);
-        }
-        assert_eq!(failures.add(later(15)), Count::Over { left: Duration::from_secs(45), first: true });
-        assert_eq!(failures.add(later(59)), Count::Over { left: Duration::from_secs(1), first: false });
-        assert_eq!(failures.add(later(60)), Count::Within);
-    }
 }
