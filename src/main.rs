@@ -5,7 +5,9 @@ use lockkeeper::actions::Action;
 use lockkeeper::actions::control::Verb;
 use lockkeeper::app;
 use lockkeeper::notes::sandboxed;
-use lockkeeper::surfaces::cli::{Cli, Command, act, check, deliveries, hook_secret, keys, notes, runs, schema, tags};
+use lockkeeper::surfaces::cli::{
+    Cli, Command, act, audit, check, deliveries, hook_secret, keys, notes, runs, schema, tags,
+};
 use lockkeeper::targets::command::supervisor;
 use std::process::ExitCode;
 
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         Command::Preview(args) => act::run(args, Action::Notes),
         Command::Status(args) => act::run(args, Action::Status),
         Command::HookSecret(args) => hook_secret::run(args),
+        Command::Audit(args) => audit::run(args),
         Command::Doctor(args) => app::doctor(&args),
     }
 }

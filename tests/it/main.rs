@@ -6,6 +6,7 @@ mod actions;
 mod agents;
 mod approvals;
 mod attestation;
+mod audit;
 mod back;
 mod back_workflow;
 mod budget;

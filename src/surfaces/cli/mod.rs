@@ -2,6 +2,7 @@
 
 pub mod act;
 mod act_text;
+pub mod audit;
 pub mod check;
 pub mod deliveries;
 pub mod demo;
@@ -96,6 +97,8 @@ pub enum Command {
     HookSecret(hook_secret::Args),
     /// Make, list and end keys for agents, scripts and other machines
     Keys(keys::Args),
+    /// Verify or export the record of everything that was asked, decided and done
+    Audit(audit::Args),
     /// Check the App's key, permissions, events, webhook and clock
     Doctor(doctor::Args),
 }

@@ -13,8 +13,9 @@ use crate::config::settings::Flags;
 use crate::domain::Refusal;
 use crate::engine::client::HookSecret;
 use crate::store::Store;
+use crate::store::chain::Link;
 use crate::surfaces::control::{
-    DeliveryDetail, DeliveryFilter, DeliveryRow, Desk, KeyAsk, KeyRow, Of, RunDetail, RunFilter, RunRow,
+    AuditFilter, DeliveryDetail, DeliveryFilter, DeliveryRow, Desk, KeyAsk, KeyRow, Of, RunDetail, RunFilter, RunRow,
 };
 use serde::Serialize;
 use std::future::Future;
@@ -96,7 +97,7 @@ impl Common {
         if well(&answer) { said } else { ExitCode::FAILURE }
     }
 
-    fn place(&self) -> Result<Place, ExitCode> {
+    pub(super) fn place(&self) -> Result<Place, ExitCode> {
         if let Some(url) = &self.server {
             return Remote::at(url, self.insecure_http).map(Place::There).map_err(|refusal| fail(&refusal));
         }
@@ -106,7 +107,7 @@ impl Common {
     }
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, Refusal> {
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Refusal> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -154,6 +155,14 @@ impl Operator {
         match self {
             Self::Server(server) => server.here()?.post(&["deliveries", id, "replay"], &()).await,
             Self::Store(desk) => desk.replay(id).await,
+        }
+    }
+
+    /// A page of the audit.
+    pub async fn audit(&self, filter: AuditFilter) -> Result<Vec<Link>, Refusal> {
+        match self {
+            Self::Server(server) => server.here()?.get(&["audit"], &filter).await,
+            Self::Store(desk) => desk.audit(filter).await,
         }
     }
 
