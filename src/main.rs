@@ -6,7 +6,7 @@ use lockkeeper::actions::control::Verb;
 use lockkeeper::app;
 use lockkeeper::notes::sandboxed;
 use lockkeeper::surfaces::cli::{
-    Cli, Command, act, audit, check, deliveries, hook_secret, keys, notes, runs, schema, tags,
+    Cli, Command, act, audit, check, deliveries, hook_secret, keys, mcp, notes, runs, schema, tags,
 };
 use lockkeeper::targets::command::supervisor;
 use std::process::ExitCode;
@@ -39,6 +39,7 @@ fn main() -> ExitCode {
         Command::Preview(args) => act::run(args, Action::Notes),
         Command::Status(args) => act::run(args, Action::Status),
         Command::HookSecret(args) => hook_secret::run(args),
+        Command::Mcp(args) => mcp::run(&args),
         Command::Audit(args) => audit::run(args),
         Command::Doctor(args) => app::doctor(&args),
     }

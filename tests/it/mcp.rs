@@ -3,6 +3,7 @@
 mod door;
 mod looks;
 mod plans;
+mod stdio;
 
 use crate::world::World;
 use serde_json::{Value, json};

@@ -10,6 +10,8 @@ pub mod doctor;
 mod follow;
 pub mod hook_secret;
 pub mod keys;
+pub mod mcp;
+mod mcp_send;
 pub mod notes;
 pub mod operator;
 pub mod rehearse;
@@ -99,6 +101,8 @@ pub enum Command {
     Keys(keys::Args),
     /// Verify or export the record of everything that was asked, decided and done
     Audit(audit::Args),
+    /// Serve an agent over standard input and output (MCP), with the key in LOCKKEEPER_KEY
+    Mcp(mcp::Args),
     /// Check the App's key, permissions, events, webhook and clock
     Doctor(doctor::Args),
 }

@@ -37,13 +37,27 @@ impl Remote {
     /// `server_url_invalid`, `server_url_insecure`, `key_missing`.
     pub fn at(url: &str, insecure: bool) -> Result<Self, Refusal> {
         let (base, is_here) = address(url, insecure)?;
-        let key = std::env::var(KEY).ok().map(|key| key.trim().to_owned()).filter(|key| !key.is_empty());
-        let key = key.ok_or_else(|| {
-            let fix = format!("Set {KEY} to a key that `lockkeeper keys create` printed on the server's machine.");
-            Refusal::user("key_missing", "A server at a URL is asked with a key, and there is none.", fix)
-        })?;
-        Ok(Self { base, key: Secret::new(key), is_here })
+        Ok(Self { base, key: key()?, is_here })
     }
+
+    pub fn is_here(&self) -> bool {
+        self.is_here
+    }
+
+    /// Where agents are served.
+    pub fn mcp(&self) -> String {
+        format!("{}/mcp", self.base.trim_end_matches("/control"))
+    }
+}
+
+/// # Errors
+/// `key_missing`.
+pub(super) fn key() -> Result<Secret, Refusal> {
+    let key = std::env::var(KEY).ok().map(|key| key.trim().to_owned()).filter(|key| !key.is_empty());
+    key.map(Secret::new).ok_or_else(|| {
+        let fix = format!("Set {KEY} to a key that `lockkeeper keys create` printed on the server's machine.");
+        Refusal::user("key_missing", "This is asked with a key, and there is none.", fix)
+    })
 }
 
 /// Where the desk is, and whether that is this machine.
@@ -114,6 +128,11 @@ impl Server {
         Err(Refusal::user("only_here", "Deliveries, keys and secrets are shown on the server's own machine only.", fix))
     }
 
+    /// Where agents are served by the server on this machine.
+    pub fn mcp(&self) -> String {
+        format!("{}/mcp", self.base)
+    }
+
     pub async fn act(&self, action: &Action) -> Result<Outcome, Refusal> {
         answered(self.request(Method::POST, &["actions"]).timeout(ACTION).json(action)).await
     }
@@ -138,7 +157,7 @@ impl Server {
     }
 }
 
-fn client(is_here: bool) -> Result<Client, Refusal> {
+pub(super) fn client(is_here: bool) -> Result<Client, Refusal> {
     let builder = Client::builder().redirect(Policy::none()).user_agent(concat!("lockkeeper/", env!("CARGO_PKG_VERSION")));
     // A proxy has no business on the loopback address.
     let builder = if is_here { builder.no_proxy() } else { builder };
@@ -167,7 +186,7 @@ fn escaped(segment: &str) -> String {
     segment.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
-fn no_answer(why: &reqwest::Error) -> Refusal {
+pub(super) fn no_answer(why: &reqwest::Error) -> Refusal {
     let cause = std::error::Error::source(why).map(|cause| format!(" ({cause})")).unwrap_or_default();
     let text = format!("The server does not answer: {why}{cause}.");
     Refusal::operator("server_silent", text, "See that it runs and can be reached; its log says more.")
