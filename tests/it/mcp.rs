@@ -1,5 +1,7 @@
 //! The agents' door, over HTTP as clients of old and new protocols come in.
 
+mod clients;
+mod conformance;
 mod door;
 mod looks;
 mod plans;
