@@ -70,6 +70,8 @@ struct At {
     subjects: Vec<Deployed>,
     /// A gate that would be opened.
     opening: Option<Opening>,
+    /// It is the head of one of the repository's own branches.
+    ours: bool,
 }
 
 impl Client {
@@ -199,7 +201,7 @@ impl Client {
 
     /// Reads and judges in a run of its own, so that its plan is kept.
     async fn look(&self, action: &Action, repo: &RepoRef, at: At, actor: &Actor) -> Result<Outcome, Refusal> {
-        let At { tag, sha, url, subjects, opening } = at;
+        let At { tag, sha, url, subjects, opening, ours } = at;
         let mut subjects = subjects.into_iter();
         let (known, older) = (subjects.next(), subjects.collect());
         let subject = Subject {
@@ -220,6 +222,7 @@ impl Client {
             known,
             older,
             opening,
+            ours,
             actor: actor.clone(),
             asked_at,
         };

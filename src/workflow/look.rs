@@ -46,6 +46,9 @@ pub struct Input {
     /// A gate that whoever asks would open.
     #[serde(default)]
     pub opening: Option<Opening>,
+    /// It is the head of one of the repository's own branches.
+    #[serde(default)]
+    pub ours: bool,
     pub actor: Actor,
     pub asked_at: Millis,
 }
@@ -169,8 +172,10 @@ impl Look<'_> {
     fn is_ours(&self) -> Result<(), Stop> {
         let input = self.input;
         let Action::Deploy(ask) = &input.action else { return Ok(()) };
-        let named = ask.git_ref.as_deref().is_some_and(|name| !name.starts_with('@')) && input.tag.is_none();
-        let there = self.ground.facts.on_default_branch == Some(Ancestry::Contained);
+        // Nobody has verified what an agent writes in the way of comments.
+        let verified = |name: &str| name.starts_with('@') && input.actor.kind == ActorKind::User;
+        let named = ask.git_ref.as_deref().is_some_and(|name| !verified(name)) && input.tag.is_none();
+        let there = input.ours || self.ground.facts.on_default_branch == Some(Ancestry::Contained);
         if input.actor.kind == ActorKind::Operator || !named || there {
             return Ok(());
         }

@@ -4,6 +4,7 @@ mod clients;
 mod conformance;
 mod door;
 mod looks;
+mod order;
 mod plans;
 mod stdio;
 

@@ -60,7 +60,7 @@ impl Client {
     ///
     /// # Errors
     /// `idempotency_conflict`.
-    pub(super) async fn answered(&self, keyed: &Keyed) -> Result<Option<Outcome>, Refusal> {
+    pub async fn answered(&self, keyed: &Keyed) -> Result<Option<Outcome>, Refusal> {
         let known = keyed.known.clone();
         let Some(found) = self.read(move |rx| answers::get(rx, &known)).await? else { return Ok(None) };
         if found.asked != keyed.asked {

@@ -15,9 +15,9 @@ use crate::actions::rollback::Rollback;
 use crate::domain::{EnvName, Millis, Refusal, RepoRef, RunId, Sha, Tag};
 use crate::engine::known;
 use crate::gates::{Status, Verdict};
-use crate::plan::{Digest, Plan};
+use crate::plan::{Digest, Ground, Plan};
 use crate::store::plans::{self, NewPlan};
-use crate::store::{StoreError, Tx};
+use crate::store::{StoreError, Tx, steps};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::time::Duration;
@@ -51,16 +51,18 @@ pub struct Apply {
 }
 
 /// Why a plan is not done.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Denied {
     pub refusal: Refusal,
     /// What is not any more as it was planned.
     pub changed: Vec<String>,
+    /// What had been planned.
+    pub planned: Option<Box<Action>>,
 }
 
 impl From<Refusal> for Denied {
     fn from(refusal: Refusal) -> Self {
-        Self { refusal, changed: Vec::new() }
+        Self { refusal, changed: Vec::new(), planned: None }
     }
 }
 
@@ -121,8 +123,9 @@ impl Client {
             let text = format!("There is neither a tag nor a branch {name}.");
             return Err(Refusal::user("tag_gone", text, "Name a tag, a branch, or all 40 digits of a commit's id."));
         };
-        let at = Deploy { git_ref: Some(head.to_string()), ..ask.clone() };
-        Ok((planned(self.act(Action::Deploy(at), caller).await?)?, Named::Branch(name)))
+        let action = Action::Deploy(Deploy { git_ref: Some(head.to_string()), ..ask.clone() });
+        let done = self.look(&action, &repo, At { sha: Some(head), ours: true, ..At::default() }, &caller.actor).await;
+        Ok((planned(self.settled(&action, caller, Some(&repo), done).await?)?, Named::Branch(name)))
     }
 
     async fn head_of(&self, repo: &RepoRef, branch: &Tag) -> Result<Option<Sha>, Refusal> {
@@ -160,7 +163,7 @@ impl Client {
             let record = self.record(&action, &caller.actor, Some(&repo), &refused);
             self.store.write(move |tx| crate::store::audit::add(tx, &record)).await.map_err(|why| why.refusal())?;
         }
-        done
+        done.map_err(|denied| Denied { planned: Some(Box::new(body.action)), ..denied })
     }
 
     async fn consumed(&self, digest: String) -> Result<Refusal, Refusal> {
@@ -183,10 +186,13 @@ impl Client {
         let live = self.stands(repo, environment).await?;
         let changed = body.changed(&now.plan, live.as_ref());
         if !changed.is_empty() {
-            return Err(Denied { refusal: stale(&changed), changed });
+            return Err(Denied { changed: changed.clone(), ..stale(&changed).into() });
         }
         if let Some(refusal) = now.gates.verdicts.iter().find_map(in_the_way) {
             return Err(refusal.into());
+        }
+        if let (Action::Deploy(_), Some(live)) = (action, &live) {
+            self.goes_forward(&now, live).await?;
         }
         let mut input = self.deploy_input(repo, environment, &now, caller);
         input.reason = match action {
@@ -195,6 +201,7 @@ impl Client {
             _ => None,
         };
         input.rollback = matches!(action, Action::Rollback(_));
+        input.remarks = now.remarks.clone();
         let (digest, at) = (digest.to_owned(), self.host.now());
         let consume = move |tx: &Tx<'_>, run: &RunId| match plans::consume(tx, &digest, run, at)? {
             true => Ok(()),
@@ -218,17 +225,33 @@ impl Client {
         }
     }
 
+    /// Whether the commit contains what is live. The run asks that again when it is its turn, so that what cannot be read now
+    /// is left to it; that it is known already saves an agent the wait.
+    async fn goes_forward(&self, now: &Planned, live: &Stands) -> Result<(), Refusal> {
+        let (run, pin, repo) = (now.run.clone(), &now.plan.pin, &now.plan.repo);
+        let facts = self.read(move |rx| steps::get(rx, &run, "facts")).await?.and_then(|step| step.result);
+        let ground: Option<Ground> = facts.and_then(|value| serde_json::from_value(value).ok());
+        let known = ground.is_some_and(|ground| ground.facts.history.iter().any(|commit| commit.sha == live.sha));
+        if live.sha == pin.sha || known {
+            return Ok(());
+        }
+        match self.github.installation(repo.installation).distance(&repo.name, &live.sha, &pin.sha).await {
+            Ok(distance) if distance.behind > 0 => Err(backwards(&pin.sha, &live.sha, distance.ahead > 0)),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
     /// The same question to the world as it is now.
     async fn again(&self, body: &Body, repo: &RepoRef, caller: &Caller) -> Result<Planned, Denied> {
-        let action = match (&body.action, &body.named) {
+        let (action, at) = match (&body.action, &body.named) {
             (Action::Deploy(ask), Named::Branch(name)) => {
                 let head = self.head_of(repo, name).await?;
                 let head = head.ok_or_else(|| gone(&format!("The branch {name} does not exist any more.")))?;
-                Action::Deploy(Deploy { git_ref: Some(head.to_string()), ..ask.clone() })
+                let action = Action::Deploy(Deploy { git_ref: Some(head.to_string()), ..ask.clone() });
+                (action, At { sha: Some(head), ours: true, ..At::default() })
             }
-            (action, _) => action.clone(),
+            (action, _) => (action.clone(), self.at(action, repo).await?),
         };
-        let at: At = self.at(&action, repo).await?;
         match self.look(&action, repo, at, &caller.actor).await {
             Ok(outcome) => Ok(planned(outcome)?),
             Err(refusal) if matches!(refusal.code.as_str(), "tag_gone" | "commit_unknown") => Err(gone(&refusal.message)),
@@ -301,13 +324,29 @@ fn environment(action: &Action) -> Result<&EnvName, Refusal> {
     }
 }
 
-/// A gate that is shut now. A run would wait for a window, but an agent that comes back then has a plan of that time.
+/// A gate that is shut now. A run would wait for a window, and for the commit to come to the environment before, but an agent
+/// that comes back then has a plan of that time.
 fn in_the_way(verdict: &Verdict) -> Option<Refusal> {
-    let shut = verdict.status == Status::Fail || verdict.code == "window_closed";
-    let own = matches!(verdict.gate.as_str(), "lock" | "window" | "order");
+    let elsewhere = matches!(verdict.code.as_str(), "not_yet_in_environment" | "no_longer_in_environment");
+    let shut = verdict.status == Status::Fail || verdict.code == "window_closed" || elsewhere;
+    let own = matches!(verdict.gate.as_str(), "lock" | "window" | "soak");
     let code = if own { verdict.code.as_str() } else { "gate_failed" };
     let message = if own { verdict.reason.clone() } else { format!("The gate {} fails: {}", verdict.gate, verdict.reason) };
     (shut && !verdict.status.advances()).then(|| Refusal::user(code, message, verdict.fix.clone()))
+}
+
+fn backwards(pinned: &Sha, live: &Sha, both: bool) -> Refusal {
+    let (pinned, live) = (pinned.short(), live.short());
+    if both {
+        let text = format!("Commit {pinned} and {live}, which is live, each have commits that the other has not.");
+        return Refusal::user(
+            "diverged_from_live",
+            text,
+            "Merge what is live and deploy that, or have a person deploy this one.",
+        );
+    }
+    let text = format!("Commit {pinned} is older than {live}, which is live and contains it.");
+    Refusal::user("older_than_live", text, "To go back on purpose, plan a rollback.")
 }
 
 fn mismatch() -> Refusal {
@@ -334,7 +373,7 @@ fn stale(changed: &[String]) -> Refusal {
 
 fn gone(what: &str) -> Denied {
     let changed = vec![what.trim_end_matches('.').to_owned()];
-    Denied { refusal: stale(&changed), changed }
+    Denied { changed: changed.clone(), ..stale(&changed).into() }
 }
 
 fn nothing_to_plan() -> Refusal {

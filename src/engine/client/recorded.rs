@@ -5,8 +5,8 @@ use crate::actions::Action;
 use crate::actions::access::Caller;
 use crate::actions::outcome::Outcome;
 use crate::domain::{Actor, Refusal, RepoId, RepoRef};
-use crate::store::audit::{self, Record};
 use crate::store::Tx;
+use crate::store::audit::{self, Record};
 use serde_json::Value;
 
 impl Client {

@@ -49,15 +49,16 @@ impl Agents {
     /// Deploys or rolls back as it was planned.
     pub(super) async fn apply(&self, given: &Arguments, rollback: bool, caller: &Caller) -> Result<Envelope, Denied> {
         let (own, why) = (given.own()?, given.read::<Why>()?);
-        let digest = own.plan_digest.clone().unwrap_or_default();
-        let hex = digest.strip_prefix("sha256:").unwrap_or_default();
-        if hex.len() != 64 || !hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) {
+        let ask = Apply { plan_digest: own.plan_digest.clone().unwrap_or_default(), reason: why.reason };
+        let keyed = Keyed::new(&caller.actor, if rollback { "rollback" } else { "deploy" }, key(&own)?, &ask);
+        let engine = self.engine(caller)?;
+        if !is_digest(&ask.plan_digest) {
+            // The key's own story comes first.
+            engine.answered(&keyed).await?;
             let text = "`plan_digest` is not `sha256:` and 64 hexadecimal digits.";
             return Err(Refusal::user("input_invalid", text, "Take `plan.digest` of a plan as it was told.").into());
         }
-        let ask = Apply { plan_digest: digest, reason: why.reason };
-        let keyed = Keyed::new(&caller.actor, if rollback { "rollback" } else { "deploy" }, key(&own)?, &ask);
-        match self.engine(caller)?.apply(&ask, keyed, rollback, caller).await? {
+        match engine.apply(&ask, keyed, rollback, caller).await? {
             Outcome::Started(started) => Ok(self.started(*started, caller).await?),
             _ => Err(odd().into()),
         }
@@ -118,6 +119,11 @@ impl From<Denied> for Refused {
     fn from(denied: Denied) -> Self {
         Self { changed: denied.changed, ..Self::from(denied.refusal) }
     }
+}
+
+fn is_digest(text: &str) -> bool {
+    let hex = text.strip_prefix("sha256:").unwrap_or_default();
+    hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
 fn key(own: &Own) -> Result<String, Refusal> {

@@ -13,6 +13,7 @@ mod deployments;
 mod envelope;
 mod http;
 mod limits;
+mod next;
 mod prompts;
 mod refuse;
 mod resources;

@@ -38,7 +38,9 @@ fn code(refusal: &Refusal) -> &'static str {
         "approval_required" | "approvals_missing" => "approval_required",
         "environment_locked" | "held_after_rollback" => "environment_locked",
         "window_closed" | "window_never_opens" => "window_closed",
-        "older_than_live" => "order_violation",
+        "older_than_live" | "diverged_from_live" | "not_yet_in_environment" | "no_longer_in_environment" | "soak_deadline" => {
+            "order_violation"
+        }
         "nothing_live" | "nothing_to_roll_back_to" | "not_a_good_version" | "rollback_forbidden" => "rollback_target_unsafe",
         "tag_gone" | "tag_moved" | "commit_unknown" | "ref_invalid" => "ref_not_found",
         "rate_limited" => "rate_limited",

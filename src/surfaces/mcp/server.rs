@@ -5,7 +5,7 @@ use super::catalog::{FACES, Tool};
 use super::clean::clean;
 use super::envelope::{Envelope, Refused, Word};
 use super::limits::Limits;
-use super::{prompts, resources, tasks};
+use super::{next, prompts, resources, tasks};
 use crate::actions::access::{Caller, Rights};
 use crate::domain::{Refusal, RunId, Scope};
 use crate::engine::client::Client;
@@ -69,12 +69,20 @@ impl Agents {
     }
 
     pub(super) async fn answer(&self, tool: Tool, asked: Asked, caller: &Caller) -> Envelope {
-        if let Err(wait) = self.limits.take(&caller.actor, tool) {
-            return Envelope::refused(Refused::too_many(wait));
-        }
         let digest = Digest::of(&Value::Object(asked.arguments.clone()));
-        let envelope = self.do_it(tool, asked.arguments, caller).await;
-        let detail = json!({ "client": asked.client, "arguments": digest });
+        let given = asked.arguments.get("plan_digest").and_then(Value::as_str).map(|plan| plan.chars().take(71).collect());
+        let envelope = match self.limits.take(&caller.actor, tool) {
+            Ok(()) => self.do_it(tool, asked.arguments, caller).await,
+            Err(wait) => {
+                let refused = Envelope::refused(Refused::too_many(wait));
+                if !self.limits.is_news(&caller.actor, tool) {
+                    return refused;
+                }
+                refused
+            }
+        };
+        let plan: Option<String> = envelope.plan.as_ref().map(|plan| plan.digest.clone()).or(given);
+        let detail = json!({ "client": asked.client, "arguments": digest, "plan": plan });
         match self.desk.note(record(tool, caller, &envelope, detail)).await {
             Ok(()) => envelope,
             // What is not on record is not told.
@@ -86,11 +94,17 @@ impl Agents {
         if let Err(refusal) = may_ever(tool, caller) {
             return Envelope::refused(refusal.into());
         }
+        let asked = arguments.clone();
         let done = match Arguments::new(tool.face(), arguments) {
             Ok(given) => self.call(tool, given, caller).await,
             Err(refusal) => Err(refusal.into()),
         };
-        done.unwrap_or_else(|denied| Envelope::refused(denied.into()))
+        done.unwrap_or_else(|denied| {
+            let planned = denied.planned.clone();
+            let refused = Refused::from(denied);
+            let then = next::after(refused.code, &asked, planned.as_deref());
+            Envelope { next: next::theirs(then, caller), ..Envelope::refused(refused) }
+        })
     }
 }
 
