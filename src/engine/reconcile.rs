@@ -10,7 +10,7 @@ use super::accept::Accept;
 use super::host::Host;
 use crate::domain::{Millis, Refusal, RepoRef, RunId, TagName};
 use crate::github::GitHub;
-use crate::store::{Store, StoreError, heads, inbox, repos, runs};
+use crate::store::{Store, StoreError, heads, inbox, mirrors, repos, runs};
 use std::collections::HashSet;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -146,7 +146,8 @@ impl Reconciler {
         let pruned = self
             .store
             .write(move |tx| {
-                Ok(inbox::prune(tx, before, PRUNED)? + runs::prune(tx, before, PRUNED)? + heads::prune(tx, before)?)
+                let records = inbox::prune(tx, before, PRUNED)? + runs::prune(tx, before, PRUNED)?;
+                Ok(records + heads::prune(tx, before)? + mirrors::prune(tx)?)
             })
             .await;
         if let Err(why) = pruned {

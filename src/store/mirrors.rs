@@ -1,6 +1,7 @@
 //! Which of our deployments on pull requests say that they run in an environment, so that they can be taken back.
 //!
-//! Invariant: a deployment that says so has a row before it does, and until GitHub was told otherwise.
+//! Invariant: a deployment that says so has a row before it does, and until GitHub was told otherwise or its run is not
+//! remembered any more: no way back reaches so far.
 
 use super::row::id;
 use super::{Rx, StoreError, Tx};
@@ -44,11 +45,23 @@ pub fn forget(tx: &Tx<'_>, place: &EnvPlace, deployment: u64) -> Result<(), Stor
     Ok(())
 }
 
+/// What is live may have been brought long ago, and can be taken back all the same.
+const PRUNE: &str = "DELETE FROM mirrors WHERE run NOT IN (SELECT id FROM runs)
+                     AND run NOT IN (SELECT run FROM ledger WHERE until IS NULL)";
+
+/// Removes those whose run is not remembered; how many those were.
+///
+/// # Errors
+/// Those of the store.
+pub fn prune(tx: &Tx<'_>) -> Result<usize, StoreError> {
+    Ok(tx.conn.prepare_cached(PRUNE)?.execute([])?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::{EnvName, RepoId};
-    use crate::store::Store;
+    use crate::store::{Store, runs, testing};
 
     #[tokio::test(flavor = "multi_thread")]
     async fn each_place_has_its_own() {
@@ -72,5 +85,8 @@ mod tests {
             .await
             .unwrap();
         assert_eq!((left(&here).await, left(&there).await), (vec![1, 4], vec![3]));
+        store.write(|tx| runs::insert(tx, &testing::run("a"), &serde_json::json!({}))).await.unwrap();
+        assert_eq!(store.write(prune).await.unwrap(), 1);
+        assert_eq!((left(&here).await, left(&there).await), (vec![1], vec![3]));
     }
 }
