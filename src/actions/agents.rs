@@ -20,6 +20,23 @@ pub fn check(environment: &Environment, actor: &Actor) -> Result<(), Refusal> {
     ))
 }
 
+/// Whether users may be moved on because an agent says so. Whoever may only ask for a deployment decides nothing of it, and
+/// anybody may stop it.
+///
+/// # Errors
+/// `agents_denied`.
+pub fn steers(environment: &Environment, actor: &Actor) -> Result<(), Refusal> {
+    if !actor.is_agent() || environment.agents.unwrap_or_default() == Agents::Allow {
+        return Ok(());
+    }
+    let name = &environment.name;
+    Err(Refusal::user(
+        "agents_denied",
+        format!("Agents move no users on in {name}: its `agents` is not `allow`."),
+        "Ask a person to resume or promote it. Pausing and aborting need nobody.",
+    ))
+}
+
 /// With the agreement of one person, where an agent may only ask. Gates that ask people already are enough; of the
 /// environment's own, a way back keeps who may approve, and neither how many nor who wrote what.
 pub fn ask_a_person(gates: &mut Vec<GatePolicy>, environment: &Environment, actor: &Actor) {

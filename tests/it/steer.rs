@@ -1,5 +1,6 @@
 //! What a deployment cannot do any more, or never could, is refused when a person asks for it, with something to do instead.
 
+use crate::keys::{key, remote};
 use crate::slots::place::{LIVE, Place};
 use crate::world::World;
 use lockkeeper::sandbox::DeploymentReport;
@@ -67,6 +68,29 @@ async fn nobody_resumes_what_is_not_paused_or_promotes_what_everybody_has() {
     assert!(code == 1 && problem.contains("nothing_to_resume"), "{problem}");
     place.told(&["promote", &run]).await;
     place.world.check(&sha, LIVE, "success").await;
+    place.finish().await;
+}
+
+/// An agent that may only ask decides nothing of what goes on, and may stop it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_moves_no_users_on_where_it_may_only_ask() {
+    let place = Place::new("{ kind = \"gradual\", steps = [{ weight = 10, bake = \"1h\" }] }", "").await;
+    let (_, key) = key(&place.world, "ci", "control", "live").await;
+    let (sha, _) = place.brought_up("feat: one").await;
+    place.titled(&sha, "10 % of users are moved").await;
+    let run = place.run().await;
+    let (code, _, problem) = remote(&place.world, &key, &["promote", &run]).await;
+    assert!(code == 1 && problem.contains("agents_denied"), "{problem}");
+    let (code, _, problem) = remote(&place.world, &key, &["pause", &run]).await;
+    assert_eq!(code, 0, "{problem}");
+    place.told(&["promote", &run]).await;
+    place.world.check(&sha, LIVE, "success").await;
+
+    let (sha, _) = place.brought_up("feat: two").await;
+    place.titled(&sha, "10 % of users are moved").await;
+    let (code, _, problem) = remote(&place.world, &key, &["abort", &place.run().await]).await;
+    assert_eq!(code, 0, "{problem}");
+    assert_eq!(place.ended(&sha).await.0, "rolled_back");
     place.finish().await;
 }
 

@@ -103,7 +103,7 @@ impl ApprovalsPolicy {
 pub enum Agents {
     /// As a person.
     Allow,
-    /// An agent asks, a person approves.
+    /// An agent asks, a person approves, and moves users on. Agents may stop what goes on.
     #[default]
     Request,
     /// Neither deploy nor roll back.

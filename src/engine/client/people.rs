@@ -4,6 +4,7 @@
 use super::{At, Client};
 use crate::actions::Action;
 use crate::actions::access::{About, Caller, Rights};
+use crate::actions::agents;
 use crate::actions::authority::{self, Standing};
 use crate::actions::control::{Control, Verb};
 use crate::actions::lock::{Lock, Unlock, span};
@@ -164,7 +165,10 @@ impl Client {
         if let (true, Some(at), Some(place)) = (moves, &repo, &environment) {
             let wanted = ask.run.clone();
             let named = match self.read(move |rx| known::of_run(rx, &wanted)).await {
-                Ok(config) => self.is_named_in(config, at, place, caller).await,
+                Ok(config) => match steers(config.as_ref(), place, &caller.actor) {
+                    Ok(()) => self.is_named_in(config, at, place, caller).await,
+                    Err(refusal) => Err(refusal),
+                },
                 Err(refusal) => Err(refusal),
             };
             if let Err(refusal) = named {
@@ -298,6 +302,15 @@ fn not_theirs(hold: &Hold) -> Refusal {
     let (kind, owner) = (hold.what.kind.as_str(), &hold.what.owner.login);
     let text = format!("The {kind} on {} is by {owner}, and an agent ends only its own locks.", hold.what.environment);
     Refusal::user("not_allowed", text, "Ask a person to end it: `lockkeeper unlock` on the server's machine.")
+}
+
+/// What the environment says of agents. Where nobody knows it, it says nothing good.
+fn steers(config: Option<&RepoConfig>, place: &EnvName, actor: &Actor) -> Result<(), Refusal> {
+    match config.and_then(|config| config.environment(place)) {
+        Some(environment) => agents::steers(environment, actor),
+        None if actor.is_agent() => Err(rule_unknown(place)),
+        None => Ok(()),
+    }
 }
 
 fn rule_unknown(name: &EnvName) -> Refusal {
