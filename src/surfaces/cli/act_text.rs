@@ -75,8 +75,12 @@ fn locks(locked: &Locked) -> String {
         ]
     };
     let rows: Vec<Vec<String>> = locked.holds.iter().map(row).collect();
+    let ended = match locked.ended {
+        0 => String::new(),
+        _ => format!("What you had put in the way of {} has ended; it stays closed.\n", locked.environment),
+    };
     format!(
-        "{}\n`lockkeeper unlock {} --repo …` ends it.\n",
+        "{ended}{}\n`lockkeeper unlock {} --repo …` ends it.\n",
         table(&["", "ENVIRONMENT", "BY", "END", "WHY"], &rows),
         locked.environment
     )
