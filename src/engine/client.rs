@@ -6,6 +6,7 @@
 //!
 //! Known race: between the plan and the run's own first read the world can change; the run reads and judges again.
 
+mod back;
 mod keyed;
 mod once;
 mod people;
@@ -32,7 +33,6 @@ use crate::actions::approve;
 use crate::actions::deploy::{Deploy, Subject as Deployed};
 use crate::actions::outcome::{Live, Outcome, Planned, Started};
 use crate::actions::overriding::Opening;
-use crate::actions::rollback;
 use crate::domain::{Actor, ActorKind, EnvName, EnvPlace, LedgerEntry, Refusal, RepoName, RepoRef, RunId, Sha, Tag};
 use crate::flow;
 use crate::github::GitHub;
@@ -72,6 +72,8 @@ struct At {
     opening: Option<Opening>,
     /// It is the head of one of the repository's own branches.
     ours: bool,
+    /// What a way back leaves.
+    leaving: Option<Sha>,
 }
 
 impl Client {
@@ -120,6 +122,7 @@ impl Client {
         };
         let opening = opening(action, caller)?;
         let at = At { opening: opening.clone(), ..self.at(action, repo).await? };
+        let leaving = at.leaving.clone();
         let looked = self.look(action, repo, at, actor).await?;
         match (action, looked) {
             (Action::Publish(ask), Outcome::Planned(planned)) if !ask.dry_run => {
@@ -143,7 +146,7 @@ impl Client {
             (Action::Rollback(ask), Outcome::Planned(planned)) if !ask.dry_run => {
                 let input = self.deploy_input(repo, &ask.environment, &planned, caller);
                 let (reason, remarks) = (Some(ask.reason.clone()), planned.remarks.clone());
-                let input = deploy::Input { rollback: true, reason, remarks, ..input };
+                let input = deploy::Input { rollback: true, leaving, reason, remarks, ..input };
                 self.start(action, caller, *planned, move |accept| accept.deploy(&input)).await
             }
             (_, looked) => Ok(looked),
@@ -166,11 +169,10 @@ impl Client {
             }
             Action::Deploy(ask) => named(ask.git_ref.as_deref()),
             Action::Rollback(ask) => {
-                let entries = self.entries(repo, &ask.environment).await?;
-                let live = entries.first().ok_or_else(|| nothing_live(&ask.environment))?;
-                let back = rollback::targets(&entries, &live.sha, ask.to.as_deref())?;
+                let (leaving, back) = self.way_back(repo, ask).await?;
                 let sha = back.first().map(|entry| entry.sha.clone());
-                Ok(At { sha, subjects: back.into_iter().map(deploy::subject_of).collect(), ..At::default() })
+                let subjects = back.iter().map(deploy::subject_of).collect();
+                Ok(At { sha, subjects, leaving: Some(leaving), ..At::default() })
             }
             Action::Validate(ask) => named(ask.git_ref.as_deref()),
             Action::Health(ask) => {
@@ -201,7 +203,7 @@ impl Client {
 
     /// Reads and judges in a run of its own, so that its plan is kept.
     async fn look(&self, action: &Action, repo: &RepoRef, at: At, actor: &Actor) -> Result<Outcome, Refusal> {
-        let At { tag, sha, url, subjects, opening, ours } = at;
+        let At { tag, sha, url, subjects, opening, ours, .. } = at;
         let mut subjects = subjects.into_iter();
         let (known, older) = (subjects.next(), subjects.collect());
         let subject = Subject {
@@ -276,6 +278,7 @@ impl Client {
             wait: false,
             remarks: Vec::new(),
             by_comment,
+            leaving: None,
         }
     }
 

@@ -25,6 +25,9 @@ pub struct CheckRunCall {
     pub update: Option<u64>,
     /// `None` while it is in progress.
     pub outcome: Option<CheckOutcome>,
+    /// It has not begun: others are before it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub queued: bool,
     pub title: String,
     /// Markdown, within GitHub's 65,535 characters.
     pub summary: String,

@@ -50,6 +50,7 @@ fn put(f: &mut Flow, repo: &RepoRef, sha: &Sha, problems: &[ProblemLine], warnin
     let outcome = if problems.is_empty() { CheckOutcome::Success } else { CheckOutcome::Failure };
     let page = Config { path: CONFIG_PATH, problems, warnings }.text();
     let call = Call::CheckRun(CheckRunCall {
+        queued: false,
         repo: repo.clone(),
         name: CHECK.to_owned(),
         sha: sha.clone(),

@@ -96,6 +96,7 @@ pub(super) fn check_run(repo: &RepoRef, head: &Sha, name: &str, outcome: CheckOu
         repo: repo.clone(),
         name: name.to_owned(),
         sha: head.clone(),
+        queued: false,
         update: None,
         outcome: Some(outcome),
         title: text.title,

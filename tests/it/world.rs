@@ -250,7 +250,9 @@ impl World {
     }
     /// The check run says that it waits.
     pub async fn waiting(&self, sha: &Sha, name: &str) -> CheckRun {
-        let look = |shop: &RepoHandle| shop.newest_check(sha, name).filter(|check| check.status == "in_progress");
+        let look = |shop: &RepoHandle| {
+            shop.newest_check(sha, name).filter(|check| matches!(check.status.as_str(), "in_progress" | "queued"))
+        };
         self.until(&format!("{name} that waits"), look).await
     }
     pub fn our_checks(&self, sha: &Sha, name: &str) -> Vec<CheckRun> {

@@ -27,7 +27,7 @@ impl Steps {
 /// An update takes buttons away that are not named again.
 fn body(call: &CheckRunCall, update: bool) -> CheckRunBody {
     CheckRunBody {
-        status: call.outcome.is_none().then_some("in_progress"),
+        status: call.outcome.is_none().then_some(if call.queued { "queued" } else { "in_progress" }),
         conclusion: call.outcome.map(conclusion),
         title: call.title.clone(),
         summary: call.summary.clone(),

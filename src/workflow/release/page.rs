@@ -22,6 +22,7 @@ pub(super) fn check_run_call(
     text: Text,
 ) -> CheckRunCall {
     CheckRunCall {
+        queued: false,
         repo: input.repo.clone(),
         name: "lockkeeper/release".to_owned(),
         sha: sha.clone(),
