@@ -53,6 +53,7 @@ fn story(f: &mut Flow, input: &Input) -> Result<Outcome, Stop> {
             wait: false,
             remarks: Vec::new(),
             by_comment: None,
+            leaving: None,
         };
         let key = super::deploy::key(&input.repo, name, &input.sha, None, 1);
         f.spawn(&format!("deploy.{name}"), super::deploy::WORKFLOW.name, &key, &child)?;

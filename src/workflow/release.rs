@@ -242,6 +242,7 @@ impl Tagged<'_> {
                 wait: false,
                 remarks: Vec::new(),
                 by_comment: None,
+                leaving: None,
             };
             let key = super::deploy::key(&input.repo, &name, &self.sha, Some(&input.tag), 1);
             f.spawn(&format!("deploy.{name}"), super::deploy::WORKFLOW.name, &key, &child)?;

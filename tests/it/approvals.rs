@@ -1,11 +1,13 @@
 //! Environments that ask people: what waits, who may agree, what ends it.
 
-use crate::keys::brought_up;
+use crate::keys::{brought_up, key, remote};
 use crate::process::Process;
 use crate::world::{Setup, World};
 use lockkeeper::config::repo::CONFIG_PATH;
 use lockkeeper::domain::{Role, Sha};
-use lockkeeper::sandbox::{CheckRun, CommitSeed, DeploymentReport, Moment, RepoHandle, RepoSeed, Sandbox, SandboxConfig};
+use lockkeeper::sandbox::{
+    CheckRun, CommitSeed, DeploymentReport, Fault, Moment, RepoHandle, RepoSeed, Sandbox, SandboxConfig, Trouble,
+};
 use lockkeeper::store::runs::RunState;
 use lockkeeper::store::{Store, audit};
 use std::sync::Arc;
@@ -132,6 +134,59 @@ async fn a_person_agrees_and_it_goes_on_at_once() {
     assert_eq!((row.door.as_str(), row.actor.login.as_str(), row.decision.as_str()), ("button", "ann", "accepted"));
     let digest = row.detail["digest"].as_str().unwrap();
     assert!(summary.contains(&digest["sha256:".len()..][..12]) && digest.len() == 71, "{digest}");
+    world.finish().await;
+}
+
+/// What the gates have seen is old when GitHub, or our own server, was away between their pass and the turn.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn gates_that_passed_long_ago_look_again_before_anything_is_done() {
+    let gates = "[[environments.production.gates]]\nkind = \"checks\"\nnames = [\"image\"]\n";
+    let config = format!(
+        "[environments.production]\non = [\"merge\"]\ntarget = \"cluster\"\napprovals = {{ count = 1 }}\n\n{gates}\n{CLUSTER}"
+    );
+    let world = Setup::new().config(&config).start().await;
+    world.shop.set_role("ann", Role::Write);
+    let sha = world.commit("fix: more");
+    world.shop.check("github-actions", &sha, "image", "success").unwrap();
+    let check = world.check(&sha, PRODUCTION, "action_required").await;
+    let trouble = Trouble::Status { status: 503, headers: Vec::new(), message: "Service Unavailable".into() };
+    world.github.fault(Fault::on("PATCH", "/check-runs/", trouble).always());
+    let before = world.count("PATCH /repos/{owner}/{repo}/check-runs/{id}");
+    assert_eq!(press(&world, &check, &identifier(&check, "approve"), "ann").await, None);
+    world.requests("PATCH /repos/{owner}/{repo}/check-runs/{id}", before + 1).await;
+    world.shop.check("github-actions", &sha, "image", "failure").unwrap();
+    assert!(world.github.settle(Duration::from_secs(10)));
+    world.jump(Duration::from_secs(120));
+    world.github.clear_faults();
+    world.check(&sha, PRODUCTION, "failure").await;
+    world.quiet().await;
+    assert_eq!(world.shop.deployments().len(), 0, "nothing was begun on the word of an old look");
+    world.finish().await;
+}
+
+/// What somebody asked to leave is not there any more when people agree.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_way_back_is_made_from_what_it_was_asked_for_and_from_nothing_else() {
+    let world = Setup::new().config(&format!("[environments.production]\ntarget = \"cluster\"\n\n{CLUSTER}")).start().await;
+    world.shop.set_role("ann", Role::Write);
+    let (_, key) = key(&world, "ci", "deploy,plan,rollback", "production").await;
+    let live = async |message: &str| {
+        let sha = world.commit(message);
+        let ask = ["deploy", "production", "--repo", "acme/shop", "--ref", sha.as_str()];
+        let (told, ()) = tokio::join!(world.command_told(&ask), brought_up(&world, &sha, "deploy"));
+        assert_eq!(told.0, 0, "{told:?}");
+        sha
+    };
+    let one = live("fix: one").await;
+    live("fix: two").await;
+    let back = ["rollback", "production", "--repo", "acme/shop", "--reason", "slow", "--detach"];
+    let (code, _, problem) = remote(&world, &key, &back).await;
+    assert_eq!(code, 0, "{problem}");
+    let check = world.check(&one, PRODUCTION, "action_required").await;
+    live("fix: three").await;
+    assert_eq!(press(&world, &check, &identifier(&check, "approve"), "ann").await, None);
+    world.refused(&one, PRODUCTION, "failure", "plan_stale").await;
+    assert!(world.shop.deployments().iter().all(|made| made.task == "deploy" || made.state() == "failure"));
     world.finish().await;
 }
 

@@ -233,6 +233,26 @@ async fn an_older_merge_never_lands_over_a_newer_one() {
     world.finish().await;
 }
 
+/// What is on its way is not on record yet: a way back from the version before it would go one too far.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_goes_back_past_a_deployment_that_goes_on() {
+    let world = World::with(&config("rollback = \"automatic\"")).await;
+    live(&world, "feat: one").await;
+    let two = live(&world, "feat: two").await;
+    let (three, made) = pushed(&world, "feat: three").await;
+    let back = ["rollback", "staging", "--repo", "acme/shop", "--reason", "bad"];
+    let (code, _, problem) = world.command_told(&back).await;
+    assert!(code == 1 && problem.contains("deployment_goes_on") && problem.contains("`lockkeeper abort "), "{problem}");
+    report(&world, &made, "failure").await;
+    let again = way_back(&world, &two).await;
+    report(&world, &again, "success").await;
+    world.check(&three, STAGING, "failure").await;
+    let (_, status) = world.command(&["status", "--format", "json"]).await;
+    let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+    assert_eq!(status["repositories"][0]["live"][0]["sha"], two.as_str());
+    world.finish().await;
+}
+
 /// What a person types: a lock refuses and names its owner, `--wait` queues, a rollback goes to the version before.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn locks_and_rollbacks_by_hand() {

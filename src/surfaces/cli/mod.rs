@@ -132,9 +132,10 @@ fn fail(refusal: &Refusal) -> ExitCode {
 /// What was asked for is understood and known, and the answer is no. Everything else is input that cannot be used, or a
 /// question that nobody could answer.
 fn is_refused(refusal: &Refusal) -> bool {
-    const CODES: [&str; 22] = [
+    const CODES: [&str; 23] = [
         "agents_denied",
         "balancer_not_allowed",
+        "deployment_goes_on",
         "environment_locked",
         "held_after_rollback",
         "insufficient_scope",

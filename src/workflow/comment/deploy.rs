@@ -142,6 +142,7 @@ impl Head<'_> {
             wait: asked.wait,
             remarks: Vec::new(),
             by_comment: Some(ByComment { role_read: self.by.role_read, role: self.by.role, head: true, given: found.given }),
+            leaving: None,
         };
         Ok((input, plan))
     }

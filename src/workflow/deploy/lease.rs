@@ -29,6 +29,8 @@ use std::time::Duration;
 
 /// Who gets the lock within this time has not waited for it.
 const AT_ONCE: Duration = Duration::from_secs(5);
+/// Gates that looked longer ago look again when it is the deployment's turn.
+const LOOK_IS_GOOD_FOR: Duration = Duration::from_secs(60);
 /// A role that was read longer ago is read again when it is the deployment's turn.
 const ROLE_IS_GOOD_FOR: Duration = Duration::from_secs(60);
 
@@ -52,7 +54,9 @@ impl Deployment<'_> {
         let token = f.lock(&named("lease", turn), &key)?;
         let now = f.now();
         let got: Millis = f.record(&named("lease.got", turn), || now)?;
-        let waited = busy || got > asked.plus(AT_ONCE);
+        // A server that was down, or a GitHub that was slow, is a wait too. Runs before the third version are past this.
+        let old = f.flow_version() >= 3 && got > cleared.looked_at.plus(LOOK_IS_GOOD_FOR);
+        let waited = busy || old || got > asked.plus(AT_ONCE);
         // A way back has no gates.
         if waited && !self.plan.gates.is_empty() && !self.case(&named("lease.gates.", turn), |case| gating::holds(f, case))? {
             f.unlock(&key);
@@ -123,6 +127,9 @@ impl Deployment<'_> {
         if let Some(ending) = self.gives_way(f, record)? {
             return Ok(Err(ending));
         }
+        if let Some(ending) = self.left_already(record) {
+            return Ok(Err(ending));
+        }
         if let Err(refusal) = self.may_still(f)? {
             return Ok(Err(Ending::refused(refusal)));
         }
@@ -134,6 +141,13 @@ impl Deployment<'_> {
             return Ok(Err(ending));
         }
         Ok(self.verify_pin(f, artifacts)?.map_or(Ok(over), Err))
+    }
+
+    /// A way back from something that users have left meanwhile would be one from what they have now.
+    fn left_already(&self, record: &EnvironmentRecord) -> Option<Ending<'static>> {
+        let leaving = self.input.leaving.as_ref()?;
+        let newest = record.history.first().filter(|newest| newest.sha != *leaving)?;
+        Some(Ending::refused(left(leaving, newest, self.input.environment.as_str())))
     }
 
     /// A key that has ended meanwhile has no right to what it has asked for either, nor somebody who has lost their role while
@@ -305,6 +319,12 @@ fn key_ended(key: &str) -> Refusal {
 fn superseded(by: &Sha, run: &str, why: &str) -> Ending<'static> {
     let text = format!("Commit {} contains this one and {why} (run {run}).", by.short());
     Ending::new(State::Superseded, Refusal::user("superseded", text, "Nothing: what this would have deployed is in it."))
+}
+
+fn left(leaving: &Sha, newest: &LedgerEntry, environment: &str) -> Refusal {
+    let (was, now) = (leaving.short(), crate::actions::rollback::name(newest));
+    let text = format!("This was asked for to leave {was} in {environment}, where {now} is the newest by now.");
+    Refusal::user("plan_stale", text, "See `lockkeeper status`, and roll back again if that is not good either.")
 }
 
 fn older(sha: &Sha, live: &LedgerEntry, environment: &str) -> Refusal {
