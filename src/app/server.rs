@@ -10,7 +10,7 @@ use crate::engine::host::{Host, Options};
 use crate::engine::intent::Intent;
 use crate::engine::reconcile::Reconciler;
 use crate::engine::replies::Replies;
-use crate::engine::steps::{COMMANDS, Steps};
+use crate::engine::steps::{COMMANDS, Steps, Tries};
 use crate::github::{GitHub, GitHubConfig};
 use crate::probes::prometheus::Prometheus;
 use crate::probes::{AllowList, Caller, Prober};
@@ -219,6 +219,7 @@ async fn start_host(settings: &Serve, tuning: &Tuning, store: &Store, github: &G
         secrets: Masker::new(settings.webhook_secrets.iter().chain([&settings.app.private_key])),
         renders: Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)),
         commands: Semaphore::new(COMMANDS),
+        tries: Tries::default(),
     };
     let host = Host::start(store.clone(), workflow::ALL.to_vec(), Arc::new(steps), tuning.host.clone()).await?;
     // It was empty: this is the only place that fills it.

@@ -27,7 +27,7 @@ pub use key::{Grant, Key, Scope};
 pub use ledger::{EnvPlace, EnvironmentRecord, Hold, HoldKind, InQueue, Lease, LedgerEntry, NewHold};
 pub use merged::{MergedPull, MergedPulls, Mirror};
 pub use names::{EnvName, KeyName, NameError, RepoName, Sha, Tag};
-pub use refusal::{Blame, COMMIT_GONE, Refusal, WORKFLOW_RUN_AMBIGUOUS};
+pub use refusal::{Blame, COMMIT_GONE, Refusal, WORKFLOW_RUN_AMBIGUOUS, WORKFLOW_RUN_GONE};
 pub use review::{Overridable, Override, Review, Reviews, Said};
 pub use role::Role;
 pub use sample::{Number, Sample};

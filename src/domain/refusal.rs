@@ -19,6 +19,8 @@ pub enum Blame {
 
 /// The code of a commit that the repository has not, or not any more.
 pub const COMMIT_GONE: &str = "commit_gone";
+/// The workflow run is not there any more.
+pub const WORKFLOW_RUN_GONE: &str = "workflow_run_gone";
 /// A workflow may have been started, and nobody can say which run it is.
 pub const WORKFLOW_RUN_AMBIGUOUS: &str = "workflow_run_ambiguous";
 

@@ -16,6 +16,16 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "call", rename_all = "snake_case")]
 pub enum Call {
+    /// Tells how far something is, while more than that hangs on time: it is given up within moments when GitHub does not take
+    /// it. Answers as what it holds.
+    Passing {
+        what: Box<Call>,
+    },
+    /// Makes something that an earlier step of the run may have made already without hearing of it, so that is looked for first.
+    /// Answers as what it holds.
+    Sought {
+        what: Box<Call>,
+    },
     /// Everything about a commit, by tag or by sha, or about the default branch's head; answers `Ground`.
     ReadCommit {
         repo: RepoRef,
@@ -158,6 +168,9 @@ pub enum Call {
         /// As for [`Call::Shift`], for a workflow that moves users.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         healthy_until: Option<Millis>,
+        /// It is not begun any more once the run is asked to stop.
+        #[serde(default)]
+        stoppable: bool,
     },
     /// Answers `WorkflowRunInfo`.
     ReadWorkflowRun {
@@ -315,4 +328,22 @@ pub enum Call {
     Why {
         about: Option<String>,
     },
+}
+
+impl Call {
+    /// What is to be done in the end.
+    pub fn inner(&self) -> &Self {
+        match self {
+            Self::Passing { what } | Self::Sought { what } => what.inner(),
+            call => call,
+        }
+    }
+
+    pub fn passing(self) -> Self {
+        Self::Passing { what: Box::new(self) }
+    }
+
+    pub fn sought(self) -> Self {
+        Self::Sought { what: Box::new(self) }
+    }
 }

@@ -19,6 +19,9 @@ pub struct DeploymentCall {
     /// More for whoever deploys: `slot`, `step`, `weight`, `version`, …
     #[serde(default)]
     pub payload: BTreeMap<String, String>,
+    /// Somebody deploys as soon as it is made: it is not made any more once the run is asked to stop.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stoppable: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

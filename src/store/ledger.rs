@@ -1,7 +1,8 @@
 //! What users of an environment have been given, and since when: our own record, which GitHub only mirrors.
 //!
 //! Invariants: one row of an environment is live; only the run that holds the environment's lock writes, and it shows the
-//! fencing token by which it holds it; rows end and are judged, they are never changed otherwise.
+//! fencing token by which it holds it; rows end and are judged, and learn of a GitHub deployment that was made late; they are
+//! never changed otherwise.
 
 use super::row::{maybe_millis, maybe_name, millis, name};
 use super::{Rx, StoreError, Tx, locks};
@@ -32,6 +33,12 @@ pub fn land(tx: &Tx<'_>, place: &EnvPlace, lease: &Lease, entry: &LedgerEntry) -
     let (run, slot) = (entry.run.as_str(), entry.slot.map(Slot::as_str));
     let values = params![repo, environment, run, entry.sha.as_str(), entry.rollback, slot];
     if tx.conn.prepare_cached(sql)?.query_row(values, |_| Ok(())).optional()?.is_some() {
+        let sql =
+            "UPDATE ledger SET deployment = ?7 WHERE repo_id = ?1 AND environment = ?2 AND run = ?3 AND life = 0 AND sha = ?4
+                   AND rollback = ?5 AND slot IS ?6 AND deployment IS NULL";
+        let deployment = entry.deployment.map(u64::cast_signed);
+        let values = params![repo, environment, run, entry.sha.as_str(), entry.rollback, slot, deployment];
+        tx.conn.prepare_cached(sql)?.execute(values)?;
         return Ok(true);
     }
     tx.conn

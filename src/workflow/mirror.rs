@@ -133,6 +133,7 @@ impl Input {
         payload.insert("pull_request".to_owned(), pull.number.to_string());
         payload.extend(self.deployment.map(|id| ("mirror_of".to_owned(), id.to_string())));
         let deployment = DeploymentCall {
+            stoppable: false,
             repo: self.repo.clone(),
             sha: pull.head.clone(),
             tag: None,

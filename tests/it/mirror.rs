@@ -316,7 +316,7 @@ fn killed(nth: u32, moment: Moment) -> u32 {
     until("the first deployment", &|| real(&base).is_some());
     let pulls = ["one", "two"].map(|name| {
         let pull = merged_as(&shop, name, Merge::Squash, false);
-        until("a place in the queue", &|| shop.newest_check(&pull.merge, STAGING).is_some_and(|c| c.status == "in_progress"));
+        until("a place in the queue", &|| shop.newest_check(&pull.merge, STAGING).is_some_and(|c| c.status == "queued"));
         pull
     });
     bring_up(&base);

@@ -128,12 +128,12 @@ fn told(steps: &[Step]) -> Elsewhere {
     let call = |step: &Step| serde_json::from_value::<Call>(step.body.clone()).ok().filter(|_| step.kind == steps::CALL);
     let mut told = Elsewhere::default();
     for step in steps {
-        match call(step) {
+        match call(step).as_ref().map(Call::inner) {
             Some(Call::CheckRun(check)) => {
                 told.progress = check.summary.lines().filter_map(|line| line.strip_prefix("- ")).map(str::to_owned).collect();
-                told.now = Some(check.title);
+                told.now = Some(check.title.clone());
             }
-            Some(Call::DeploymentStatus(status)) => told.now = Some(status.description),
+            Some(Call::DeploymentStatus(status)) => told.now = Some(status.description.clone()),
             _ => {}
         }
     }

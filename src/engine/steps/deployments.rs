@@ -20,6 +20,9 @@ impl Steps {
         {
             return Ok(DeploymentMade { id: found.id, sha: found.sha });
         }
+        if call.stoppable {
+            self.still_wanted(ctx).await?;
+        }
         let mut payload = Map::new();
         payload.insert("tag".into(), json!(call.tag));
         payload.insert("plan".into(), json!(call.plan));

@@ -5,20 +5,31 @@
 
 use super::traffic::health_stale;
 use super::{Done, Steps, answer, stored, trouble};
-use crate::domain::{Millis, Refusal, RepoRef, RunId, Sha, WORKFLOW_RUN_AMBIGUOUS, WorkflowRunInfo};
+use crate::domain::{Millis, Refusal, RepoRef, RunId, Sha, WORKFLOW_RUN_AMBIGUOUS, WORKFLOW_RUN_GONE, WorkflowRunInfo};
 use crate::engine::host::{StepCtx, StepError};
 use crate::flow::StepFailure;
 use crate::github::{DispatchedAsk, StartedRun, Trouble};
 use crate::plan::{Call, DispatchMade};
 use crate::store::steps::{self, Step};
 use crate::workflow::deploy::DISPATCH;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// How GitHub begins to say that a workflow does not declare an input; the names follow as a JSON list.
 const UNEXPECTED: &str = "Unexpected inputs provided: ";
 /// Further back than any dispatch whose run looks new to a clock that is wrong.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(60 * 60);
+/// How far GitHub's clock may be behind ours.
+const SKEW: Duration = Duration::from_secs(2 * 60);
+/// How long GitHub may take to list a run that it may have started, and one of which it has said so.
+const LISTED: Duration = Duration::from_secs(10);
+const LISTED_AT_LAST: Duration = Duration::from_secs(5 * 60);
+/// How often a run is looked for before it is gone.
+const FOUND: u32 = 3;
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// Dispatches whose answer is open are few; more than this are forgotten.
+const MOST_TRIES: usize = 10_000;
 /// How often it is looked whether another deployment has learned meanwhile which run is its own.
 const LOOKS: u32 = 8;
 
@@ -33,10 +44,17 @@ impl Steps {
                 ask.inputs.retain(|name, _| declares(&file.text, name));
             }
         }
-        if !ctx.first
-            && let Some(made) = self.dispatched(ctx, &ask).await?
-        {
-            return answer(&made);
+        if !ctx.first {
+            if let Some(made) = self.dispatched(ctx, &ask).await? {
+                return answer(&made);
+            }
+            // What was started a moment ago may not be listed yet.
+            if self.tries.is_to_wait(ctx, self.now()) {
+                return Err(StepError::Retry { after: Some(LOOK_AGAIN), refusal: not_there_yet() });
+            }
+        }
+        if ask.stoppable {
+            self.still_wanted(ctx).await?;
         }
         if self.is_stale(ask.healthy_until) {
             return Err(health_stale());
@@ -45,9 +63,14 @@ impl Steps {
             match at.dispatch_workflow(&ask.repo.name, ask.workflow, ask.git_ref, &ask.inputs).await {
                 Ok(Some(id)) => return answer(&DispatchMade { workflow_run: id, url: None, told_sha: ask.tells_sha() }),
                 Ok(None) => {
+                    self.tries.begun(ctx, self.now().plus(LISTED_AT_LAST));
                     let made = self.dispatched(ctx, &ask).await?;
                     return made
                         .map_or_else(|| Err(StepError::Retry { after: None, refusal: not_there_yet() }), |made| answer(&made));
+                }
+                Err(why) if why.is_retryable() => {
+                    self.tries.begun(ctx, self.now().plus(LISTED));
+                    return Err(trouble(why));
                 }
                 Err(why) => {
                     let undeclared = unexpected(&why);
@@ -63,7 +86,8 @@ impl Steps {
 
     /// The run that an earlier dispatch of this step started.
     async fn dispatched(&self, ctx: &StepCtx, ask: &Dispatch<'_>) -> Result<Option<DispatchMade>, StepError> {
-        let since = self.asked_at(ctx).await?;
+        // By GitHub's clock, which may be behind ours.
+        let since = Millis(self.asked_at(ctx).await?.0 - i64::try_from(SKEW.as_millis()).unwrap_or_default());
         let look = DispatchedAsk { workflow: ask.workflow, run: ctx.run.as_str(), branch: ask.git_ref, since };
         let found = self.at(ask.repo).find_dispatched(&ask.repo.name, &look).await.map_err(trouble)?;
         if found.is_empty() {
@@ -72,7 +96,7 @@ impl Steps {
         // Read after GitHub: whoever had started one of those has asked for it in our store before.
         let others = self.others(ctx, ask, since).await?;
         let must_be = if ask.tells_sha() { None } else { Some(ask.sha) };
-        let found = own(found, &ctx.run, must_be, &others).map_err(|doubt| doubt.told(ctx.attempt))?;
+        let found = own(found, &ctx.run, must_be, &others).map_err(|doubt| doubt.told(|| self.tries.doubted(ctx)))?;
         Ok(found.map(|run| DispatchMade { workflow_run: run.id, url: Some(run.url), told_sha: ask.tells_sha() }))
     }
 
@@ -96,11 +120,13 @@ impl Steps {
         Ok(found.map(|step| step.started_at).unwrap_or_default())
     }
 
-    pub(super) async fn read_workflow_run(&self, repo: &RepoRef, workflow_run: u64) -> Done {
+    pub(super) async fn read_workflow_run(&self, ctx: &StepCtx, repo: &RepoRef, workflow_run: u64) -> Done {
         match self.at(repo).workflow_run(&repo.name, workflow_run).await.map_err(trouble)? {
             Some(run) => answer(&run),
+            // One that was started a moment ago may not be there yet.
+            None if ctx.attempt < FOUND => Err(StepError::Retry { after: Some(LOOK_AGAIN), refusal: not_there_yet() }),
             None => Err(StepError::Fail(Refusal::user(
-                "workflow_run_gone",
+                WORKFLOW_RUN_GONE,
                 "The workflow run that deploys was deleted.",
                 "Re-run this check to deploy again.",
             ))),
@@ -110,6 +136,44 @@ impl Steps {
     /// Cancelling what is cancelled is refused by GitHub and does no harm, so nobody has to look before.
     pub(super) async fn cancel_workflow_run(&self, repo: &RepoRef, workflow_run: u64) -> Done {
         answer(&self.at(repo).cancel_workflow_run(&repo.name, workflow_run).await.map_err(trouble)?)
+    }
+}
+
+/// Since when something is tried, and how that went, as far as this process knows. It is a matter of patience only: what is
+/// begun twice or never is decided by what GitHub lists.
+#[derive(Default)]
+pub struct Tries(Mutex<HashMap<(RunId, String), Try>>);
+
+#[derive(Default)]
+struct Try {
+    /// Until when a run that was started may not be listed.
+    until: Option<Millis>,
+    doubts: u32,
+}
+
+impl Tries {
+    fn with<T>(&self, ctx: &StepCtx, work: impl FnOnce(&mut Try) -> T) -> T {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() > MOST_TRIES {
+            all.clear();
+        }
+        work(all.entry((ctx.run.clone(), ctx.step.clone())).or_default())
+    }
+
+    fn begun(&self, ctx: &StepCtx, until: Millis) {
+        self.with(ctx, |it| it.until = Some(until));
+    }
+
+    /// Whoever knows nothing of an earlier try has been started since, and it may have been the last thing done before.
+    fn is_to_wait(&self, ctx: &StepCtx, now: Millis) -> bool {
+        self.with(ctx, |it| now < *it.until.get_or_insert_with(|| now.plus(LISTED)))
+    }
+
+    fn doubted(&self, ctx: &StepCtx) -> u32 {
+        self.with(ctx, |it| {
+            it.doubts = it.doubts.saturating_add(1);
+            it.doubts
+        })
     }
 }
 
@@ -124,6 +188,8 @@ pub(super) struct Dispatch<'a> {
     pub offered: bool,
     /// Nobody is moved to a copy that was seen healthy before this.
     pub healthy_until: Option<Millis>,
+    /// It is not begun any more once the run is asked to stop.
+    pub stoppable: bool,
 }
 
 impl Dispatch<'_> {
@@ -161,10 +227,11 @@ enum Doubt {
 }
 
 impl Doubt {
-    fn told(self, attempt: u32) -> StepError {
+    /// `doubted`: how often that has been so.
+    fn told(self, doubted: impl FnOnce() -> u32) -> StepError {
         let fix = "Look at the runs of the workflow by hand. Give it an input `run = \"{{ run }}\"` and put that into its \
                    `run-name`, so that each run says whose it is.";
-        if self == Self::NotYet && attempt < LOOKS {
+        if self == Self::NotYet && doubted() < LOOKS {
             let text = "Another deployment starts the same workflow, and nothing says yet whose run is whose.";
             return StepError::Retry { after: None, refusal: Refusal::world("workflow_run_unclear", text, fix) };
         }

@@ -24,6 +24,8 @@ mod traffic;
 
 pub(super) use errands::errand_of;
 
+pub use dispatches::Tries;
+
 use crate::config::settings::Resources;
 use crate::domain::{Millis, Refusal, RepoRef};
 use crate::engine::host::{Clock, Executor, Host, StepCtx, StepError};
@@ -34,7 +36,7 @@ use crate::probes::{Caller, Prober};
 use crate::store::{Store, StoreError};
 use crate::targets::command::Masker;
 use crate::targets::sign::OwnHooks;
-use crate::workflow::look;
+use crate::workflow::{deploy, look};
 use futures::future::BoxFuture;
 use serde::Serialize;
 use serde_json::Value;
@@ -42,10 +44,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 /// How often a look is tried.
 const LOOKS: u32 = 3;
 const MOMENT: Duration = Duration::from_secs(3);
+/// How long one try of what only tells how far it is may take.
+const PASSING: Duration = Duration::from_secs(5);
 
 /// What an attempt ends with.
 type Done = Result<Value, StepError>;
@@ -79,6 +84,8 @@ pub struct Steps {
     pub renders: Semaphore,
     /// Commands that may run at once.
     pub commands: Semaphore,
+    /// What this process knows of workflows that it tries to start.
+    pub tries: Tries,
 }
 
 /// Commands are processes of the operator's machine: no more of those that bring versions up and move users run at once.
@@ -91,10 +98,38 @@ impl Executor for Steps {
                 let text = format!("The stored call of step {} cannot be read: {why}.", ctx.step);
                 StepError::Fail(Refusal::us("call_unreadable", text))
             })?;
+            let (passing, ctx, call) = unwrapped(ctx, call);
+            if passing {
+                let made = timeout(PASSING, self.make(&ctx, call)).await.unwrap_or_else(|_| Err(not_taken()));
+                return made.map_err(|why| soon(&ctx, why));
+            }
             let made = self.make(&ctx, call).await;
             made.map_err(|why| if somebody_waits(&ctx) { soon(&ctx, why) } else { mirrors::patience(&ctx, why) })
         })
     }
+}
+
+/// What is to be done, and whether it may be given up.
+fn unwrapped(mut ctx: StepCtx, mut call: Call) -> (bool, StepCtx, Call) {
+    let mut passing = false;
+    loop {
+        call = match call {
+            Call::Passing { what } => {
+                passing = true;
+                *what
+            }
+            Call::Sought { what } => {
+                ctx.first = false;
+                *what
+            }
+            call => return (passing, ctx, call),
+        };
+    }
+}
+
+fn not_taken() -> StepError {
+    let text = format!("GitHub did not take it within {} seconds.", PASSING.as_secs());
+    StepError::Fail(Refusal::world("github_slow", text, "Nothing: what is said later says more."))
 }
 
 impl Steps {
@@ -133,12 +168,12 @@ impl Steps {
             Call::ReviewJob(call) => self.review_job(ctx, &call).await,
             Call::ReadStatuses { repo, deployment } => self.read_statuses(&repo, deployment).await,
             Call::IsTeamMember { repo, team, login } => self.is_team_member(&repo, &team, &login).await,
-            Call::Dispatch { repo, workflow, git_ref, sha, inputs, offered, healthy_until } => {
+            Call::Dispatch { repo, workflow, git_ref, sha, inputs, offered, healthy_until, stoppable } => {
                 let (repo, workflow, git_ref, sha) = (&repo, &workflow, &git_ref, &sha);
-                let ask = dispatches::Dispatch { repo, workflow, git_ref, sha, inputs, offered, healthy_until };
+                let ask = dispatches::Dispatch { repo, workflow, git_ref, sha, inputs, offered, healthy_until, stoppable };
                 self.dispatch(ctx, ask).await
             }
-            Call::ReadWorkflowRun { repo, workflow_run } => self.read_workflow_run(&repo, workflow_run).await,
+            Call::ReadWorkflowRun { repo, workflow_run } => self.read_workflow_run(ctx, &repo, workflow_run).await,
             Call::CancelWorkflowRun { repo, workflow_run } => self.cancel_workflow_run(&repo, workflow_run).await,
             Call::ReadEnvironment { place, earlier } => self.read_environment(ctx, place, earlier).await,
             Call::Compare { repo, base, head } => self.compare(&repo, &base, &head).await,
@@ -175,6 +210,18 @@ impl Steps {
             Call::TurnedAway { ask, actor, refusal } => self.turned_away(ctx, ask, actor, refusal).await,
             Call::Start { action, input, plan, by } => self.start(ctx, action, input, *plan, by).await,
             Call::Why { about } => self.why(ctx, about).await,
+            Call::Passing { .. } | Call::Sought { .. } => {
+                Err(StepError::Fail(Refusal::us("call_nested", "A call stands inside of itself.")))
+            }
+        }
+    }
+
+    /// What has not begun does not begin once the run is asked to stop.
+    async fn still_wanted(&self, ctx: &StepCtx) -> Result<(), StepError> {
+        let Some(host) = self.host.get() else { return Ok(()) };
+        match host.asked_to_stop(&ctx.run).await.map_err(stored)? {
+            Some(reason) => Err(StepError::Fail(deploy::cancelled(&reason))),
+            None => Ok(()),
         }
     }
 

@@ -9,7 +9,7 @@ use super::page::Shown;
 use super::watch::rarer;
 use super::{Deployment, refused_step, what};
 use crate::actions::deploy::Subject;
-use crate::config::repo::{DeploymentTarget, Environment, Target};
+use crate::config::repo::{CommandTarget, DeploymentTarget, Environment, HttpTarget, Target};
 use crate::domain::{DeploymentStatusInfo, Millis, Refusal};
 use crate::flow::{Flow, Stop, Turn, Waited};
 use crate::plan::{Call, ErrandCall, Ground};
@@ -37,6 +37,8 @@ pub(super) struct Errand {
     pub action: Action,
     /// Share of users in percent, for a shift.
     pub weight: Option<u8>,
+    /// How long it may take at most, where that is less than the target says.
+    pub most: Option<Duration>,
     /// Until when the copy counts as seen healthy, for a shift to one that must be.
     pub healthy_until: Option<Millis>,
 }
@@ -60,7 +62,7 @@ impl Action {
 
 /// Asks the target for this leg's version and follows it to an end.
 pub(super) fn bring_up(f: &mut Flow, this: &Deployment, leg: &Leg, shown: &mut Shown) -> Result<Progress, Stop> {
-    let errand = Errand { name: String::new(), action: Action::BringUp, weight: None, healthy_until: None };
+    let errand = Errand { name: String::new(), action: Action::BringUp, weight: None, most: None, healthy_until: None };
     let end = carry_out(f, this, leg, &errand, shown)?;
     if matches!(end, Progress::Done { .. }) {
         let place = leg.slot.map(|slot| format!(" in the slot {slot}")).unwrap_or_default();
@@ -80,14 +82,26 @@ pub(super) fn carry_out(
     match this.target {
         Target::Deployment(target) => by_reporter(f, this, leg, errand, target),
         Target::Workflow(target) => super::workflow_run::by_workflow(f, this, leg, errand, target, shown),
-        Target::Http(target) => by_errand(f, this, leg, errand, target.timeout, target.interval),
-        Target::Command(target) => by_errand(f, this, leg, errand, target.timeout, POLL),
+        Target::Http(target) => {
+            let target = HttpTarget { timeout: errand.within(target.timeout), ..target.clone() };
+            let (timeout, interval) = (target.timeout, target.interval);
+            by_errand(f, this, leg, errand, Target::Http(target), (timeout, interval))
+        }
+        Target::Command(target) => {
+            let target = CommandTarget { timeout: errand.within(target.timeout), ..target.clone() };
+            let timeout = target.timeout;
+            by_errand(f, this, leg, errand, Target::Command(target), (timeout, POLL))
+        }
     }
 }
 
 impl Errand {
     pub fn step(&self, leg: &Leg, name: &str) -> String {
         leg.step(&format!("{}{name}", self.name))
+    }
+
+    fn within(&self, timeout: Duration) -> Duration {
+        self.most.map_or(timeout, |most| most.min(timeout))
     }
 }
 
@@ -249,12 +263,12 @@ fn by_errand(
     this: &Deployment,
     leg: &Leg,
     errand: &Errand,
-    timeout: Duration,
-    poll: Duration,
+    target: Target,
+    (timeout, poll): (Duration, Duration),
 ) -> Result<Progress, Stop> {
     let step = errand.step(leg, ERRAND);
     let call = ErrandCall {
-        target: this.target.clone(),
+        target,
         repo: this.input.repo.clone(),
         step: step.clone(),
         action: errand.action.as_str().to_owned(),

@@ -7,6 +7,7 @@ use super::bring_up::{DISPATCH, ERRAND};
 use super::end::Ending;
 use super::leg::{Leg, what};
 use super::page::Shown;
+use super::phases::BEGUN;
 use super::slots::Slots;
 use super::steer::RULES;
 use super::{Deployment, cancelled};
@@ -50,6 +51,8 @@ pub(super) struct So {
     pub stays: bool,
     /// Nobody serves in the old copy.
     pub old_is_dead: bool,
+    /// No user is left in the copy that they were taken from.
+    pub left: bool,
 }
 
 /// More phases than any strategy has.
@@ -57,7 +60,14 @@ const TURNS: usize = 1_000;
 
 impl Drive<'_> {
     pub fn run(mut self, f: &mut Flow, shown: &mut Shown) -> Result<Outcome, Stop> {
-        match self.find_slots(f, shown)? {
+        let found = match self.find_slots(f, shown) {
+            // Users may have been gathered or not, and nobody can say.
+            Err(Stop::Failed(StepFailure { dead: true, refusal, .. })) => {
+                return self.end(f, shown, End::Indeterminate, So { refusal: Some(refusal), ..So::default() });
+            }
+            found => found?,
+        };
+        match found {
             Ok(slots) => {
                 (self.leg.slot, self.slots) = (slots.map(|slots| slots.new), slots);
                 self.leg.guard = self.balancer().filter(|_| slots.is_some_and(|slots| slots.old.is_some()));
@@ -98,7 +108,7 @@ impl Drive<'_> {
         // It says there what is waited for, and nothing is any more.
         match shown.check_run {
             // Runs of the first version are past this.
-            Some(_) if !shown.under_way && f.flow_version() >= 2 => self.show_progress(f, shown, "check.begun", &text),
+            Some(_) if !shown.under_way && f.flow_version() >= 2 => self.show_progress(f, shown, BEGUN, &text),
             _ => Ok(()),
         }
     }
@@ -133,7 +143,7 @@ impl Drive<'_> {
             // What is live must be on record: without it this is no success.
             Phase::Finalizing => return self.finalize(f, shown, so),
             Phase::RollingBack => match self.slots {
-                Some(slots) => self.back_to_old(f, shown, slots),
+                Some(slots) => self.back_to_old(f, shown, slots, so),
                 None => self.roll_back(f, shown, so),
             },
             Phase::Shifting(at) => self.move_users(f, shown, &format!("shift.{at}"), self.weight(at), so),
@@ -249,6 +259,8 @@ fn never_begun(failure: &StepFailure) -> bool {
 /// What a step that failed for good means for the deployment.
 fn event_of(phase: Phase, failure: StepFailure, so: &mut So) -> Event {
     let event = match () {
+        // It was stopped before anybody was asked.
+        () if phase == Phase::Preparing && failure.step == DISPATCH && failure.refusal.code == "cancelled" => Event::NotMoved,
         () if failure.refusal.code == "cancelled" => Event::Abort,
         // Tried for as long as anything is tried: nobody knows what it has done.
         () if failure.dead => Event::Unknown,

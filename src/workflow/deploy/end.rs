@@ -6,7 +6,7 @@ use super::page::{Shown, check_run, sheet};
 use crate::domain::{Blame, Refusal};
 use crate::flow::{Flow, StepFailure, Stop};
 use crate::gates::Verdict;
-use crate::plan::{CheckOutcome, CheckRunMade};
+use crate::plan::CheckOutcome;
 use crate::render::check::Stage;
 use crate::workflow::report::{Outcome, State};
 
@@ -29,11 +29,11 @@ impl Ending<'_> {
         Self::new(State::Failed, refusal)
     }
 
-    pub fn report(self, f: &mut Flow, input: &Input, shown: &Shown) -> Result<Outcome, Stop> {
+    pub fn report(self, f: &mut Flow, input: &Input, shown: &mut Shown) -> Result<Outcome, Stop> {
         self.report_as(f, input, shown, "end")
     }
 
-    fn report_as(self, f: &mut Flow, input: &Input, shown: &Shown, name: &str) -> Result<Outcome, Stop> {
+    fn report_as(self, f: &mut Flow, input: &Input, shown: &mut Shown, name: &str) -> Result<Outcome, Stop> {
         let (word, outcome) = words(self.state);
         if let Some(deployment) = shown.deployment {
             status_of(f, &format!("status.{name}"), input, deployment, word, &self.refusal.message, None)?;
@@ -41,9 +41,7 @@ impl Ending<'_> {
         let text = sheet(input, Stage::UnderWay, Some(&self.refusal), self.verdicts, &shown.progress).text();
         let step = if name == "end" { "check".to_owned() } else { format!("check.{name}") };
         let call = check_run(input, shown, Some(outcome), text);
-        let made: Result<CheckRunMade, StepFailure> = f.try_step(&step, &call)?;
-        // The deployment's own status and the run's record say the same.
-        drop(made);
+        shown.say(f, &step, call)?;
         Ok(Outcome::refused(self.state, self.refusal).at(&input.subject.sha))
     }
 }
@@ -61,7 +59,7 @@ fn words(state: State) -> (&'static str, CheckOutcome) {
 }
 
 /// A step failed for good, or the run was stopped while it waited.
-pub(super) fn broken(f: &mut Flow, input: &Input, failure: StepFailure, shown: &Shown) -> Result<Outcome, Stop> {
+pub(super) fn broken(f: &mut Flow, input: &Input, failure: StepFailure, shown: &mut Shown) -> Result<Outcome, Stop> {
     f.unwind()?;
     let state = match () {
         () if failure.refusal.code == "cancelled" => State::Cancelled,

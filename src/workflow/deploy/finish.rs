@@ -9,7 +9,7 @@ use super::page::{Shown, check_run, sheet};
 use crate::actions::rollback;
 use crate::domain::{Actor, HoldKind, LedgerEntry, NewHold, Refusal, Sha, Standing};
 use crate::flow::{Flow, StepFailure, Stop};
-use crate::plan::{Call, CheckOutcome, CheckRunMade};
+use crate::plan::{Call, CheckOutcome};
 use crate::render::check::Stage;
 use crate::rollout::machine::End;
 use crate::workflow::mirror;
@@ -56,7 +56,11 @@ impl Drive<'_> {
                 (State::Indeterminate, Refusal { message: text, fix, ..why })
             }
         };
-        Ending { state, refusal, verdicts: self.verdicts }.report(f, self.this.input, shown)
+        let outcome = Ending { state, refusal, verdicts: self.verdicts }.report(f, self.this.input, shown)?;
+        if end == End::RolledBack && so.left {
+            self.retire(f, shown, &self.leg, "retire.")?;
+        }
+        Ok(outcome)
     }
 
     /// Nobody but a person can decide what happens now, so it says that users are where they are, and how to go back.
@@ -124,13 +128,21 @@ impl Drive<'_> {
         let text = format!("{} is live", what(&self.leg.subject));
         self.leg.status(f, input, "status.success", "success", &text, so.url.clone())?;
         self.retire_previous(f, &self.leg)?;
-        let mut page = sheet(input, Stage::Live, None, self.verdicts, &shown.progress);
-        page.url = so.url.as_deref();
-        let call = check_run(input, shown, Some(CheckOutcome::Success), page.text());
-        let made: Result<CheckRunMade, StepFailure> = f.try_step("check", &call)?;
-        // The version is live; a check run that GitHub does not take changes nothing about that.
-        drop(made);
+        let live = |shown: &Shown| {
+            let mut page = sheet(input, Stage::Live, None, self.verdicts, &shown.progress);
+            page.url = so.url.as_deref();
+            check_run(input, shown, Some(CheckOutcome::Success), page.text())
+        };
+        let call = live(shown);
+        shown.say(f, "check", call)?;
         self.mirror(f, back, so.url.clone())?;
+        // That it still runs is worth a second word, that it does not is not.
+        if let Some(old) = self.old_leg().filter(|_| so.left)
+            && self.retire(f, shown, &old, "retire.old.")?
+        {
+            let call = live(shown).passing();
+            shown.say(f, "check.owed", call)?;
+        }
         let mut outcome = Outcome::new(State::Succeeded).at(&this.input.subject.sha);
         outcome.version = this.input.subject.version.clone();
         outcome.url = so.url;
@@ -166,6 +178,10 @@ impl Drive<'_> {
     /// GitHub marks the deployment before this one inactive by itself, except in production. One that failed has said so
     /// already, and nothing else.
     pub(super) fn retire_previous(&self, f: &mut Flow, leg: &Leg) -> Result<(), Stop> {
+        // Without one of its own it would be the one before itself.
+        if leg.deployment.is_none() {
+            return Ok(());
+        }
         let before = self.record.history.iter().find(|entry| entry.good).and_then(|entry| entry.deployment);
         match before.filter(|id| self.this.environment.is_production() && Some(*id) != leg.deployment) {
             Some(id) => {

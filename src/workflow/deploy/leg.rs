@@ -75,6 +75,8 @@ pub(super) fn status_of(
         log_url: None,
         beside: false,
     });
+    // An end is told however long it takes; how far it is keeps nobody waiting.
+    let call = if state == "in_progress" { call.passing() } else { call };
     let made: Result<Value, StepFailure> = f.try_step(step, &call)?;
     drop(made);
     Ok(())
@@ -95,6 +97,18 @@ impl Deployment<'_> {
         task: Task,
         step: &str,
     ) -> Result<Leg, Stop> {
+        self.deployment_by(f, shown, leg, (task, step), |call| call)
+    }
+
+    /// As [`Self::deployment_as`], by a call that `how` makes another one of.
+    pub(super) fn deployment_by(
+        &self,
+        f: &mut Flow,
+        shown: &mut Shown,
+        leg: &Leg,
+        (task, step): (Task, &str),
+        how: impl FnOnce(Call) -> Call,
+    ) -> Result<Leg, Stop> {
         let (input, subject) = (self.input, &leg.subject);
         let verb = if task == Task::Rollback { "Back to " } else { "" };
         let call = DeploymentCall {
@@ -107,8 +121,9 @@ impl Deployment<'_> {
             plan: self.plan.digest.to_string(),
             task,
             payload: payload(leg),
+            stoppable: leg.prefix.is_empty() && self.starts_when_made(),
         };
-        let made: DeploymentMade = f.step(step, &Call::CreateDeployment(call))?;
+        let made: DeploymentMade = f.step(step, &how(Call::CreateDeployment(call)))?;
         if leg.prefix.is_empty() {
             shown.deployment = Some(made.id);
         }

@@ -51,7 +51,7 @@ use crate::plan::{Call, Given, Ground, Plan};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub const WORKFLOW: Workflow = Workflow { name: "deploy", version: 2, run };
+pub const WORKFLOW: Workflow = Workflow { name: "deploy", version: 3, run };
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Input {
@@ -84,6 +84,9 @@ pub struct Input {
     /// Somebody asked for it on GitHub: in a comment, or by having its check run again.
     #[serde(default)]
     pub by_comment: Option<ByComment>,
+    /// What was there when somebody asked for a way back from it. Once something else is, nobody has asked for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leaving: Option<Sha>,
 }
 
 /// What is known of somebody who has asked on GitHub.
@@ -147,7 +150,7 @@ fn run(f: &mut Flow, input: &Value) -> Result<Value, Stop> {
     let input: Input = super::read_input(input)?;
     let mut shown = Shown { progress: input.remarks.clone(), ..Shown::default() };
     let outcome = match story(f, &input, &mut shown) {
-        Err(Stop::Failed(failure)) => end::broken(f, &input, failure, &shown)?,
+        Err(Stop::Failed(failure)) => end::broken(f, &input, failure, &mut shown)?,
         other => other?,
     };
     f.finish(&Outcome { deployment: shown.deployment, ..outcome })
@@ -201,6 +204,8 @@ struct Cleared {
     verdicts: Vec<Verdict>,
     /// The files that gates were about.
     artifacts: Vec<Artifact>,
+    /// When they last looked at GitHub.
+    looked_at: Millis,
 }
 
 /// A deployment that has been planned.
@@ -233,6 +238,11 @@ impl Deployment<'_> {
         Err(Stop::Suspended)
     }
 
+    /// Whoever brings a version up is asked through GitHub.
+    fn needs_github(&self) -> bool {
+        matches!(self.target, Target::Deployment(_) | Target::Workflow(_))
+    }
+
     fn starts_when_made(&self) -> bool {
         matches!(self.target, Target::Deployment(_))
     }
@@ -248,9 +258,9 @@ impl Deployment<'_> {
         let gated = self
             .case(&prefix, |case| gating::pass(f, case, shown, |f, verdicts, shown| self.show_waiting(f, shown, verdicts)))?;
         let ending = match gated {
-            Gated::Passed { verdicts, artifacts, .. } => {
+            Gated::Passed { verdicts, artifacts, look } => {
                 self.show_agreed(f, shown, &verdicts, turn)?;
-                return Ok(Ok(Cleared { verdicts, artifacts }));
+                return Ok(Ok(Cleared { verdicts, artifacts, looked_at: look.at }));
             }
             Gated::Refused { verdicts, refusal, failed, expired } => {
                 let state = match () {
@@ -317,7 +327,7 @@ fn named(name: &str, turn: u32) -> String {
     if turn == 0 { name.to_owned() } else { format!("turn.{turn}.{name}") }
 }
 
-pub(super) fn cancelled(reason: &str) -> Refusal {
+pub fn cancelled(reason: &str) -> Refusal {
     Refusal::user("cancelled", format!("The deployment was stopped: {reason}."), "Ask for it again when it is wanted.")
 }
 

@@ -14,6 +14,9 @@ use serde::{Deserialize, Serialize};
 pub(in crate::workflow) struct Shown {
     pub deployment: Option<u64>,
     pub check_run: Option<u64>,
+    /// GitHub may have made one and nobody has heard of it.
+    #[serde(default)]
+    pub lost: bool,
     pub waiting: bool,
     /// What people are asked for.
     #[serde(default)]
@@ -50,6 +53,7 @@ pub(super) fn with_buttons(
     actions: Vec<CheckAction>,
 ) -> Call {
     Call::CheckRun(CheckRunCall {
+        queued: false,
         repo: input.repo.clone(),
         name: format!("lockkeeper/{}", input.environment),
         sha: input.subject.sha.clone(),
@@ -63,6 +67,18 @@ pub(super) fn with_buttons(
     })
 }
 
+impl Shown {
+    /// Says it on the check run, and goes on where GitHub does not take it: what comes later says more. Whether it was taken.
+    pub fn say(&mut self, f: &mut Flow, step: &str, call: Call) -> Result<bool, Stop> {
+        let call = if self.lost && self.check_run.is_none() { call.sought() } else { call };
+        let made: Result<CheckRunMade, StepFailure> = f.try_step(step, &call)?;
+        let taken = made.is_ok();
+        self.lost |= !taken;
+        self.check_run = made.ok().map(|made| made.id).or(self.check_run);
+        Ok(taken)
+    }
+}
+
 impl Deployment<'_> {
     /// Says that others are before it: on GitHub's deployment, or on the check run where there is none yet.
     pub(super) fn show_queued(&self, f: &mut Flow, shown: &mut Shown, verdicts: &[Verdict], turn: u32) -> Result<(), Stop> {
@@ -72,10 +88,11 @@ impl Deployment<'_> {
         }
         shown.under_way = false;
         let text = sheet(self.input, Stage::Queued, None, verdicts, &shown.progress).text();
-        let made: Result<CheckRunMade, StepFailure> =
-            f.try_step(&named("check.queued", turn), &check_run(self.input, shown, None, text))?;
-        shown.check_run = made.ok().map(|made| made.id).or(shown.check_run);
-        Ok(())
+        let mut call = check_run(self.input, shown, None, text);
+        if let Call::CheckRun(call) = &mut call {
+            call.queued = true;
+        }
+        shown.say(f, &named("check.queued", turn), call).map(|_| ())
     }
 
     /// Says once what the run waits for, and again when people are asked for something else than before.
@@ -91,10 +108,7 @@ impl Deployment<'_> {
         let buttons: &[Button] = if asks { &[Button::Approve, Button::Reject, Button::Cancel] } else { &[] };
         let text = sheet(self.input, Stage::Waits, None, verdicts, &[]).text();
         let call = with_buttons(self.input, shown, outcome, text, self.buttons(buttons));
-        let made: Result<CheckRunMade, StepFailure> = f.try_step("check.pending", &call)?;
-        // Without it the run goes on: the check run at the end says the same.
-        shown.check_run = made.ok().map(|made| made.id).or(shown.check_run);
-        Ok(())
+        shown.say(f, "check.pending", call).map(|_| ())
     }
 
     pub(super) fn buttons(&self, buttons: &[Button]) -> Vec<CheckAction> {
@@ -109,8 +123,6 @@ impl Deployment<'_> {
         shown.under_way = true;
         let call =
             check_run(self.input, shown, None, sheet(self.input, Stage::UnderWay, None, verdicts, &shown.progress).text());
-        let made: Result<CheckRunMade, StepFailure> = f.try_step(&named("check.agreed", turn), &call)?;
-        shown.check_run = made.ok().map(|made| made.id).or(shown.check_run);
-        Ok(())
+        shown.say(f, &named("check.agreed", turn), call).map(|_| ())
     }
 }

@@ -9,14 +9,17 @@ use super::{cancelled, health};
 use crate::actions::button::Button;
 use crate::actions::rollback;
 use crate::config::repo::{GradualStep, Strategy};
-use crate::domain::{COMMIT_GONE, LedgerEntry};
+use crate::domain::{Blame, COMMIT_GONE, LedgerEntry};
 use crate::flow::{Flow, StepFailure, Stop};
-use crate::plan::{Call, CheckOutcome, CheckRunMade, Task};
+use crate::plan::{Call, CheckOutcome, Task};
 use crate::render::check::Stage;
 use crate::rollout::machine::Event;
 use crate::targets::Progress;
 use serde_json::Value;
 use std::time::Duration;
+
+/// Says that it is under way.
+pub(super) const BEGUN: &str = "check.begun";
 
 impl Drive<'_> {
     pub(super) fn prepare(&self, f: &mut Flow, shown: &mut Shown, so: &mut So) -> Result<Event, Stop> {
@@ -92,7 +95,7 @@ impl Drive<'_> {
                 shown.progress.push(format!("It is not sure that all users are in the slot {slot}: {why}"));
             }
         }
-        self.take_down(f, shown, &self.leg)?;
+        self.take_down(f, shown, &self.leg, "retire.")?;
         Ok(Event::Done)
     }
 
@@ -106,8 +109,8 @@ impl Drive<'_> {
 
     pub(super) fn pause(&self, f: &mut Flow, shown: &mut Shown, at: usize, so: &mut So) -> Result<Event, Stop> {
         let percent = self.weight(at);
-        self.show_paused(f, shown, &format!("check.paused.{at}"), &format!("Paused at {percent} % of users"))?;
-        let paused = self.paused(f, &format!("paused.{at}"), percent)?;
+        let unsaid = self.show_paused(f, shown, &format!("check.paused.{at}"), &format!("Paused at {percent} % of users"))?;
+        let paused = self.paused(f, &format!("paused.{at}"), percent, unsaid)?;
         match paused.event {
             // Whoever goes on has seen what was wrong.
             Event::Resume | Event::Promote => so.refusal = None,
@@ -143,10 +146,10 @@ impl Drive<'_> {
     }
 
     /// The version is live: our own record first, then the old copy may go, then GitHub is told.
-    pub(super) fn finalize(&self, f: &mut Flow, shown: &mut Shown, so: &So) -> Result<Event, Stop> {
+    pub(super) fn finalize(&self, f: &mut Flow, shown: &mut Shown, so: &mut So) -> Result<Event, Stop> {
         self.land(f, &self.leg, "land", so.url.clone())?;
         if let Some(old) = self.slots.and_then(|slots| slots.old) {
-            self.drain(f, shown, "drain", old)?;
+            so.left = self.drain(f, shown, "drain", old)?;
         }
         Ok(Event::Done)
     }
@@ -156,20 +159,20 @@ impl Drive<'_> {
     pub(super) fn show_progress(&self, f: &mut Flow, shown: &mut Shown, step: &str, title: &str) -> Result<(), Stop> {
         let mut text = sheet(self.this.input, Stage::UnderWay, None, self.verdicts, &shown.progress).text();
         text.title = title.to_owned();
-        let made: Result<CheckRunMade, StepFailure> = f.try_step(step, &check_run(self.this.input, shown, None, text))?;
-        shown.check_run = made.ok().map(|made| made.id).or(shown.check_run);
-        Ok(())
+        let call = check_run(self.this.input, shown, None, text);
+        // Before users are moved nothing hangs on time, and what stands there must not stay.
+        let call = if step == BEGUN { call } else { call.passing() };
+        shown.say(f, step, call).map(|_| ())
     }
 
-    /// Somebody is to decide.
-    fn show_paused(&self, f: &mut Flow, shown: &mut Shown, step: &str, title: &str) -> Result<(), Stop> {
+    /// Somebody is to decide. What is to be said again, where GitHub did not take it.
+    fn show_paused(&self, f: &mut Flow, shown: &mut Shown, step: &str, title: &str) -> Result<Option<Call>, Stop> {
         let mut text = sheet(self.this.input, Stage::UnderWay, None, self.verdicts, &shown.progress).text();
         text.title = title.to_owned();
         let buttons = self.this.buttons(&[Button::Promote, Button::Back]);
-        let call = with_buttons(self.this.input, shown, Some(CheckOutcome::ActionRequired), text, buttons);
-        let made: Result<CheckRunMade, StepFailure> = f.try_step(step, &call)?;
-        shown.check_run = made.ok().map(|made| made.id).or(shown.check_run);
-        Ok(())
+        let call = with_buttons(self.this.input, shown, Some(CheckOutcome::ActionRequired), text, buttons).passing();
+        let taken = shown.say(f, step, call.clone())?;
+        Ok((!taken).then(|| call.sought()))
     }
 
     /// The version before it is brought up again, as a deployment of its own that people can see.
@@ -183,6 +186,7 @@ impl Drive<'_> {
             Err(Stop::Failed(failure)) => return self.way_back_failed(f, &leg, &failure.refusal.message),
             Err(suspended) => return Err(suspended),
         };
+        let leg = self.shown_late(f, shown, leg)?;
         leg.status(f, input, "status.success", "success", &format!("{} is live again", what(&leg.subject)), url)?;
         self.retire_previous(f, &leg)?;
         so.back = Some(entry.clone());
@@ -196,16 +200,38 @@ impl Drive<'_> {
         while let Ok(entry) = rollback::target(&self.record.history, &self.leg.subject.sha, None, &gone) {
             let leg = Leg { prefix: "back.", subject: subject_of(entry), deployment: None, slot: None, guard: None };
             let step = if gone.is_empty() { leg.step("deployment") } else { leg.step(&format!("deployment.{}", gone.len())) };
-            match self.this.deployment_as(f, shown, &leg, Task::Rollback, &step) {
+            let how = |call: Call| if self.this.needs_github() { call } else { call.passing() };
+            match self.this.deployment_by(f, shown, &leg, (Task::Rollback, &step), how) {
                 Ok(leg) => return Ok(Some((leg, entry))),
                 Err(Stop::Failed(failure)) if failure.refusal.code == COMMIT_GONE => {
                     shown.progress.push(rollback::passed_over(&rollback::name(entry)));
                     gone.push(entry.sha.clone());
                 }
+                // Users do not wait until it can be shown.
+                Err(Stop::Failed(failure)) if failure.refusal.blame != Blame::Us && !self.this.needs_github() => {
+                    return Ok(Some((leg, entry)));
+                }
                 Err(other) => return Err(other),
             }
         }
         Ok(None)
+    }
+
+    /// A way back that went ahead while GitHub was away is shown now that it is over.
+    fn shown_late(&self, f: &mut Flow, shown: &mut Shown, leg: Leg) -> Result<Leg, Stop> {
+        if leg.deployment.is_some() {
+            return Ok(leg);
+        }
+        let made = self.this.deployment_by(f, shown, &leg, (Task::Rollback, &leg.step("deployment.late")), Call::sought);
+        match made {
+            Err(Stop::Failed(_)) => Ok(leg),
+            Ok(leg) => {
+                // The one after it makes it inactive.
+                self.land(f, &leg, "back.land.late", None)?;
+                Ok(leg)
+            }
+            suspended => suspended,
+        }
     }
 
     /// Brings the version before up, and gives its address or why it is not there.

@@ -74,7 +74,8 @@ impl Traces {
 
     fn is_past(&self) -> bool {
         let begun = |name: &str| self.all.iter().any(|trace| trace.name.starts_with(name));
-        if TOO_LATE.into_iter().any(begun) {
+        let stops = |trace: &Trace| trace.open && trace.name.contains("stop/");
+        if TOO_LATE.into_iter().any(begun) || self.all.iter().any(stops) {
             return true;
         }
         let Some(rules) = self.value::<Rules>(RULES) else { return false };

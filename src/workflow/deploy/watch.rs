@@ -57,6 +57,10 @@ struct Watching {
     measured: Vec<Measured>,
 }
 
+/// Where somebody is waited for: since when, since when in this round, and whether nobody could be told of it.
+#[derive(Serialize, Deserialize)]
+struct Listening(Millis, Millis, #[serde(default)] bool);
+
 /// What a person has said to a run.
 #[derive(Deserialize)]
 struct Said {
@@ -146,8 +150,8 @@ impl Drive<'_> {
     }
 
     /// Waits for a person. Nobody there for a day: users go back.
-    pub(super) fn paused(&self, f: &mut Flow, name: &str, percent: u8) -> Result<Watched, Stop> {
-        let heard = self.listen(f, name, PATIENCE, percent, |verb| match verb {
+    pub(super) fn paused(&self, f: &mut Flow, name: &str, percent: u8, unsaid: Option<Call>) -> Result<Watched, Stop> {
+        let heard = self.listen(f, (name, PATIENCE), percent, unsaid, |verb| match verb {
             Verb::Resume => Some(Event::Resume),
             Verb::Promote => Some(Event::Promote),
             Verb::Pause | Verb::Abort => None,
@@ -159,18 +163,19 @@ impl Drive<'_> {
     fn listen(
         &self,
         f: &mut Flow,
-        name: &str,
-        span: Duration,
+        (name, span): (&str, Duration),
         percent: u8,
+        unsaid: Option<Call>,
         mut hear: impl FnMut(Verb) -> Option<Event>,
     ) -> Result<Option<Watched>, Stop> {
         let now = f.now();
         f.fold(
             name,
-            || (now, now),
-            |f, (begun, from): (Millis, Millis)| {
+            || Listening(now, now, unsaid.is_some()),
+            |f, Listening(begun, from, mut silent)| {
                 let end = begun.plus(span);
-                let until = if self.is_looked_after() { end.min(from.plus(self.pace(begun, from))) } else { end };
+                let looks = silent || self.is_looked_after();
+                let until = if looks { end.min(from.plus(self.pace(begun, from))) } else { end };
                 match f.signal_or_timeout("wait", "control", Some(until))? {
                     Waited::Cancelled(reason) => return Ok(Turn::End(Some(stopped(&reason)))),
                     Waited::Signalled(told) => {
@@ -183,9 +188,13 @@ impl Drive<'_> {
                         if seen.is_some() || until >= end {
                             return Ok(Turn::End(seen));
                         }
+                        if let Some(call) = unsaid.as_ref().filter(|_| silent) {
+                            let said: Result<Value, StepFailure> = f.try_step("say", call)?;
+                            silent = said.is_err();
+                        }
                     }
                 }
-                Ok(Turn::Next((begun, f.now())))
+                Ok(Turn::Next(Listening(begun, f.now(), silent)))
             },
         )
     }
@@ -258,6 +267,13 @@ fn nobody() -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Runs that began to wait before there was a third part.
+    #[test]
+    fn what_was_kept_of_a_wait_can_be_read() {
+        let Listening(begun, from, silent) = serde_json::from_str("[5,7]").unwrap();
+        assert_eq!((begun, from, silent), (Millis(5), Millis(7), false));
+    }
 
     #[test]
     fn looks_become_rarer_and_a_day_costs_not_too_many() {

@@ -8,7 +8,7 @@ use super::leg::Leg;
 use super::page::Shown;
 use super::{Deployment, bring_up, refused_step};
 use crate::config::repo::{CONFIG_PATH, WorkflowTarget};
-use crate::domain::{Millis, Refusal, WORKFLOW_RUN_AMBIGUOUS, WorkflowRunInfo};
+use crate::domain::{Millis, Refusal, WORKFLOW_RUN_AMBIGUOUS, WORKFLOW_RUN_GONE, WorkflowRunInfo};
 use crate::flow::{Flow, StepFailure, Stop, Turn};
 use crate::plan::{Call, DispatchMade};
 use crate::targets::{self, Progress};
@@ -54,6 +54,7 @@ pub(super) fn by_workflow(
         inputs,
         offered,
         healthy_until: errand.healthy_until,
+        stoppable: leg.prefix.is_empty(),
     };
     let started = dispatched(f, &errand.step(leg, DISPATCH), &call)?;
     if let Some(url) = &started.url {
@@ -61,7 +62,15 @@ pub(super) fn by_workflow(
     }
     let followed = follow(f, leg, errand, SIGNAL, (target.timeout, POLL), (), |f, (), _| {
         let read = Call::ReadWorkflowRun { repo: this.input.repo.clone(), workflow_run: started.workflow_run };
-        let run: WorkflowRunInfo = f.step("workflow", &read)?;
+        let run: WorkflowRunInfo = match f.try_step("workflow", &read)? {
+            Ok(run) => run,
+            Err(failure) if failure.refusal.code == WORKFLOW_RUN_GONE => return Err(Stop::Failed(failure)),
+            // What nobody can look at may be at work.
+            Err(StepFailure { refusal, .. }) => {
+                let end = Progress::Failed { reason: format!("the workflow run cannot be read ({})", refusal.message) };
+                return Ok(Followed { end, goes_on: true });
+            }
+        };
         if !started.told_sha && run.head_sha != subject.sha {
             let at = run.head_sha.short();
             let reason = format!("the workflow ran at {at}; give it an input `sha` so that it deploys {}", subject.sha.short());
@@ -70,7 +79,7 @@ pub(super) fn by_workflow(
         Ok(targets::workflow::progress(&run).into())
     })?;
     // After a way back nothing else is begun, and the environment is locked: it may still come to its end.
-    if !followed.goes_on || !leg.prefix.is_empty() {
+    if !followed.goes_on || leg.prefix == "back." {
         return Ok(followed.end);
     }
     stop(f, this, leg, errand, started.workflow_run, followed.end, shown)
@@ -79,6 +88,10 @@ pub(super) fn by_workflow(
 /// Starts the workflow. Where a run may have been started and nobody can say which one, nobody can say what runs.
 fn dispatched(f: &mut Flow, step: &str, call: &Call) -> Result<DispatchMade, Stop> {
     let made: Result<DispatchMade, StepFailure> = f.try_step(step, call)?;
+    if made.as_ref().is_err_and(|failure| failure.refusal.code == "cancelled") {
+        // Told here, so that it interrupts nothing of what follows.
+        f.cancelled(&format!("{step}.stopped"))?;
+    }
     made.map_err(|failure| {
         let dead = failure.dead || failure.refusal.code == WORKFLOW_RUN_AMBIGUOUS;
         Stop::Failed(StepFailure { dead, ..failure })
@@ -98,18 +111,24 @@ fn stop(
     let repo = &this.input.repo;
     let cancel = Call::CancelWorkflowRun { repo: repo.clone(), workflow_run };
     // When GitHub does not take it, the run may come to its end all the same.
-    let taken: Result<bool, StepFailure> = f.try_step(&errand.step(leg, "cancel"), &cancel)?;
+    let taken: Result<bool, StepFailure> = f.try_step(&errand.step(leg, "cancel"), &cancel.passing())?;
     drop(taken);
     let now = f.now();
     let first = || Stopping { deadline: now.plus(PATIENCE), at: now };
     let over: Result<String, String> = f.fold(&errand.step(leg, "stop"), first, |f, Stopping { deadline, at }| {
-        let read = Call::ReadWorkflowRun { repo: repo.clone(), workflow_run };
+        let read = Call::ReadWorkflowRun { repo: repo.clone(), workflow_run }.passing();
         let run: Result<WorkflowRunInfo, StepFailure> = f.try_step("workflow", &read)?;
-        match run {
+        let says = match run {
             Ok(run) if targets::workflow::is_over(&run) => return Ok(Turn::End(Ok(run.url))),
-            Ok(run) if at >= deadline => return Ok(Turn::End(Err(run.url))),
-            Ok(_) => {}
-            Err(failure) => return Ok(Turn::End(Err(failure.refusal.message))),
+            // GitHub lets nobody delete one that goes on.
+            Err(failure) if failure.refusal.code == WORKFLOW_RUN_GONE => {
+                return Ok(Turn::End(Ok(failure.refusal.message)));
+            }
+            Ok(run) => run.url,
+            Err(failure) => failure.refusal.message,
+        };
+        if at >= deadline {
+            return Ok(Turn::End(Err(says)));
         }
         leg.keep_users_out(f)?;
         let poll = if leg.guard.is_some() { GUARDED } else { POLL };

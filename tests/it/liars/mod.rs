@@ -13,9 +13,10 @@
 //! | traffic target | `traffic::each_liar` | `traffic::each_liar` | `traffic::each_liar` | `traffic::each_liar` | `traffic::each_liar` |
 //!
 //! What no deployer does is beside them: a file that loses the environment or weighs nothing in [`configuration`], a health
-//! check that leads to a private address in [`probe`], a server that is told to stop in [`draining`]. Two deployments of one
+//! check that leads to a private address in [`probe`], a server that is told to stop in [`draining`], GitHub itself in [`away`]. Two deployments of one
 //! millisecond are in `slots::trouble`, a Prometheus that is empty, slow or gone in `prometheus::deploying`.
 
+mod away;
 mod command;
 mod configuration;
 mod deployment;

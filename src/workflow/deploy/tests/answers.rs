@@ -27,6 +27,7 @@ fn answer(value: impl Serialize) -> Done {
 impl World<'_> {
     pub(super) fn act(&mut self, step: &str, call: Call, other_sha: bool) -> Done {
         match call {
+            Call::Passing { what } | Call::Sought { what } => self.act(step, *what, other_sha),
             Call::ReadCommit { .. } => answer(self.ground()),
             Call::Recheck { .. } => answer(self.recheck()),
             Call::IsLocked { .. } => answer(self.now < self.free_at()),

@@ -41,7 +41,7 @@ impl World<'_> {
 
     /// 2: every effect names the pinned commit, on the way back one that was live before.
     pub(super) fn pinned(&mut self, step: &str, call: &Call) {
-        let named: Option<Sha> = match call {
+        let named: Option<Sha> = match call.inner() {
             Call::CheckRun(call) => Some(call.sha.clone()),
             Call::CreateDeployment(call) => Some(call.sha.clone()),
             Call::CarryOut(errand) => Some(errand.sha.clone()),
@@ -51,7 +51,7 @@ impl World<'_> {
             Call::Recheck { sha, .. } => Some(sha.clone()),
             _ => None,
         };
-        let elsewhere = step.starts_with("back.") || step.starts_with("gather.");
+        let elsewhere = step.starts_with("back.") || step.starts_with("gather.") || step.starts_with("retire.old.");
         let fits = named.is_none_or(|named| {
             let before = elsewhere && self.record.iter().any(|entry| entry.sha == named);
             before || (!elsewhere && named == sha(PINNED)) || (elsewhere && self.record.is_empty())

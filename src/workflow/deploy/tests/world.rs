@@ -132,6 +132,7 @@ pub fn input(case: &Case) -> Value {
         wait: false,
         remarks: Vec::new(),
         by_comment: None,
+        leaving: None,
     })
     .unwrap()
 }
