@@ -1,8 +1,11 @@
 //! Opening a gate for one plan: by a person whose role allows it, with a reason, and never by an agent.
 
 use super::access::{Caller, Rights};
-use crate::domain::{Actor, Millis, Overridable, Override, Refusal};
+use crate::domain::{Actor, Millis, Overridable, Override, Refusal, Role};
 use serde::{Deserialize, Serialize};
+
+/// The least role that opens gates.
+const OPENS: Role = Role::Maintain;
 
 /// A gate that this caller may open.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,13 +39,14 @@ fn role(caller: &Caller) -> Option<String> {
     }
     match &caller.rights {
         Rights::All => Some("operator".to_owned()),
+        Rights::In { role, .. } if *role >= OPENS => Some(role.as_str().to_owned()),
         Rights::In { .. } | Rights::Only(_) => None,
     }
 }
 
 fn not_allowed(gate: Overridable, caller: &Caller) -> Refusal {
     let text = format!("{} may not override the gate {}.", caller.actor.login, gate.as_str());
-    let fix = "Ask the operator, who does it on the server's machine.";
+    let fix = "Ask somebody with the role maintain or admin, or the operator.";
     Refusal::user("override_not_allowed", text, fix)
 }
 

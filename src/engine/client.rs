@@ -136,12 +136,7 @@ impl Client {
                 let (reason, strategy) = (ask.reason.clone(), ask.strategy.clone());
                 let input = deploy::Input { reason, strategy, wait: ask.wait, ..input };
                 let opened = opening.map(|opening| opening.of(planned.plan.digest.as_str(), input.asked_at));
-                let ask = move |accept: &Accept<'_>| {
-                    let asked = accept.deploy(&input)?;
-                    opened.map_or(Ok(()), |opened| accept.open_gate(&asked.run, &opened))?;
-                    Ok(asked)
-                };
-                self.start(action, caller, *planned, ask).await
+                self.start(action, caller, *planned, move |accept| accept.deploy_opened(&input, opened)).await
             }
             (Action::Rollback(ask), Outcome::Planned(planned)) if !ask.dry_run => {
                 let input = self.deploy_input(repo, &ask.environment, &planned, caller);

@@ -78,7 +78,7 @@ fn closed(windows: &[Zoned<'_>], view: &GateView<'_>, now: Timestamp) -> Verdict
         Status::Pending,
         "window_closed",
         format!("{shut} until {local} ({zone})."),
-        "Wait for that time, or have the operator override the window with a reason; a rollback need not wait.",
+        "Wait for that time, or have a maintainer override the window with a reason; a rollback need not wait.",
     )
     .names(names)
     .again(Millis(opens.as_millisecond()))

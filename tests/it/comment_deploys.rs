@@ -58,6 +58,31 @@ async fn the_head_that_was_seen_is_deployed_within_twelve_calls() {
     world.finish().await;
 }
 
+/// By role, with a reason, and for this plan only.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_maintainer_opens_a_closed_window_and_says_why() {
+    let closed = "[environments.staging]\ntarget = \"cluster\"\nwindows = [{ deny = \"Mon 00:00 - Sun 23:59\" }]\n\n\
+                  [targets.cluster]\nkind = \"deployment\"\nreporters = [\"deployer[bot]\"]\n";
+    let mut world = World::with(closed).await;
+    let pull = pull(&world).await;
+    world.shop.set_role("bob", Role::Write);
+    world.shop.set_role("ann", Role::Maintain);
+    later(&world);
+    let head = topic(&world);
+    has(&answer(&world, pull, "bob", "/deploy staging --override window --reason fire").await, &["override_not_allowed"]);
+    assert_eq!(world.shop.deployments().len(), 0);
+    says(&world, pull, "ann", "/deploy staging --override window --reason fire");
+    brought_up(&world, "staging", &head).await;
+    world.quiet().await;
+    let check = world.check(&head, STAGING, "success").await;
+    let summary = check.summary.unwrap_or_default();
+    assert!(summary.contains("ann (maintain) overrode the window"), "{summary}");
+    let rows = world.audit().await;
+    let row = rows.iter().find(|row| row.action == "override").expect("it is on record");
+    assert_eq!((row.actor.login.as_str(), row.detail["role"].as_str()), ("ann", Some("maintain")));
+    world.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_head_that_came_with_the_comment_must_be_named() {
     let world = World::with(PLACES).await;

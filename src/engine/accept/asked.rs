@@ -86,6 +86,16 @@ impl Accept<'_> {
 }
 
 impl Accept<'_> {
+    /// A deployment, with a gate that somebody opens for it.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn deploy_opened(&self, input: &deploy::Input, opened: Option<Override>) -> Result<Asked, StoreError> {
+        let asked = self.deploy(input)?;
+        opened.map_or(Ok(()), |opened| self.open_gate(&asked.run, &opened))?;
+        Ok(asked)
+    }
+
     /// Opens a gate of a run for the plan that was shown. A run that goes by another plan is not the one that was meant.
     ///
     /// # Errors

@@ -44,7 +44,13 @@ impl Client {
     ) -> Result<Outcome, Refusal> {
         let (repo, done) = match self.about(&action, caller).await {
             Err(refusal) => (None, Err(refusal)),
-            Ok(repo) => (repo, self.start(&action, caller, planned, move |accept| accept.deploy(&input)).await),
+            Ok(repo) => match super::opening(&action, caller) {
+                Err(refusal) => (repo, Err(refusal)),
+                Ok(opening) => {
+                    let opened = opening.map(|opening| opening.of(planned.plan.digest.as_str(), input.asked_at));
+                    (repo, self.start(&action, caller, planned, move |accept| accept.deploy_opened(&input, opened)).await)
+                }
+            },
         };
         self.settled(&action, caller, repo.as_ref(), done).await
     }

@@ -24,15 +24,9 @@ fn define(word: Word, command: Command) -> Command {
             let about = Arg::new("about").value_name("ENVIRONMENT").value_parser(place);
             command.arg(about.help("Environment or run; everything without it"))
         }
-        Word::Deploy => {
-            // Only the operator opens gates.
-            let command = Deploy::augment_args(command).mut_arg("overriding", |arg| arg.hide(true));
-            command.mut_arg("git_ref", |arg| {
-                arg.help(
-                    "Tag, or whole id of a commit on the default branch; @abc1234 for exactly this head of the pull request",
-                )
-            })
-        }
+        Word::Deploy => Deploy::augment_args(command).mut_arg("git_ref", |arg| {
+            arg.help("Tag, or whole id of a commit on the default branch; @abc1234 for exactly this head of the pull request")
+        }),
         Word::Rollback => Rollback::augment_args(command),
         Word::Approve => ApproveHere::augment_args(command),
         Word::Reject => RejectHere::augment_args(command),
