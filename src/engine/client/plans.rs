@@ -201,6 +201,7 @@ impl Client {
             _ => None,
         };
         input.rollback = matches!(action, Action::Rollback(_));
+        input.leaving = live.map(|live| live.sha).filter(|_| input.rollback);
         input.remarks = now.remarks.clone();
         let (digest, at) = (digest.to_owned(), self.host.now());
         let consume = move |tx: &Tx<'_>, run: &RunId| match plans::consume(tx, &digest, run, at)? {

@@ -36,7 +36,7 @@ fn code(refusal: &Refusal) -> &'static str {
         "insufficient_scope" | "key_ended" | "not_allowed" => "insufficient_scope",
         "agents_denied" => "agents_denied",
         "approval_required" | "approvals_missing" => "approval_required",
-        "environment_locked" | "held_after_rollback" => "environment_locked",
+        "environment_locked" | "held_after_rollback" | "deployment_goes_on" => "environment_locked",
         "window_closed" | "window_never_opens" => "window_closed",
         "older_than_live" | "diverged_from_live" | "not_yet_in_environment" | "no_longer_in_environment" | "soak_deadline" => {
             "order_violation"
