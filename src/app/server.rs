@@ -19,8 +19,9 @@ use crate::store::{Store, StoreError};
 use crate::surfaces::callback::callback_router;
 use crate::surfaces::control::{Desk, Door, remote};
 use crate::surfaces::http::{Ask, Health, Limits, Metrics, Readiness, Snapshot, health_router, serve, traced};
-use crate::surfaces::mcp::{Agents, Place, mcp_router};
+use crate::surfaces::mcp::{Agents, Jobs, Place, mcp_router};
 use crate::surfaces::webhook::{Own, Receiver, Secrets, Worker, router};
+use crate::targets::callback::oidc::Keys;
 use crate::targets::callback::{Callbacks, issuer};
 use crate::targets::command::Masker;
 use crate::targets::sign::OwnHooks;
@@ -110,7 +111,8 @@ impl Server {
         let desk = Desk::new(store.clone(), Arc::clone(&bell));
         let remote = remote(desk.clone(), Client { door: "remote", ..client.clone() });
         let acting = Some(Client { door: "mcp", ..client.clone() });
-        let agents = Agents::new(desk.clone(), acting, &site(&settings.app.github_api_url), stopped.clone());
+        let agents =
+            Agents::new(desk.clone(), acting, &site(&settings.app.github_api_url), stopped.clone()).with_jobs(jobs(&settings)?);
         let door = Door::open(&settings.local.data_dir).await?.acting(client, OwnHooks::of(&settings.app.private_key)?);
         let address_here = door.address;
         let door = door.beside(mcp_router(agents.clone(), &Place { public_url: None, ..place(&settings, address_here) }));
@@ -186,6 +188,13 @@ fn reports(settings: &Serve, host: &Host, store: &Store) -> Result<Reports, Refu
     let callbacks = Callbacks::new(&issuer(&settings.app.github_api_url), settings.app.public_url.clone(), caller);
     let (resources, own_hooks) = (settings.resources.clone(), OwnHooks::of(&settings.app.private_key)?);
     Ok(Reports::new(host.clone(), store.clone(), resources, own_hooks, callbacks))
+}
+
+/// Tokens of GitHub Actions are made for our public URL.
+fn jobs(settings: &Serve) -> Result<Option<Jobs>, Refusal> {
+    let Some(public_url) = &settings.app.public_url else { return Ok(None) };
+    let caller = Caller::new(AllowList::from(settings.allow_addresses.clone()))?;
+    Ok(Some(Jobs::new(Keys::new(&issuer(&settings.app.github_api_url), caller), public_url)))
 }
 
 async fn start_host(settings: &Serve, tuning: &Tuning, store: &Store, github: &GitHub) -> Result<Host, Refusal> {

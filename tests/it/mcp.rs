@@ -3,6 +3,7 @@
 mod clients;
 mod conformance;
 mod door;
+mod jobs;
 mod looks;
 mod order;
 mod plans;

@@ -10,7 +10,7 @@ use crate::actions::control::{Control, Verb};
 use crate::actions::lock::{Lock, Unlock, span};
 use crate::actions::outcome::{Locked, Outcome, Steered};
 use crate::config::repo::RepoConfig;
-use crate::domain::{Actor, EnvName, Hold, HoldKind, NewHold, Refusal, RepoId, RepoRef, RunId};
+use crate::domain::{Actor, ActorKind, EnvName, Hold, HoldKind, NewHold, Refusal, RepoId, RepoRef, Role, RunId};
 use crate::engine::known;
 use crate::store::runs::{self, Run, RunState};
 use crate::store::signals::{self, Signal};
@@ -58,7 +58,7 @@ impl Client {
     }
 
     /// Whether the environment's own rule lets a person who has asked in a comment. A team that cannot be read has no members.
-    async fn is_named(&self, repo: &RepoRef, name: &EnvName, caller: &Caller) -> Result<(), Refusal> {
+    pub(super) async fn is_named(&self, repo: &RepoRef, name: &EnvName, caller: &Caller) -> Result<(), Refusal> {
         let at = repo.clone();
         let config = self.read(move |rx| known::settings(rx, &at)).await?;
         self.is_named_in(config, repo, name, caller).await
@@ -72,7 +72,12 @@ impl Client {
         name: &EnvName,
         caller: &Caller,
     ) -> Result<(), Refusal> {
-        let Rights::In { role, .. } = caller.rights else { return Ok(()) };
+        let role = match (&caller.rights, caller.actor.kind) {
+            (Rights::In { role, .. }, _) => *role,
+            // The role of the one whom an agent acts for has not been read.
+            (Rights::Only(_), ActorKind::Agent) => Role::None,
+            (Rights::Only(_) | Rights::All, _) => return Ok(()),
+        };
         let config = config.ok_or_else(|| rule_unknown(name))?;
         let who = config.environment(name).and_then(|environment| environment.who.clone());
         let actor = &caller.actor;

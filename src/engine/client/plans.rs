@@ -183,6 +183,7 @@ impl Client {
         let (repo, environment) = (&body.plan.repo, environment(action)?);
         caller.may(action, About { repo: Some(repo.id), environment: Some(environment) })?;
         let now = self.again(body, repo, caller).await?;
+        self.is_named(repo, environment, caller).await?;
         let live = self.stands(repo, environment).await?;
         let changed = body.changed(&now.plan, live.as_ref());
         if !changed.is_empty() {

@@ -1,6 +1,6 @@
 //! `/mcp` over HTTP, and the page that tells a client which server authorizes it.
 //!
-//! Invariants: without a good key nothing is answered and nothing is read but the key's digest; a key that was revoked is no
+//! Invariants: without a good key, or a token of a job, nothing is answered and nothing is read but the key's digest; a key that was revoked is no
 //! key at the next request, because there are no sessions; only the names of this server are answered to, as host and as
 //! origin, so that no page in a browser reaches it by another name; a request has a size and a time.
 //!
@@ -8,6 +8,7 @@
 //! the tool itself looks again.
 
 use super::catalog::Tool;
+use super::jobs::is_token;
 use super::server::{Agents, may_ever};
 use crate::actions::access::Caller;
 use crate::domain::{Refusal, Scope};
@@ -125,14 +126,10 @@ impl Place {
 
 async fn with_key(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     let given = bearer(&request);
-    let caller = match guard.agents.desk.holder(given.unwrap_or_default()).await {
+    let caller = match guard.recognised(given.unwrap_or_default()).await {
         Ok(Some(caller)) => caller,
         Ok(None) => return guard.turned_away(given.is_some()),
-        Err(refusal) => {
-            tracing::error!(code = refusal.code, message = refusal.message, "a key could not be looked up");
-            let told = Refusal::world("key_not_looked_up", "The key could not be looked up.", "Try again in a minute.");
-            return (StatusCode::SERVICE_UNAVAILABLE, Json(told)).into_response();
-        }
+        Err(told) => return (StatusCode::SERVICE_UNAVAILABLE, Json(told)).into_response(),
     };
     let Ok(_place) = guard.places.clone().try_acquire_owned() else {
         let busy = Refusal::world("rate_limited", "Too many requests are worked on now.", "Try again in a moment.");
@@ -160,6 +157,20 @@ async fn with_key(State(guard): State<Guard>, request: Request, next: Next) -> R
 }
 
 impl Guard {
+    /// Whose key or token it is; nothing for what is none.
+    async fn recognised(&self, given: &str) -> Result<Option<Caller>, Refusal> {
+        if let Some(jobs) = self.agents.jobs.as_ref().filter(|_| is_token(given)) {
+            return jobs.caller(given).await.map_err(|_| {
+                let text = "The keys of GitHub Actions cannot be read, so that nobody can say whose token it is.";
+                Refusal::world("token_not_looked_up", text, "Try again in a minute.")
+            });
+        }
+        self.agents.desk.holder(given).await.map_err(|refusal| {
+            tracing::error!(code = refusal.code, message = refusal.message, "a key could not be looked up");
+            Refusal::world("key_not_looked_up", "The key could not be looked up.", "Try again in a minute.")
+        })
+    }
+
     fn turned_away(&self, given: bool) -> Response {
         let (status, wait) = match self.attempts.add(Instant::now()) {
             _ if !given => (StatusCode::UNAUTHORIZED, None),
@@ -171,7 +182,8 @@ impl Guard {
                 (StatusCode::TOO_MANY_REQUESTS, Some(left.as_secs() + 1))
             }
         };
-        let fix = "Send `Authorization: Bearer KEY` with a key that `lockkeeper keys create` printed.";
+        let fix = "Send `Authorization: Bearer KEY` with a key that `lockkeeper keys create` printed, or with a token of GitHub \
+                   Actions whose audience is this server's public URL.";
         let refusal = Refusal::user("key_invalid", "The key is missing, unknown, expired or revoked.", fix);
         let mut response = (status, Json(refusal)).into_response();
         if let Some(seconds) = wait {

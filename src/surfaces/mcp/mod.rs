@@ -1,6 +1,6 @@
 //! The agents' door: an MCP server whose tools are the actions of the catalog.
 //!
-//! Invariants: an agent gets nothing here that its key has no right to at any other door, because the same authorization
+//! Invariants: an agent gets nothing here that its key, or its job, has no right to at any other door, because the same authorization
 //! decides; what it may never use is not listed, and refused when it is called all the same; every answer, also a refusal, is
 //! data of the tool's own output schema; no argument is a URL, a path or a command; what others wrote is cleaned and marked.
 
@@ -12,6 +12,7 @@ mod clean;
 mod deployments;
 mod envelope;
 mod http;
+mod jobs;
 mod limits;
 mod next;
 mod prompts;
@@ -23,4 +24,5 @@ mod tasks;
 mod views;
 
 pub use http::{Place, mcp_router};
+pub use jobs::Jobs;
 pub use server::Agents;

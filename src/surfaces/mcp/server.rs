@@ -4,6 +4,7 @@ use super::arguments::Arguments;
 use super::catalog::{FACES, Tool};
 use super::clean::clean;
 use super::envelope::{Envelope, Refused, Word};
+use super::jobs::Jobs;
 use super::limits::Limits;
 use super::{next, prompts, resources, tasks};
 use crate::actions::access::{Caller, Rights};
@@ -56,6 +57,8 @@ pub struct Agents {
     pub(super) client: Option<Client>,
     pub(super) limits: Arc<Limits>,
     pub(super) waits: Arc<Semaphore>,
+    /// Nothing where no token can be meant for us.
+    pub(super) jobs: Option<Arc<Jobs>>,
     /// Where people see repositories.
     pub(super) site: Arc<str>,
     /// True when the server stops: nobody is made to wait any more.
@@ -65,7 +68,13 @@ pub struct Agents {
 impl Agents {
     pub fn new(desk: Desk, client: Option<Client>, site: &str, stopping: watch::Receiver<bool>) -> Self {
         let (limits, waits) = (Arc::default(), Arc::new(Semaphore::new(WAITING)));
-        Self { desk, client, limits, waits, site: site.into(), stopping }
+        Self { desk, client, limits, waits, jobs: None, site: site.into(), stopping }
+    }
+
+    /// Jobs of GitHub Actions are let in too.
+    #[must_use]
+    pub fn with_jobs(self, jobs: Option<Jobs>) -> Self {
+        Self { jobs: jobs.map(Arc::new), ..self }
     }
 
     pub(super) async fn answer(&self, tool: Tool, asked: Asked, caller: &Caller) -> Envelope {

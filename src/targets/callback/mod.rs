@@ -6,7 +6,7 @@
 //!
 //! Invariants: whoever is not known learns nothing but that; a wrong signature is not made good by a token.
 
-mod oidc;
+pub mod oidc;
 #[cfg(test)]
 mod tests;
 
@@ -22,7 +22,8 @@ use serde::{Deserialize, Serialize};
 
 /// Largest report, in bytes; a larger one need not be kept.
 pub const LARGEST_REPORT: usize = 64 << 10;
-const LONGEST_TOKEN: usize = 16 << 10;
+/// No token is longer.
+pub const LONGEST_TOKEN: usize = 16 << 10;
 
 /// What a report that counts is to the errand that waits for it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -26,7 +26,7 @@ const MOST_KEYS: usize = 50;
 const TOLERANCE: u64 = 60;
 
 /// The public keys of one issuer, read when they are needed.
-pub(super) struct Keys {
+pub struct Keys {
     caller: Caller,
     issuer: String,
     state: Mutex<State>,
@@ -51,7 +51,7 @@ pub(super) struct Wanted<'a> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Doubt {
+pub enum Doubt {
     /// Not a token of this issuer for us, or no longer.
     Invalid,
     /// A good token of somebody else.
@@ -65,34 +65,63 @@ struct Set {
     keys: Vec<serde_json::Value>,
 }
 
-#[derive(Deserialize)]
-struct Claims {
-    repository_id: String,
+/// What a token says.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Claims {
+    pub repository_id: String,
     #[serde(default)]
     sha: Option<String>,
+    /// GitHub has let the job into it.
     #[serde(default)]
-    environment: Option<String>,
+    pub environment: Option<String>,
     #[serde(default)]
     event_name: Option<String>,
+    /// Who made the job run.
+    #[serde(default)]
+    pub actor: Option<String>,
+    #[serde(default)]
+    pub actor_id: Option<String>,
+}
+
+impl Claims {
+    /// Its author may not be trusted.
+    fn is_of_pull_request(&self) -> bool {
+        self.event_name.as_deref().is_some_and(|event| event.starts_with("pull_request"))
+    }
 }
 
 impl Keys {
-    pub(super) fn new(issuer: &str, caller: Caller) -> Self {
+    pub fn new(issuer: &str, caller: Caller) -> Self {
         Self { caller, issuer: issuer.to_owned(), state: Mutex::default() }
     }
 
     pub(super) async fn verify(&self, token: &str, wanted: Wanted<'_>) -> Result<(), Doubt> {
+        is_wanted(&self.read_token(token, &[wanted.audience]).await?, wanted)
+    }
+
+    /// What a token of a job says that is meant for one of these audiences.
+    ///
+    /// # Errors
+    /// Every doubt, also that the job ran for a pull request.
+    pub async fn claims(&self, token: &str, audiences: &[&str]) -> Result<Claims, Doubt> {
+        let claims = self.read_token(token, audiences).await?;
+        if claims.is_of_pull_request() {
+            return Err(Doubt::Stranger("it is of a job for a pull request"));
+        }
+        Ok(claims)
+    }
+
+    async fn read_token(&self, token: &str, audiences: &[&str]) -> Result<Claims, Doubt> {
         let header = decode_header(token).map_err(|_| Doubt::Invalid)?;
         let kid = header.kid.filter(|_| header.alg == Algorithm::RS256).ok_or(Doubt::Invalid)?;
         let key = self.key(&kid).await?;
         let mut rules = Validation::new(Algorithm::RS256);
         rules.set_issuer(&[&self.issuer]);
-        rules.set_audience(&[wanted.audience]);
+        rules.set_audience(audiences);
         rules.set_required_spec_claims(&["exp", "iss", "aud"]);
         rules.validate_nbf = true;
         rules.leeway = TOLERANCE;
-        let claims = decode::<Claims>(token, &key, &rules).map_err(|_| Doubt::Invalid)?.claims;
-        is_wanted(&claims, wanted)
+        decode::<Claims>(token, &key, &rules).map(|token| token.claims).map_err(|_| Doubt::Invalid)
     }
 
     async fn key(&self, kid: &str) -> Result<DecodingKey, Doubt> {
@@ -135,7 +164,7 @@ fn is_wanted(claims: &Claims, wanted: Wanted<'_>) -> Result<(), Doubt> {
     if claims.repository_id != wanted.repository.to_string() {
         return Err(Doubt::Stranger("it is of another repository"));
     }
-    if claims.event_name.as_deref().is_some_and(|event| event.starts_with("pull_request")) {
+    if claims.is_of_pull_request() {
         return Err(Doubt::Stranger("it is of a job for a pull request"));
     }
     match (claims.environment.as_deref(), claims.sha.as_deref()) {
