@@ -4,6 +4,7 @@ mod clients;
 mod conformance;
 mod door;
 mod jobs;
+mod listen;
 mod looks;
 mod order;
 mod plans;

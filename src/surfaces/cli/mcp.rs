@@ -8,13 +8,14 @@
 use super::operator::Common;
 use super::{fail, mcp_send};
 use crate::domain::Refusal;
-use mcp_send::{Reply, Sender};
+use mcp_send::{LISTEN, Reply, Sender};
 use serde_json::{Value, json};
+use std::collections::HashMap;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 /// Bytes of one message.
 const LONGEST: u64 = 256 << 10;
@@ -54,23 +55,35 @@ async fn serve(sender: Sender) {
     });
     let (sender, agreed) = (Arc::new(sender), Arc::new(Mutex::new(None::<String>)));
     let (mut input, mut calls) = (BufReader::new(tokio::io::stdin()), JoinSet::new());
+    let mut listening: HashMap<String, AbortHandle> = HashMap::new();
     while let Some(line) = line(&mut input).await {
+        let said = Said::of(&line);
+        if let Said::Cancelled(id) = &said
+            && let Some(listens) = listening.remove(id)
+        {
+            listens.abort();
+        }
         let (sender, agreed, answers) = (Arc::clone(&sender), Arc::clone(&agreed), answers.clone());
-        let first = is_handshake(&line);
         let call = async move {
-            for answer in answer(&sender, &agreed, &line).await {
+            for answer in answer(&sender, &agreed, &line, &answers).await {
                 // The writer is gone when nobody reads any more.
                 let _ = answers.send(format!("{answer}\n")).await;
             }
         };
         // What follows a handshake depends on it; everything else goes side by side.
-        if first {
-            call.await;
-        } else {
-            calls.spawn(call);
+        match said {
+            Said::Handshake => call.await,
+            Said::Listen(id) => {
+                listening.insert(id, calls.spawn(call));
+            }
+            Said::Cancelled(_) | Said::Other => {
+                calls.spawn(call);
+            }
         }
         while calls.try_join_next().is_some() {}
     }
+    // Nobody is there to be told any more.
+    listening.into_values().for_each(|listens| listens.abort());
     while calls.join_next().await.is_some() {}
     drop(answers);
     let _ended = writer.await;
@@ -90,11 +103,28 @@ async fn line(input: &mut BufReader<tokio::io::Stdin>) -> Option<Vec<u8>> {
     }
 }
 
-fn is_handshake(line: &[u8]) -> bool {
-    serde_json::from_slice::<Value>(line).is_ok_and(|message| message["method"] == "initialize")
+/// What matters of a message before it is passed on.
+enum Said {
+    Handshake,
+    /// It is answered until somebody hangs up, or cancels the request of this id.
+    Listen(String),
+    Cancelled(String),
+    Other,
 }
 
-async fn answer(sender: &Sender, agreed: &Mutex<Option<String>>, line: &[u8]) -> Vec<Value> {
+impl Said {
+    fn of(line: &[u8]) -> Self {
+        let Ok(message) = serde_json::from_slice::<Value>(line) else { return Self::Other };
+        match message["method"].as_str() {
+            Some("initialize") => Self::Handshake,
+            Some(LISTEN) => Self::Listen(message["id"].to_string()),
+            Some("notifications/cancelled") => Self::Cancelled(message["params"]["requestId"].to_string()),
+            _ => Self::Other,
+        }
+    }
+}
+
+async fn answer(sender: &Sender, agreed: &Mutex<Option<String>>, line: &[u8], tell: &mpsc::Sender<String>) -> Vec<Value> {
     let Ok(message) = serde_json::from_slice::<Value>(line) else {
         return vec![error(&Value::Null, -32700, "This is no JSON of at most 256 KB in one line.")];
     };
@@ -103,7 +133,7 @@ async fn answer(sender: &Sender, agreed: &Mutex<Option<String>>, line: &[u8]) ->
         return vec![error(&id, -32600, "This is no single request of JSON-RPC.")];
     };
     let version = version(&message, agreed);
-    match sender.send(&message, &headers(&message, method, version.as_deref())).await {
+    match sender.send(&message, &headers(&message, method, version.as_deref()), tell).await {
         Ok(Reply::Messages(messages)) => {
             if method == "initialize" {
                 let chosen = messages.iter().find_map(|m| m["result"]["protocolVersion"].as_str().map(str::to_owned));

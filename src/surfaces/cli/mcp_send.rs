@@ -17,12 +17,18 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, mpsc, watch};
 
 /// Longer than any tool waits.
 const ANSWER: Duration = Duration::from_secs(75);
 /// Without a server nobody knows of another one.
 const SITE: &str = "https://github.com";
+/// As long as the server lets somebody listen, and a little more.
+const LISTENS: Duration = Duration::from_secs(3_700);
+pub(super) const LISTEN: &str = "subscriptions/listen";
+const STREAM: &str = "text/event-stream";
+/// Bytes of one message of a stream.
+const LARGEST: usize = 8 << 20;
 const ACCEPT: &str = "application/json, text/event-stream";
 
 /// What came back for one message.
@@ -52,7 +58,12 @@ impl Sender {
 
     /// # Errors
     /// Why nobody answers.
-    pub async fn send(&self, message: &Value, headers: &[(&'static str, String)]) -> Result<Reply, Refusal> {
+    pub async fn send(
+        &self,
+        message: &Value,
+        headers: &[(&'static str, String)],
+        tell: &mpsc::Sender<String>,
+    ) -> Result<Reply, Refusal> {
         let url = match &self.place {
             Place::There(remote) => remote.mcp(),
             Place::Here(data_dir) => match Server::find(data_dir).await? {
@@ -60,7 +71,8 @@ impl Sender {
                 None => return self.ask_store(data_dir, message, headers).await,
             },
         };
-        let mut request = self.http.post(url).timeout(ANSWER).bearer_auth(self.key.expose());
+        let patience = if message["method"] == LISTEN { LISTENS } else { ANSWER };
+        let mut request = self.http.post(url).timeout(patience).bearer_auth(self.key.expose());
         request = request.header("accept", ACCEPT).header("content-type", "application/json");
         for (name, value) in headers {
             request = request.header(*name, value.as_str());
@@ -68,6 +80,9 @@ impl Sender {
         let response = request.body(message.to_string()).send().await.map_err(|why| server::no_answer(&why))?;
         let status = response.status().as_u16();
         let kind = response.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default().to_owned();
+        if status < 300 && kind.starts_with(STREAM) && message["method"] != "initialize" {
+            return passed_on(response, tell).await;
+        }
         let text = response.text().await.map_err(|why| server::no_answer(&why))?;
         Ok(read(status, &kind, &text))
     }
@@ -110,15 +125,33 @@ impl Sender {
     }
 }
 
+/// Each message as it comes.
+async fn passed_on(mut response: reqwest::Response, tell: &mpsc::Sender<String>) -> Result<Reply, Refusal> {
+    let mut left = Vec::new();
+    while let Some(bytes) = response.chunk().await.map_err(|why| server::no_answer(&why))? {
+        left.extend_from_slice(&bytes);
+        if left.len() > LARGEST {
+            return Err(strange(response.status().as_u16()));
+        }
+        while let Some(end) = left.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = left.drain(..=end).collect();
+            let message = String::from_utf8_lossy(&line).strip_prefix("data:").map(serde_json::from_str::<Value>);
+            if let Some(Ok(message)) = message {
+                // Nobody reads any more when it is closed.
+                let _ = tell.send(format!("{message}\n")).await;
+            }
+        }
+    }
+    Ok(Reply::Taken)
+}
+
 /// A message, several of them, nothing, or why not.
 fn read(status: u16, kind: &str, text: &str) -> Reply {
     if text.trim().is_empty() {
         return if status < 300 { Reply::Taken } else { Reply::Refused(status, strange(status)) };
     }
     let messages: Vec<Value> = match kind.split(';').next() {
-        Some("text/event-stream") => {
-            text.lines().filter_map(|line| serde_json::from_str(line.strip_prefix("data:")?.trim()).ok()).collect()
-        }
+        Some(STREAM) => text.lines().filter_map(|line| serde_json::from_str(line.strip_prefix("data:")?.trim()).ok()).collect(),
         _ => serde_json::from_str(text).into_iter().collect(),
     };
     match messages.first() {

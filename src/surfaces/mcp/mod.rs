@@ -14,6 +14,7 @@ mod envelope;
 mod http;
 mod jobs;
 mod limits;
+mod listen;
 mod next;
 mod prompts;
 mod refuse;

@@ -5,7 +5,7 @@ use super::clean::clean;
 use super::envelope::Word;
 use super::server::{Agents, Asked};
 use crate::actions::access::Caller;
-use crate::domain::RepoName;
+use crate::domain::{RepoName, RunId};
 use crate::store::repos;
 use rmcp::ErrorData;
 use rmcp::model::{CacheScope, JsonObject, ReadResourceResult, Resource, ResourceContents, ResourceTemplate};
@@ -28,6 +28,22 @@ const OF_DEPLOYMENT: [(&str, &str, &str); 2] = [
     ("deployments/{id}", "deployment", "How far a deployment is, and what it waits for"),
     ("deployments/{id}/log{?after}", "deployment-log", "What happened in a deployment after a number"),
 ];
+
+/// What somebody who listens to an address hears of.
+pub(super) enum About {
+    Repo(RepoName),
+    Deployment(RunId),
+}
+
+pub(super) fn about(uri: &str) -> Option<About> {
+    let (_, arguments) = look(uri)?;
+    let text = |name: &str| arguments.get(name).and_then(Value::as_str);
+    match (text("repo"), text("deployment_id")) {
+        (Some(repo), _) => RepoName::parse(repo).ok().map(About::Repo),
+        (None, Some(id)) => RunId::parse(id).map(About::Deployment),
+        (None, None) => None,
+    }
+}
 
 /// A look, as a tool takes it.
 fn look(uri: &str) -> Option<(Tool, JsonObject)> {

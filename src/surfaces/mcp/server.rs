@@ -6,7 +6,7 @@ use super::clean::clean;
 use super::envelope::{Envelope, Refused, Word};
 use super::jobs::Jobs;
 use super::limits::Limits;
-use super::{next, prompts, resources, tasks};
+use super::{listen, next, prompts, resources, tasks};
 use crate::actions::access::{Caller, Rights};
 use crate::domain::{Refusal, RunId, Scope};
 use crate::engine::client::Client;
@@ -17,11 +17,11 @@ use crate::surfaces::now;
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CancelTaskParams, CompleteRequestParams,
     CompleteResult, CompletionInfo, GetPromptRequestParams, GetPromptResponse, GetTaskParams, GetTaskResult, Implementation,
-    JsonObject, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, MetaObject,
-    PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig, Tool as Shown,
-    UpdateTaskParams,
+    InitializeRequestParams, InitializeResult, JsonObject, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult,
+    ListToolsResult, MetaObject, PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities,
+    ServerConfig, SubscriptionFilter, Tool as Shown, UpdateTaskParams,
 };
-use rmcp::service::RequestContext;
+use rmcp::service::{RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -161,7 +161,8 @@ fn caller(context: &RequestContext<RoleServer>) -> Result<Caller, ErrorData> {
 }
 
 fn capabilities() -> ServerCapabilities {
-    ServerCapabilities::builder().enable_tools().enable_resources().enable_prompts().enable_completions().enable_tasks().build()
+    let all = ServerCapabilities::builder().enable_tools().enable_resources().enable_resources_subscribe();
+    all.enable_prompts().enable_completions().enable_tasks().build()
 }
 
 fn client_of(context: &RequestContext<RoleServer>) -> Option<String> {
@@ -186,6 +187,20 @@ pub(super) fn result_of(envelope: &Envelope) -> Result<CallToolResult, ErrorData
 }
 
 impl ServerHandler for Agents {
+    /// Older protocols have no way to be told without a session, so that nothing is promised to them.
+    async fn initialize(
+        &self,
+        request: InitializeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<InitializeResult, ErrorData> {
+        context.peer.set_peer_info(request.clone());
+        let mut result = self.negotiate_initialize(&request)?;
+        if let Some(resources) = &mut result.capabilities.resources {
+            resources.subscribe = None;
+        }
+        Ok(result)
+    }
+
     fn get_info(&self) -> ServerConfig {
         ServerConfig::new(capabilities()).with_server_info(about()).with_instructions(INSTRUCTIONS)
     }
@@ -257,6 +272,15 @@ impl ServerHandler for Agents {
     ) -> Result<ReadResourceResponse, ErrorData> {
         let caller = caller(&context)?;
         self.read(&request.uri, client_of(&context), &caller).await.map(Into::into)
+    }
+
+    fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
+        Some(listen::accepted(requested))
+    }
+
+    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        let caller = caller(context.request_context())?;
+        self.listened(&context, &caller).await
     }
 
     async fn list_prompts(

@@ -1,0 +1,84 @@
+//! Being told instead of asking.
+
+use super::{Agent, MODERN, key};
+use crate::keys::brought_up;
+use crate::world::{Setup, World};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+const CONFIG: &str = "[environments.staging]\non = [\"manual\"]\ntarget = \"cluster\"\nagents = \"allow\"\n\n\
+                      [targets.cluster]\nkind = \"deployment\"\nreporters = [\"deployer[bot]\"]\n";
+const STATUS: &str = "lockkeeper://repos/acme/shop/status";
+
+/// What a client hears.
+struct Ear(reqwest::Response, String);
+
+impl Ear {
+    async fn open(agent: &Agent, uris: &[&str]) -> Self {
+        let params = json!({ "notifications": { "resourceSubscriptions": uris } });
+        let response = agent.request(MODERN, "subscriptions/listen", params).send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        Self(response, String::new())
+    }
+    /// The next message; nothing at the end.
+    async fn next(&mut self) -> Option<Value> {
+        loop {
+            if let Some((line, rest)) = self.1.clone().split_once('\n') {
+                self.1 = rest.to_owned();
+                if let Some(message) = line.strip_prefix("data:").and_then(|text| serde_json::from_str(text.trim()).ok()) {
+                    return Some(message);
+                }
+                continue;
+            }
+            let bytes =
+                tokio::time::timeout(Duration::from_secs(20), self.0.chunk()).await.expect("nothing is said").ok()??;
+            self.1.push_str(&String::from_utf8_lossy(&bytes));
+        }
+    }
+    async fn hears_of(&mut self, uri: &str) {
+        loop {
+            let said = self.next().await.expect("it goes on");
+            if said["method"] == "notifications/resources/updated" && said["params"]["uri"] == uri {
+                return;
+            }
+        }
+    }
+}
+
+async fn deploy(world: &World, agent: &Agent) -> String {
+    let sha = world.head();
+    let plan = json!({ "repo": "acme/shop", "environment": "staging", "ref": sha.as_str() });
+    let digest = agent.call("plan_deployment", plan).await.told()["plan"]["digest"].clone();
+    let apply = json!({ "plan_digest": digest, "idempotency_key": "one", "reason": "the tests say so" });
+    agent.call("deploy_to_environment", apply).await.told()["deployment"]["id"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_listens_hears_of_what_they_may_read_until_their_key_ends() {
+    let world = Setup::new().config(CONFIG).start().await;
+    let (id, good) = key(&world, "read,plan,deploy", "staging").await;
+    let (_, other) = key(&world, "read", "production").await;
+    let (agent, other) = (Agent::at(&world, &good), Agent::at(&world, &other));
+    let mut ear = Ear::open(&agent, &[STATUS, "file:///etc/passwd"]).await;
+    let first = ear.next().await.unwrap();
+    assert_eq!(first["method"], "notifications/subscriptions/acknowledged", "{first}");
+    assert!(first.to_string().contains(STATUS) && !first.to_string().contains("passwd"), "{first}");
+    let run = deploy(&world, &agent).await;
+    ear.hears_of(STATUS).await;
+    let address = format!("lockkeeper://deployments/{run}");
+    let (mut follower, mut stranger) = (Ear::open(&agent, &[&address]).await, Ear::open(&other, &[&address]).await);
+    stranger.next().await.unwrap();
+    brought_up(&world, &world.head(), "deploy").await;
+    follower.hears_of(&address).await;
+    world.quiet().await;
+    assert!(tokio::time::timeout(Duration::from_secs(1), stranger.next()).await.is_err(), "of what is not theirs nobody hears");
+    // A lock is no run, and is told all the same.
+    while tokio::time::timeout(Duration::from_secs(1), ear.next()).await.is_ok() {}
+    assert_eq!(world.command_told(&["lock", "staging", "--repo", "acme/shop", "--reason", "hands off"]).await.0, 0);
+    ear.hears_of(STATUS).await;
+    assert_eq!(world.command_told(&["keys", "revoke", &id]).await.0, 0);
+    while let Some(said) = ear.next().await {
+        assert!(said["method"] != "notifications/resources/updated" || said["params"]["uri"] == STATUS, "{said}");
+    }
+    world.finish().await;
+}
