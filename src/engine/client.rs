@@ -18,7 +18,7 @@ mod status;
 
 pub use keyed::Keyed;
 pub use once::Once;
-pub use plans::{Apply, Denied, Kept, Stands};
+pub use plans::{Apply, Denied, Kept, Stands, kept};
 pub use review::Heard;
 pub use secret::HookSecret;
 pub(super) use status::waits_for;

@@ -6,18 +6,20 @@
 //!
 //! Known race: between that read and the run's own first read the world can change; the run reads and judges again.
 
+mod denials;
+
 use super::{At, Client, Keyed};
 use crate::actions::Action;
 use crate::actions::access::{About, Caller};
 use crate::actions::deploy::Deploy;
 use crate::actions::outcome::{Outcome, Planned};
 use crate::actions::rollback::Rollback;
-use crate::domain::{EnvName, Millis, Refusal, RepoRef, RunId, Sha, Tag};
+use crate::domain::{Actor, EnvName, Millis, Refusal, RepoRef, RunId, Sha, Tag};
 use crate::engine::known;
-use crate::gates::{Status, Verdict};
 use crate::plan::{Digest, Ground, Plan};
 use crate::store::plans::{self, NewPlan};
-use crate::store::{StoreError, Tx, steps};
+use crate::store::{Rx, StoreError, Tx, steps};
+use denials::{backwards, expired, gone, in_the_way, mismatch, nothing_to_plan, stale, taken};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::time::Duration;
@@ -73,7 +75,7 @@ struct Body {
     id: String,
     action: Action,
     named: Named,
-    plan: Plan,
+    planned: Planned,
     live: Option<Stands>,
 }
 
@@ -99,7 +101,8 @@ impl Client {
         let environment = environment(&action)?.clone();
         let repo = planned.plan.repo.clone();
         let live = self.stands(&repo, &environment).await?;
-        let body = Body { id: uuid::Uuid::now_v7().to_string(), action, named, plan: planned.plan.clone(), live: live.clone() };
+        let id = uuid::Uuid::now_v7().to_string();
+        let body = Body { id, action, named, planned: planned.clone(), live: live.clone() };
         let digest = body.digest().to_string();
         let (at, wanted) = (repo.clone(), environment.clone());
         let settings = self.read(move |rx| known::settings(rx, &at)).await?;
@@ -152,7 +155,7 @@ impl Client {
         let body: Body = serde_json::from_value(kept.body)
             .map_err(|why| Refusal::us("plan_unreadable", format!("The stored plan cannot be read: {why}.")))?;
         let action = body.to_do(ask, rollback)?;
-        let repo = body.plan.repo.clone();
+        let repo = body.planned.plan.repo.clone();
         let done = match used_by {
             Some(digest) => Err(self.consumed(digest).await?.into()),
             None if self.host.now() >= kept.expires_at => Err(expired(kept.expires_at).into()),
@@ -180,7 +183,7 @@ impl Client {
         keyed: Keyed,
         caller: &Caller,
     ) -> Result<Outcome, Denied> {
-        let (repo, environment) = (&body.plan.repo, environment(action)?);
+        let (repo, environment) = (&body.planned.plan.repo, environment(action)?);
         caller.may(action, About { repo: Some(repo.id), environment: Some(environment) })?;
         let now = self.again(body, repo, caller).await?;
         self.is_named(repo, environment, caller).await?;
@@ -262,13 +265,24 @@ impl Client {
     }
 }
 
+/// The plan of this actor under a digest, as it was told, and whether it has been done.
+///
+/// # Errors
+/// Those of the store.
+pub fn kept(rx: &Rx<'_>, actor: &Actor, digest: &str) -> Result<Option<(Kept, bool)>, StoreError> {
+    let Some(found) = plans::of(rx, actor, digest)? else { return Ok(None) };
+    let body: Body = serde_json::from_value(found.body).map_err(|why| StoreError::Sql(why.to_string()))?;
+    let kept = Kept { digest: found.digest, planned: body.planned, live: body.live, expires_at: found.expires_at };
+    Ok(Some((kept, found.used)))
+}
+
 impl Body {
     /// Over everything that decides what happens, and who is asked for nothing: it is bound by its row.
     fn digest(&self) -> Digest {
         Digest::of(&json!({
-            "id": self.id, "action": self.action.name(), "named": self.named, "repository": self.plan.repo.id,
-            "environment": self.plan.environment, "pin": self.plan.pin, "live": self.live, "gates": self.plan.gates,
-            "steps": self.plan.steps,
+            "id": self.id, "action": self.action.name(), "named": self.named, "repository": self.planned.plan.repo.id,
+            "environment": self.planned.plan.environment, "pin": self.planned.plan.pin, "live": self.live, "gates": self.planned.plan.gates,
+            "steps": self.planned.plan.steps,
         }))
     }
 
@@ -287,7 +301,7 @@ impl Body {
 
     /// One sentence for each thing.
     fn changed(&self, now: &Plan, live: Option<&Stands>) -> Vec<String> {
-        let then = &self.plan;
+        let then = &self.planned.plan;
         let mut changed = Vec::new();
         if then.pin.sha != now.pin.sha {
             changed.push(format!("the commit to deploy was {} and is {}", then.pin.sha, now.pin.sha));
@@ -324,60 +338,4 @@ fn environment(action: &Action) -> Result<&EnvName, Refusal> {
         Action::Rollback(ask) => Ok(&ask.environment),
         _ => Err(nothing_to_plan()),
     }
-}
-
-/// A gate that is shut now. A run would wait for a window, and for the commit to come to the environment before, but an agent
-/// that comes back then has a plan of that time.
-fn in_the_way(verdict: &Verdict) -> Option<Refusal> {
-    let elsewhere = matches!(verdict.code.as_str(), "not_yet_in_environment" | "no_longer_in_environment");
-    let shut = verdict.status == Status::Fail || verdict.code == "window_closed" || elsewhere;
-    let own = matches!(verdict.gate.as_str(), "lock" | "window" | "soak");
-    let code = if own { verdict.code.as_str() } else { "gate_failed" };
-    let message = if own { verdict.reason.clone() } else { format!("The gate {} fails: {}", verdict.gate, verdict.reason) };
-    (shut && !verdict.status.advances()).then(|| Refusal::user(code, message, verdict.fix.clone()))
-}
-
-fn backwards(pinned: &Sha, live: &Sha, both: bool) -> Refusal {
-    let (pinned, live) = (pinned.short(), live.short());
-    if both {
-        let text = format!("Commit {pinned} and {live}, which is live, each have commits that the other has not.");
-        return Refusal::user(
-            "diverged_from_live",
-            text,
-            "Merge what is live and deploy that, or have a person deploy this one.",
-        );
-    }
-    let text = format!("Commit {pinned} is older than {live}, which is live and contains it.");
-    Refusal::user("older_than_live", text, "To go back on purpose, plan a rollback.")
-}
-
-fn mismatch() -> Refusal {
-    let text = "There is no plan of yours with this digest for this.";
-    Refusal::user("plan_mismatch", text, "Plan first, and use the digest of that plan as it was told.")
-}
-
-fn expired(at: Millis) -> Refusal {
-    Refusal::user("plan_expired", format!("The time of this plan was over at {}.", at.rfc3339()), "Plan again.")
-}
-
-fn taken() -> Refusal {
-    Refusal::user(
-        "plan_consumed",
-        "This plan has just been done; each is done once.",
-        "Look at what became of it, or plan again.",
-    )
-}
-
-fn stale(changed: &[String]) -> Refusal {
-    let text = format!("The plan does not fit the world any more: {}.", changed.join("; "));
-    Refusal::user("plan_stale", text, "Plan again, and look at what the new plan would do.")
-}
-
-fn gone(what: &str) -> Denied {
-    let changed = vec![what.trim_end_matches('.').to_owned()];
-    Denied { changed: changed.clone(), ..stale(&changed).into() }
-}
-
-fn nothing_to_plan() -> Refusal {
-    Refusal::us("nothing_to_plan", "Only deployments and rollbacks are planned.")
 }

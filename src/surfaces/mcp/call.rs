@@ -24,9 +24,9 @@ use std::time::Duration;
 
 /// What several tools take.
 #[derive(Deserialize)]
-struct Where {
-    repo: RepoName,
-    environment: Option<EnvName>,
+pub(super) struct Where {
+    pub repo: RepoName,
+    pub environment: Option<EnvName>,
 }
 
 impl Agents {
@@ -87,7 +87,7 @@ impl Agents {
     }
 
     /// The repository, if the caller may read there.
-    async fn readable(&self, of: &Where, caller: &Caller) -> Result<RepoRef, Refusal> {
+    pub(super) async fn readable(&self, of: &Where, caller: &Caller) -> Result<RepoRef, Refusal> {
         let name = of.repo.clone();
         let repo = self.desk.read(move |rx| repos::named(rx, &name)).await?;
         let read = Action::Status(Status { repo: Some(of.repo.clone()) });

@@ -78,10 +78,22 @@ impl Agents {
     }
 
     pub(super) async fn answer(&self, tool: Tool, asked: Asked, caller: &Caller) -> Envelope {
+        let arguments = asked.arguments.clone();
+        self.recorded(tool, asked, caller, self.do_it(tool, arguments, caller)).await
+    }
+
+    /// Within the limits of this tool, and on record.
+    pub(super) async fn recorded(
+        &self,
+        tool: Tool,
+        asked: Asked,
+        caller: &Caller,
+        work: impl Future<Output = Envelope>,
+    ) -> Envelope {
         let digest = Digest::of(&Value::Object(asked.arguments.clone()));
         let given = asked.arguments.get("plan_digest").and_then(Value::as_str).map(|plan| plan.chars().take(71).collect());
         let envelope = match self.limits.take(&caller.actor, tool) {
-            Ok(()) => self.do_it(tool, asked.arguments, caller).await,
+            Ok(()) => work.await,
             Err(wait) => {
                 let refused = Envelope::refused(Refused::too_many(wait));
                 if !self.limits.is_news(&caller.actor, tool) {
