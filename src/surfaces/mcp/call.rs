@@ -3,7 +3,7 @@
 use super::arguments::{Arguments, Own, Which};
 use super::catalog::Tool;
 use super::envelope::{Envelope, Word};
-use super::server::Agents;
+use super::server::{Agents, Tell};
 use super::views::{Health as HealthShown, Status as StatusShown};
 use crate::actions::Action;
 use crate::actions::access::{About, Caller, Rights};
@@ -30,7 +30,13 @@ pub(super) struct Where {
 }
 
 impl Agents {
-    pub(super) async fn call(&self, tool: Tool, given: Arguments, caller: &Caller) -> Result<Envelope, Denied> {
+    pub(super) async fn call(
+        &self,
+        tool: Tool,
+        given: Arguments,
+        tell: Option<Tell>,
+        caller: &Caller,
+    ) -> Result<Envelope, Denied> {
         Ok(match tool {
             Tool::DeployToEnvironment => self.apply(&given, false, caller).await?,
             Tool::RollbackDeployment => self.apply(&given, true, caller).await?,
@@ -40,6 +46,11 @@ impl Agents {
             Tool::LockEnvironment => self.lock(&given, false, caller).await?,
             Tool::UnlockEnvironment => self.lock(&given, true, caller).await?,
             Tool::PublishRelease => self.publish(&given, caller).await?,
+            Tool::GetDeployment => {
+                let Own { deployment_id, after_seq, wait_s, .. } = given.own()?;
+                let id: RunId = deployment_id.ok_or_else(no_id)?;
+                self.follow((&id, after_seq), Duration::from_secs(wait_s), tell, caller).await?
+            }
             _ => self.looked(tool, given, caller).await?,
         })
     }
@@ -49,11 +60,6 @@ impl Agents {
         match tool {
             Tool::GetStatus => self.get_status(&given.read()?, caller).await,
             Tool::ListDeployments => self.list_deployments(given.read()?, &given.own()?, caller).await,
-            Tool::GetDeployment => {
-                let Own { deployment_id, after_seq, wait_s, .. } = given.own()?;
-                let id: RunId = deployment_id.ok_or_else(no_id)?;
-                self.follow(&id, after_seq, Duration::from_secs(wait_s), caller).await
-            }
             Tool::ListReleases => self.list_releases(&given.read()?, &given.own()?, caller).await,
             Tool::GenerateReleaseNotes => {
                 let ask: Notes = given.renamed("to", "tag").read()?;

@@ -3,7 +3,7 @@
 //! Invariant: whoever has no right to a run hears what it would hear of one that does not exist.
 
 use super::envelope::{Envelope, Word};
-use super::server::Agents;
+use super::server::{Agents, Tell};
 use super::views::{Approval, Deployment, Event, Failure, Release, word};
 use crate::actions::access::Caller;
 use crate::domain::{EnvName, Refusal, RepoId, RunId};
@@ -22,8 +22,16 @@ const EVENTS: u32 = 100;
 const DEFAULT: u32 = 20;
 
 impl Agents {
-    /// The deployment at once, or as soon as something has happened after `seq`, or when the time is over.
-    pub(super) async fn follow(&self, id: &RunId, seq: u64, wait: Duration, caller: &Caller) -> Result<Envelope, Refusal> {
+    /// The deployment at once, or as soon as something has happened after `seq`, or when the time is over. Whoever is told
+    /// what happens waits for its end.
+    pub(super) async fn follow(
+        &self,
+        (id, seq): (&RunId, u64),
+        wait: Duration,
+        tell: Option<Tell>,
+        caller: &Caller,
+    ) -> Result<Envelope, Refusal> {
+        let mut told = seq;
         let end = Instant::now() + wait;
         // Before the first look, so that nothing is missed between the two.
         let mut news = self.client.as_ref().map(|client| client.host.watch());
@@ -32,7 +40,16 @@ impl Agents {
         loop {
             let found = self.deployment(id, seq, caller).await?;
             let goes_on = matches!(found.outcome, Word::InProgress | Word::PendingApproval);
-            let nothing_new = goes_on && found.deployment.as_ref().is_some_and(|d| d.events.as_ref().is_none_or(Vec::is_empty));
+            let events = found.deployment.iter().flat_map(|deployment| deployment.events.iter().flatten());
+            let mut nothing_new = goes_on;
+            for event in events {
+                if let Some(tell) = tell.as_ref().filter(|_| event.seq > told) {
+                    // Nobody hears it any more when the client has gone.
+                    let _ = tell.send(format!("{}: {}", event.step, event.state));
+                }
+                told = told.max(event.seq);
+                nothing_new &= tell.is_some();
+            }
             let Some(news) = news.as_mut().filter(|_| nothing_new && place.is_some()) else { return Ok(found) };
             let mut stopping = self.stopping.clone();
             let about = async {

@@ -122,7 +122,7 @@ impl Agents {
         let none = |why: &str| ErrorData::resource_not_found(why.to_owned(), Some(json!({ "uri": uri })));
         let look =
             look(uri).ok_or_else(|| none("There is nothing at this address; resources/templates/list shows what there is."))?;
-        let asked = |arguments: JsonObject| Asked { arguments, client };
+        let asked = |arguments: JsonObject| Asked { arguments, client, tell: None };
         let address = || json!({ "uri": uri }).as_object().cloned().unwrap_or_default();
         let envelope = match look {
             Look::Told(tool, arguments) => self.answer(tool, asked(arguments), caller).await,

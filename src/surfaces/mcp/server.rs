@@ -18,14 +18,15 @@ use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CancelTaskParams, CompleteRequestParams,
     CompleteResult, CompletionInfo, GetPromptRequestParams, GetPromptResponse, GetTaskParams, GetTaskResult, Implementation,
     InitializeRequestParams, InitializeResult, JsonObject, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult,
-    ListToolsResult, MetaObject, PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities,
-    ServerConfig, SubscriptionFilter, Tool as Shown, UpdateTaskParams,
+    ListToolsResult, MetaObject, PaginatedRequestParams, ProgressNotificationParam, ProgressToken, ReadResourceRequestParams,
+    ReadResourceResponse, ServerCapabilities, ServerConfig, SubscriptionFilter, Tool as Shown, UpdateTaskParams,
 };
 use rmcp::service::{RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::JoinHandle;
 
 /// Callers that are made to wait for news at once.
 const WAITING: usize = 128;
@@ -78,8 +79,8 @@ impl Agents {
     }
 
     pub(super) async fn answer(&self, tool: Tool, asked: Asked, caller: &Caller) -> Envelope {
-        let arguments = asked.arguments.clone();
-        self.recorded(tool, asked, caller, self.do_it(tool, arguments, caller)).await
+        let (arguments, tell) = (asked.arguments.clone(), asked.tell.clone());
+        self.recorded(tool, asked, caller, self.do_it(tool, arguments, tell, caller)).await
     }
 
     /// Within the limits of this tool, and on record.
@@ -111,13 +112,13 @@ impl Agents {
         }
     }
 
-    async fn do_it(&self, tool: Tool, arguments: JsonObject, caller: &Caller) -> Envelope {
+    async fn do_it(&self, tool: Tool, arguments: JsonObject, tell: Option<Tell>, caller: &Caller) -> Envelope {
         if let Err(refusal) = may_ever(tool, caller) {
             return Envelope::refused(refusal.into());
         }
         let asked = arguments.clone();
         let done = match Arguments::new(tool.face(), arguments) {
-            Ok(given) => self.call(tool, given, caller).await,
+            Ok(given) => self.call(tool, given, tell, caller).await,
             Err(refusal) => Err(refusal.into()),
         };
         done.unwrap_or_else(|denied| {
@@ -134,6 +135,34 @@ pub(super) struct Asked {
     pub arguments: JsonObject,
     /// What the client calls itself; anybody can call itself anything.
     pub client: Option<String>,
+    /// Hears how far it is, where the client has said how to tell it.
+    pub tell: Option<Tell>,
+}
+
+/// One sentence for each step.
+pub(super) type Tell = mpsc::UnboundedSender<String>;
+
+/// Tells the client what comes until the work is done.
+async fn with_progress(
+    mut work: JoinHandle<Envelope>,
+    mut heard: mpsc::UnboundedReceiver<String>,
+    token: Option<ProgressToken>,
+    context: &RequestContext<RoleServer>,
+) -> Result<Envelope, ErrorData> {
+    let mut nth = 0.0;
+    loop {
+        tokio::select! {
+            biased;
+            Some(text) = heard.recv() => {
+                let Some(token) = token.clone() else { continue };
+                nth += 1.0;
+                let said = ProgressNotificationParam::new(token, nth).with_message(super::clean::text(&text));
+                // Whoever has hung up does not want to know.
+                let _ = context.peer.notify_progress(said).await;
+            }
+            done = &mut work => return done.map_err(|_| ErrorData::internal_error("The call ended in a bug.", None)),
+        }
+    }
 }
 
 fn record(tool: Tool, caller: &Caller, envelope: &Envelope, detail: Value) -> Record {
@@ -245,11 +274,14 @@ impl ServerHandler for Agents {
             ));
         };
         let client = client_of(&context);
-        let asked = Asked { arguments: request.arguments.unwrap_or_default(), client };
+        let token = context.meta.get_progress_token().filter(|_| tool == Tool::GetDeployment);
+        let (tell, heard) = mpsc::unbounded_channel();
+        let tell = token.is_some().then_some(tell);
+        let asked = Asked { arguments: request.arguments.unwrap_or_default(), client, tell };
         let agents = self.clone();
         // Whoever hangs up does not undo half of it: what was begun goes on to its end.
         let work = tokio::spawn(async move { agents.answer(tool, asked, &caller).await });
-        let envelope = work.await.map_err(|_| ErrorData::internal_error("The call ended in a bug.", None))?;
+        let envelope = with_progress(work, heard, token, &context).await?;
         // Only what this request declares counts: a session of an older protocol may have declared it, and cannot read one.
         if context.meta.client_capabilities().is_some_and(|client| client.supports_tasks())
             && let Some(handle) = tasks::handle(tool, &envelope)

@@ -46,7 +46,7 @@ impl Agents {
     pub(super) async fn task(&self, id: &str, client: Option<String>, caller: &Caller) -> Result<DetailedTask, ErrorData> {
         let id = self.own_task(id, caller).await?;
         let arguments: JsonObject = json!({ "deployment_id": id }).as_object().cloned().unwrap_or_default();
-        let envelope = self.answer(Tool::GetDeployment, Asked { arguments, client }, caller).await;
+        let envelope = self.answer(Tool::GetDeployment, Asked { arguments, client, tell: None }, caller).await;
         let Some(deployment) = &envelope.deployment else { return Err(unknown()) };
         let updated = deployment.updated_at.as_deref().unwrap_or(&deployment.created_at);
         let task = task(&deployment.id, &deployment.created_at, updated, &envelope);

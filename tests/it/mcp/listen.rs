@@ -53,6 +53,40 @@ async fn deploy(world: &World, agent: &Agent) -> String {
     agent.call("deploy_to_environment", apply).await.told()["deployment"]["id"].as_str().unwrap().to_owned()
 }
 
+/// With a token for it, a call that waits tells each step, and answers at the end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_waits_tells_how_far_it_is() {
+    let world = Setup::new().config(CONFIG).start().await;
+    let (_, good) = key(&world, "read,plan,deploy", "staging").await;
+    let agent = Agent::at(&world, &good);
+    let run = deploy(&world, &agent).await;
+    let params = json!({ "name": "get_deployment", "arguments": { "deployment_id": run, "wait_s": 25 } });
+    let request = agent.request(MODERN, "tools/call", params).build().unwrap();
+    let text = String::from_utf8(request.body().unwrap().as_bytes().unwrap().to_vec()).unwrap();
+    let mut body: Value = serde_json::from_str(&text).unwrap();
+    body["params"]["_meta"]["progressToken"] = json!("p1");
+    let mut request = request;
+    *request.body_mut() = Some(body.to_string().into());
+    request.headers_mut().remove("content-length");
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let mut ear = Ear(http.execute(request).await.unwrap(), String::new());
+    brought_up(&world, &world.head(), "deploy").await;
+    let (mut steps, mut last) = (0, 0.0);
+    let end = loop {
+        let said = ear.next().await.expect("it has an end");
+        if said["method"] != "notifications/progress" {
+            break said;
+        }
+        assert_eq!(said["params"]["progressToken"], "p1", "{said}");
+        let progress = said["params"]["progress"].as_f64().unwrap();
+        assert!(progress > last && said["params"]["message"].as_str().unwrap().contains(": "), "{said}");
+        (steps, last) = (steps + 1, progress);
+    };
+    assert!(steps > 2, "{steps}");
+    assert_eq!(end["result"]["structuredContent"]["outcome"], "succeeded", "{end}");
+    world.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_listens_hears_of_what_they_may_read_until_their_key_ends() {
     let world = Setup::new().config(CONFIG).start().await;
