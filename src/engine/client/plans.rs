@@ -60,11 +60,13 @@ pub struct Denied {
     pub changed: Vec<String>,
     /// What had been planned.
     pub planned: Option<Box<Action>>,
+    /// When time alone may change the answer.
+    pub again: Option<Millis>,
 }
 
 impl From<Refusal> for Denied {
     fn from(refusal: Refusal) -> Self {
-        Self { refusal, changed: Vec::new(), planned: None }
+        Self { refusal, changed: Vec::new(), planned: None, again: None }
     }
 }
 
@@ -192,8 +194,8 @@ impl Client {
         if !changed.is_empty() {
             return Err(Denied { changed: changed.clone(), ..stale(&changed).into() });
         }
-        if let Some(refusal) = now.gates.verdicts.iter().find_map(in_the_way) {
-            return Err(refusal.into());
+        if let Some(denied) = now.gates.verdicts.iter().find_map(in_the_way) {
+            return Err(denied);
         }
         if let (Action::Deploy(_), Some(live)) = (action, &live) {
             self.goes_forward(&now, live).await?;

@@ -12,9 +12,10 @@ use crate::actions::lock::{Lock, Unlock};
 use crate::actions::outcome::{Outcome, Started};
 use crate::actions::publish::Publish;
 use crate::actions::rollback::Rollback;
-use crate::domain::Refusal;
+use crate::domain::{Millis, Refusal};
 use crate::engine::client::{Apply, Denied, Keyed};
 use crate::gates;
+use crate::surfaces::now;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -117,7 +118,8 @@ impl Agents {
 
 impl From<Denied> for Refused {
     fn from(denied: Denied) -> Self {
-        Self { changed: denied.changed, ..Self::from(denied.refusal) }
+        let seconds = |at: Millis| now().until(at).as_secs() + 1;
+        Self { changed: denied.changed, retry_after_s: denied.again.map(seconds), ..Self::from(denied.refusal) }
     }
 }
 

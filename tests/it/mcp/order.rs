@@ -130,3 +130,24 @@ async fn a_commit_is_taken_from_our_own_branches_only() {
     world.quiet().await;
     world.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_was_pushed_away_and_a_window_that_is_closed_are_told() {
+    let closed = CONFIG.replacen("gates = [{ kind = \"checks\" }]", "windows = [{ deny = \"Mon 00:00 - Sun 23:59\" }]", 1);
+    let world = Setup::new().config(&closed).start().await;
+    let agent = agent(&world).await;
+    let sha = world.head();
+    let digest = planned(&agent, "staging", sha.as_str()).await;
+    let answer = agent.call("deploy_to_environment", apply(&digest, "closed")).await;
+    let refusal = answer.refused("window_closed");
+    assert!(refusal["retryable"] == true && refusal["retry_after_s"].as_u64().unwrap() <= 7 * 24 * 3_600, "{refusal}");
+    let lost = world.commit("fix: pushed away");
+    let digest = planned(&agent, "production", lost.as_str()).await;
+    world.shop.lose_commit(&lost).unwrap();
+    let answer = agent.call("deploy_to_environment", apply(&digest, "lost")).await;
+    let refusal = answer.refused("plan_stale");
+    assert_eq!(refusal["changed"].as_array().unwrap().len(), 1, "{refusal}");
+    assert_eq!(answer.told()["next"][0]["tool"], "plan_deployment");
+    assert_eq!(world.shop.deployments().len(), 0);
+    world.finish().await;
+}

@@ -6,13 +6,15 @@ use crate::gates::{Status, Verdict};
 
 /// A gate that is shut now. A run would wait for a window, and for the commit to come to the environment before, but an agent
 /// that comes back then has a plan of that time.
-pub(super) fn in_the_way(verdict: &Verdict) -> Option<Refusal> {
+pub(super) fn in_the_way(verdict: &Verdict) -> Option<Denied> {
     let elsewhere = matches!(verdict.code.as_str(), "not_yet_in_environment" | "no_longer_in_environment");
     let shut = verdict.status == Status::Fail || verdict.code == "window_closed" || elsewhere;
     let own = matches!(verdict.gate.as_str(), "lock" | "window" | "soak");
     let code = if own { verdict.code.as_str() } else { "gate_failed" };
     let message = if own { verdict.reason.clone() } else { format!("The gate {} fails: {}", verdict.gate, verdict.reason) };
-    (shut && !verdict.status.advances()).then(|| Refusal::user(code, message, verdict.fix.clone()))
+    let refusal = (shut && !verdict.status.advances()).then(|| Refusal::user(code, message, verdict.fix.clone()))?;
+    let again = verdict.ask_again.filter(|_| verdict.code == "window_closed");
+    Some(Denied { again, ..refusal.into() })
 }
 
 pub(super) fn backwards(pinned: &Sha, live: &Sha, both: bool) -> Refusal {
