@@ -3,6 +3,7 @@
 mod clients;
 mod conformance;
 mod door;
+mod fixture;
 mod jobs;
 mod listen;
 mod looks;
