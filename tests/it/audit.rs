@@ -39,3 +39,46 @@ async fn the_record_is_whole_and_told_line_by_line() {
     world.boot().await;
     world.finish().await;
 }
+
+/// Whoever writes into the file past the program is found out by the row, or by the head that was kept elsewhere.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_was_touched_is_named() {
+    let mut world = Setup::new().config("").start().await;
+    for name in ["one", "two", "three", "four"] {
+        crate::keys::key(&world, name, "read", "staging").await;
+    }
+    world.quiet().await;
+    let verify = ["audit", "verify", "--format", "json"];
+    let whole: Value = serde_json::from_str(&world.command_told(&verify).await.1).unwrap();
+    world.stop().await;
+    let file = world.data_dir().join("lockkeeper.db");
+    let kept = std::fs::read(&file).unwrap();
+    let restore = || {
+        for rest in ["lockkeeper.db-wal", "lockkeeper.db-shm"] {
+            let _none = std::fs::remove_file(world.data_dir().join(rest));
+        }
+        std::fs::write(&file, &kept).unwrap();
+    };
+    for (change, row) in [
+        ("UPDATE audit SET decision = 'refused:x' WHERE id = 2", Some(2)),
+        ("UPDATE audit SET at = at + 1 WHERE id = 3", Some(3)),
+        ("UPDATE audit SET detail = '{}' WHERE id = 1", Some(1)),
+        ("UPDATE audit SET hash = NULL WHERE id = 4", Some(4)),
+        ("DELETE FROM audit WHERE id = 2", Some(3)),
+        ("DELETE FROM audit WHERE id = (SELECT max(id) FROM audit)", None),
+    ] {
+        restore();
+        let store = rusqlite::Connection::open(&file).unwrap();
+        let triggers = "DROP TRIGGER audit_is_not_changed; DROP TRIGGER audit_is_not_deleted;";
+        store.execute_batch(&format!("{triggers} {change};")).unwrap();
+        drop(store);
+        let (code, said, problem) = world.command_told(&verify).await;
+        let told: Value = serde_json::from_str(&said).unwrap_or_else(|_| panic!("{change}: {said}{problem}"));
+        assert_eq!((code, told["broken"].as_u64()), (i32::from(row.is_some()), row), "{change}: {said}");
+        assert_ne!(told["head"], whole["head"], "{change}");
+        assert_eq!(world.command_told(&["audit", "export"]).await.0 == 0, row.is_none(), "{change}");
+    }
+    restore();
+    world.boot().await;
+    world.finish().await;
+}
