@@ -122,7 +122,7 @@ pub fn of(rx: &Rx<'_>, place: &EnvPlace, limit: u32) -> Result<Vec<LedgerEntry>,
 /// # Errors
 /// Those of the store.
 pub fn live(rx: &Rx<'_>, repo: RepoId) -> Result<Vec<(EnvName, LedgerEntry)>, StoreError> {
-    let sql = "SELECT * FROM ledger WHERE repo_id = ?1 AND until IS NULL ORDER BY environment";
+    let sql = "SELECT * FROM ledger INDEXED BY ledger_live WHERE repo_id = ?1 AND until IS NULL ORDER BY environment";
     let mut statement = rx.conn.prepare_cached(sql)?;
     let both = |row: &Row<'_>| Ok((name(row, "environment")?, read(row)?));
     statement.query_and_then([repo.0.cast_signed()], both)?.collect()

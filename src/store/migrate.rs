@@ -19,6 +19,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0011_events.sql"),
     include_str!("migrations/0012_plans.sql"),
     include_str!("migrations/0013_chain.sql"),
+    include_str!("migrations/0014_looks.sql"),
 ];
 
 /// # Errors

@@ -9,7 +9,7 @@ use crate::gates::{self, Verdict};
 use crate::github::Quota;
 use crate::render::when;
 use crate::store::locks::{self, Place};
-use crate::store::runs::{self, Filter, Run, RunState};
+use crate::store::runs::{self, Run};
 use crate::store::steps::{self, PENDING, Step};
 use crate::store::{Rx, StoreError, holds, inbox, ledger, repos, timers};
 use crate::workflow::{comment, deploy, look, release};
@@ -18,6 +18,8 @@ use std::collections::HashMap;
 
 /// How many ended runs of a repository are looked through for those that are live.
 const RECENT: u32 = 300;
+/// Among so many there is nearly always one that succeeded.
+const MOSTLY: u32 = 20;
 
 impl Client {
     /// What this caller may see of it.
@@ -104,17 +106,14 @@ fn of_repo(
     now: Millis,
     errors: bool,
 ) -> Result<RepoOverview, StoreError> {
-    let ended = |workflow: &str| {
-        let filter = Filter {
-            repo: Some(repo.id),
-            state: Some(RunState::Finished),
-            workflow: Some(workflow.to_owned()),
-            limit: Some(RECENT),
-            ..Filter::default()
-        };
-        runs::list(rx, &filter)
+    let newest = |limit: u32| -> Result<Option<Live>, StoreError> {
+        let ended = runs::ended_of(rx, repo.id, release::WORKFLOW.name, limit)?;
+        Ok(ended.iter().filter_map(released).max_by_key(|live| live.since))
     };
-    let release = ended(release::WORKFLOW.name)?.iter().filter_map(released).max_by_key(|live| live.since);
+    let release = match newest(MOSTLY)? {
+        None => newest(RECENT)?,
+        found => found,
+    };
     let mut live = Vec::new();
     for (name, entry) in ledger::live(rx, repo.id)? {
         let by = runs::get(rx, &entry.run)?.map(|run| run.subject.actor.login);
