@@ -21,7 +21,8 @@ impl Installation {
         let path = repo_path(repo, &format!("activity?ref={query}&per_page=100"));
         let all: Vec<Move> = match self.call(Call::new(Operation::Activity, path)).await {
             Ok(reply) => reply.json()?,
-            Err(trouble) if trouble.is_gone() => return Ok(None),
+            // A server that does not know the call, or hides it.
+            Err(trouble) if trouble.is_gone() || trouble.status == Some(501) => return Ok(None),
             Err(trouble) => return Err(trouble),
         };
         let there = all.iter().filter(|one| one.git_ref == name && one.after == head.as_str());

@@ -244,12 +244,9 @@ async fn nobody_goes_back_past_a_deployment_that_goes_on() {
     let (code, _, problem) = world.command_told(&back).await;
     assert!(code == 1 && problem.contains("deployment_goes_on") && problem.contains("`lockkeeper abort "), "{problem}");
     report(&world, &made, "failure").await;
-    let again = way_back(&world, &two).await;
-    report(&world, &again, "success").await;
+    report(&world, &way_back(&world, &two).await, "success").await;
     world.check(&three, STAGING, "failure").await;
-    let (_, status) = world.command(&["status", "--format", "json"]).await;
-    let status: serde_json::Value = serde_json::from_str(&status).unwrap();
-    assert_eq!(status["repositories"][0]["live"][0]["sha"], two.as_str());
+    assert!(world.command(&["status"]).await.1.contains(two.short()));
     world.finish().await;
 }
 

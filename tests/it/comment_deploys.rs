@@ -123,6 +123,10 @@ async fn when_a_head_came_is_asked_of_github_and_else_of_our_own_record() {
     world.github.fault(Fault::status("GET", "/activity", 404));
     says(&world, number, "ann", "/deploy production");
     brought_up(&world, "production", &head).await;
+    // A server that has no such call.
+    world.github.fault(Fault::status("GET", "/activity", 501));
+    let again = says(&world, number, "ann", "/deploy staging");
+    world.until("an answer", |_| reactions(&world, again).contains(&"rocket".to_owned()).then_some(())).await;
     world.finish().await;
 }
 
