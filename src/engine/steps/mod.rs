@@ -196,6 +196,13 @@ impl Steps {
             Call::ReadAttestations { repo, digests } => self.read_attestations(&repo, &digests).await,
             Call::AskService(call) => self.ask_service(call).await,
             Call::Probe(call) => self.probe(call).await,
+            call => self.make_for_people(ctx, call).await,
+        }
+    }
+
+    /// What people have said, and what they are told.
+    async fn make_for_people(&self, ctx: &StepCtx, call: Call) -> Done {
+        match call {
             Call::Press { run, identifier, by, pressed_at } => {
                 self.press(ctx, press::Press { run, identifier, by, pressed_at }).await
             }
@@ -210,9 +217,8 @@ impl Steps {
             Call::TurnedAway { ask, actor, refusal } => self.turned_away(ctx, ask, actor, refusal).await,
             Call::Start { action, input, plan, by } => self.start(ctx, action, input, *plan, by).await,
             Call::Why { about } => self.why(ctx, about).await,
-            Call::Passing { .. } | Call::Sought { .. } => {
-                Err(StepError::Fail(Refusal::us("call_nested", "A call stands inside of itself.")))
-            }
+            // Whoever holds another call has been opened before.
+            _ => Err(StepError::Fail(Refusal::us("call_unanswered", "Nobody answers this call."))),
         }
     }
 
