@@ -55,7 +55,7 @@ impl Deployment<'_> {
         let now = f.now();
         let got: Millis = f.record(&named("lease.got", turn), || now)?;
         // A server that was down, or a GitHub that was slow, is a wait too. Runs before the third version are past this.
-        let old = f.flow_version() >= 3 && got > cleared.looked_at.plus(LOOK_IS_GOOD_FOR);
+        let old = f.flow_version() >= 3 && got > cleared.passed_at.plus(LOOK_IS_GOOD_FOR);
         let waited = busy || old || got > asked.plus(AT_ONCE);
         // A way back has no gates.
         if waited && !self.plan.gates.is_empty() && !self.case(&named("lease.gates.", turn), |case| gating::holds(f, case))? {

@@ -204,8 +204,8 @@ struct Cleared {
     verdicts: Vec<Verdict>,
     /// The files that gates were about.
     artifacts: Vec<Artifact>,
-    /// When they last looked at GitHub.
-    looked_at: Millis,
+    /// When they did, on a look of that moment.
+    passed_at: Millis,
 }
 
 /// A deployment that has been planned.
@@ -258,9 +258,11 @@ impl Deployment<'_> {
         let gated = self
             .case(&prefix, |case| gating::pass(f, case, shown, |f, verdicts, shown| self.show_waiting(f, shown, verdicts)))?;
         let ending = match gated {
-            Gated::Passed { verdicts, artifacts, look } => {
+            Gated::Passed { verdicts, artifacts, .. } => {
+                let now = f.now();
+                let passed_at = f.record(&named("gates.passed", turn), || now)?;
                 self.show_agreed(f, shown, &verdicts, turn)?;
-                return Ok(Ok(Cleared { verdicts, artifacts, looked_at: look.at }));
+                return Ok(Ok(Cleared { verdicts, artifacts, passed_at }));
             }
             Gated::Refused { verdicts, refusal, failed, expired } => {
                 let state = match () {
