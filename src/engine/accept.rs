@@ -8,6 +8,7 @@ mod asked;
 mod grouped;
 mod jobs;
 mod pressed;
+mod taken;
 
 pub use asked::{Asked, planned};
 
@@ -55,6 +56,7 @@ impl Accept<'_> {
                 }
                 self.wake_deployments(repo, "workflow_run")
             }
+            Intent::DeploymentMade { repo, made } => self.made_elsewhere(repo, made),
             Intent::JobWaits { repo, job } => self.job_waits(repo, job),
             Intent::Commented { repo, pull, comment, at, actor, asked, prefix, edited } => {
                 let input = comment::Input {

@@ -272,6 +272,7 @@ impl Client {
             strategy: None,
             wait: false,
             remarks: Vec::new(),
+            taken: None,
             by_comment,
             leaving: None,
         }

@@ -66,6 +66,11 @@ pub enum Intent {
         sha: Sha,
         actor: Actor,
     },
+    /// Somebody else has made a deployment.
+    DeploymentMade {
+        repo: RepoRef,
+        made: Made,
+    },
     /// Somebody reported on a deployment.
     DeploymentReported {
         repo: RepoRef,
@@ -133,5 +138,21 @@ pub struct Job {
     pub workflow_run: Option<u64>,
     /// The address, where it is another one. Nobody calls it.
     pub forged: Option<String>,
+    pub actor: Actor,
+}
+
+/// A deployment that nobody carries out yet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Made {
+    /// GitHub's id.
+    pub deployment: u64,
+    /// As GitHub writes it.
+    pub environment: String,
+    pub sha: Sha,
+    /// Branch, tag or commit, as it was named.
+    pub git_ref: String,
+    /// The run of ours that its payload names, if it names one.
+    pub marker: Option<String>,
+    /// A program is an agent here.
     pub actor: Actor,
 }

@@ -1,7 +1,7 @@
 //! What a run knows after its first read: the repository's settings and, for a tag, what it says.
 
 use crate::config::repo::{self, CONFIG_PATH, RepoConfig};
-use crate::domain::{FileAt, Refusal, Tag, Unreadable};
+use crate::domain::{CommitFacts, FileAt, Refusal, Sha, Tag, TagRef, Unreadable};
 use crate::expect;
 use crate::notes::tags::{ParsedTag, Scheme};
 
@@ -44,6 +44,12 @@ pub fn read_tag(config: &RepoConfig, tag: &Tag) -> Result<Option<(Scheme, Parsed
             format!("Push a tag such as v1.2.3, or list this one under `ignore` in `[release]` of {CONFIG_PATH}."),
         )),
     }
+}
+
+/// The tag at this commit that something was started for, among those that were read.
+pub fn tag_of<'f>(facts: &'f CommitFacts, git_ref: &str, sha: &Sha) -> Option<&'f TagRef> {
+    let name = git_ref.strip_prefix("refs/tags/").unwrap_or(git_ref);
+    facts.tags.iter().find(|tag| tag.name.as_str() == name && tag.commit == *sha)
 }
 
 fn first_lines(text: &str) -> String {

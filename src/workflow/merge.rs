@@ -52,6 +52,7 @@ fn story(f: &mut Flow, input: &Input) -> Result<Outcome, Stop> {
             strategy: None,
             wait: false,
             remarks: Vec::new(),
+            taken: None,
             by_comment: None,
             leaving: None,
         };

@@ -23,6 +23,7 @@ pub mod range;
 pub mod release;
 mod report;
 pub mod reviews;
+pub mod taken;
 mod users;
 mod waking;
 
@@ -32,7 +33,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// Every workflow, for the host.
-pub const ALL: [Workflow; 10] = [
+pub const ALL: [Workflow; 11] = [
     release::WORKFLOW,
     deploy::WORKFLOW,
     merge::WORKFLOW,
@@ -40,6 +41,7 @@ pub const ALL: [Workflow; 10] = [
     preview::WORKFLOW,
     group::WORKFLOW,
     protect::WORKFLOW,
+    taken::WORKFLOW,
     look::WORKFLOW,
     comment::WORKFLOW,
     button::WORKFLOW,

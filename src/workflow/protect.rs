@@ -13,7 +13,7 @@ use super::{ground, preview};
 use crate::actions::button::Button;
 use crate::actions::deploy::{self, Kind, Subject};
 use crate::config::repo::{CONFIG_PATH, Environment, RepoConfig};
-use crate::domain::{Actor, Ancestry, EnvName, Millis, Refusal, RepoRef, RunId, Sha, TagRef};
+use crate::domain::{Actor, Ancestry, EnvName, Millis, Refusal, RepoRef, RunId, Sha};
 use crate::flow::{Flow, StepFailure, Stop, Workflow};
 use crate::gates::{self, Verdict};
 use crate::plan::{Awaiting, Call, CheckOutcome, CheckRunMade, Ground, Plan, ReviewCall};
@@ -111,7 +111,7 @@ impl Job<'_> {
         }
         let read = Call::ReadCommit { repo: input.repo.clone(), tag: None, sha: Some(input.sha.clone()) };
         let mut ground: Ground = f.step("facts", &read)?;
-        ground.facts.tag = self.tag(&ground).cloned();
+        ground.facts.tag = ground::tag_of(&ground.facts, &input.git_ref, &input.sha).cloned();
         let known = ground::settings(&ground.facts.config).and_then(|config| {
             let environment = self.environment(&config)?.clone();
             Ok((config, environment))
@@ -191,12 +191,6 @@ impl Job<'_> {
             }
             Gated::Cancelled(reason) => self.stopped(f, &reason, shown),
         }
-    }
-
-    /// Of the tags that were read: the one that the job's run was started for.
-    fn tag<'g>(&self, ground: &'g Ground) -> Option<&'g TagRef> {
-        let name = self.input.git_ref.strip_prefix("refs/tags/").unwrap_or(&self.input.git_ref);
-        ground.facts.tags.iter().find(|tag| tag.name.as_str() == name && tag.commit == self.input.sha)
     }
 
     /// GitHub does not tell upper and lower case apart.

@@ -241,6 +241,7 @@ impl Tagged<'_> {
                 strategy: None,
                 wait: false,
                 remarks: Vec::new(),
+                taken: None,
                 by_comment: None,
                 leaving: None,
             };

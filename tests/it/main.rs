@@ -62,6 +62,7 @@ mod status;
 mod steer;
 mod stopping;
 mod tags;
+mod taken;
 mod trouble;
 mod webhook_door;
 mod webhook_inbox;

@@ -79,6 +79,10 @@ impl Accept<'_> {
         // Deadlines count from now; everything else is what was asked for. A reason opens what was in the way when it was
         // given, not what has been put there since.
         input["asked_at"] = json!(self.now);
+        // What somebody else has made has had its answer.
+        if input["taken"] != Value::Null {
+            input["taken"] = Value::Null;
+        }
         if run.workflow == deploy::WORKFLOW.name && input["rollback"] != json!(true) {
             input["reason"] = Value::Null;
         }

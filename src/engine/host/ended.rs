@@ -8,7 +8,7 @@ use crate::engine::accept;
 use crate::store::audit::{self, Record};
 use crate::store::runs::{self, Run};
 use crate::store::{StoreError, Tx};
-use crate::workflow::{Outcome, deploy, protect, release};
+use crate::workflow::{Outcome, deploy, protect, release, taken};
 
 /// No door: the run itself tells.
 const DOOR: &str = "run";
@@ -37,6 +37,7 @@ fn action(tx: &Tx<'_>, run: &Run) -> Result<Option<&'static str>, StoreError> {
         name if name == deploy::WORKFLOW.name => {
             Some(if runs::input(tx, &run.id)?.is_some_and(back) { "rollback" } else { "deploy" })
         }
+        name if name == taken::WORKFLOW.name => Some("deployment"),
         name if name == protect::WORKFLOW.name => Some("protection_rule"),
         _ => None,
     })

@@ -13,7 +13,7 @@ use crate::engine::reasons;
 use crate::plan::{Plan, Replied};
 use crate::render::reply::marker;
 use crate::store::{acts, replies};
-use crate::workflow::deploy;
+use crate::workflow::{deploy, taken};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::time::Duration;
@@ -144,7 +144,8 @@ impl Steps {
         let (action, input): (Action, deploy::Input) = (read(action)?, read(input)?);
         let caller = Caller::person(by, ctx.subject.repo.id);
         let planned = Planned { run: ctx.run.clone(), plan, gates: Gates::of(Vec::new()), notes: None, remarks: Vec::new() };
-        answer(&self.door(Some(once))?.start_pinned(action, &caller, planned, input).await.map_err(StepError::Fail)?)
+        let door = Client { door: door_of(ctx), ..self.door(Some(once))? };
+        answer(&door.start_pinned(action, &caller, planned, input).await.map_err(StepError::Fail)?)
     }
 
     pub(super) async fn why(&self, ctx: &StepCtx, about: Option<String>) -> Done {
@@ -171,4 +172,9 @@ fn read<T: DeserializeOwned>(stored: Value) -> Result<T, StepError> {
 /// The same for each attempt: what is said is kept once.
 fn heard<'a>(ctx: &StepCtx, by: &'a Person) -> Heard<'a> {
     Heard { by, source: format!("{}/{}", ctx.run, ctx.step) }
+}
+
+/// Where it was asked for, for the record.
+fn door_of(ctx: &StepCtx) -> &'static str {
+    if ctx.workflow == taken::WORKFLOW.name { "deployment" } else { "comment" }
 }

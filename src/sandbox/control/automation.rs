@@ -38,6 +38,39 @@ impl DeploymentReport {
     }
 }
 
+/// A deployment by somebody else.
+#[derive(Clone, Debug)]
+pub struct DeploymentSeed {
+    by: String,
+    environment: String,
+    sha: Sha,
+    git_ref: Option<String>,
+    task: String,
+    run: Option<u64>,
+}
+
+impl DeploymentSeed {
+    /// By the commit's id, with GitHub's own task.
+    pub fn new(by: &str, environment: &str, sha: &Sha) -> Self {
+        let (by, environment, sha) = (by.to_owned(), environment.to_owned(), sha.clone());
+        Self { by, environment, sha, git_ref: None, task: "deploy".into(), run: None }
+    }
+    /// By the name of a branch or tag.
+    pub fn at_ref(mut self, name: &str) -> Self {
+        self.git_ref = Some(name.to_owned());
+        self
+    }
+    pub fn task(mut self, task: &str) -> Self {
+        task.clone_into(&mut self.task);
+        self
+    }
+    /// A job of this run of a workflow has made it by naming its environment.
+    pub fn of_run(mut self, run: u64) -> Self {
+        self.run = Some(run);
+        self
+    }
+}
+
 impl RepoHandle {
     /// A check run of another App, `in_progress`; its id. The App's own slug makes one of its own.
     pub fn start_check(&self, app_slug: &str, sha: &Sha, name: &str) -> Result<u64, SandboxError> {
@@ -142,29 +175,29 @@ impl RepoHandle {
         })
     }
 
-    /// Somebody else makes a deployment, as anyone with push access can.
-    pub fn deploy_as(&self, by: &str, sha: &Sha, environment: &str, payload: Value) -> Result<u64, SandboxError> {
+    /// Somebody else makes a deployment, as anyone with push access can; its id.
+    pub fn make_deployment(&self, seed: DeploymentSeed) -> Result<u64, SandboxError> {
         self.change(|world, id| {
-            world.account(by);
+            world.account(&seed.by);
             let now = world.now();
             let deployment = Deployment {
                 id: world.ids.next(Kind::Deployment),
-                sha: sha.clone(),
-                git_ref: sha.to_string(),
-                task: "deploy".into(),
-                environment: environment.to_owned(),
-                original_environment: environment.to_owned(),
+                git_ref: seed.git_ref.unwrap_or_else(|| seed.sha.to_string()),
+                sha: seed.sha,
+                task: seed.task,
+                production: seed.environment == "production",
+                original_environment: seed.environment.clone(),
+                environment: seed.environment,
                 description: None,
-                payload,
-                production: environment == "production",
+                payload: json!({}),
                 transient: false,
-                creator: by.to_owned(),
+                creator: seed.by,
                 by_app: false,
                 created_at: now,
                 updated_at: now,
                 statuses: Vec::new(),
             };
-            Ok(world.add_deployment(id, deployment))
+            Ok(world.add_deployment_of_run(id, deployment, seed.run))
         })
     }
 

@@ -12,7 +12,7 @@ mod rules;
 mod seed;
 mod state;
 
-pub use automation::DeploymentReport;
+pub use automation::{DeploymentReport, DeploymentSeed};
 pub use code::RefPush;
 pub use comments::CommentSeed;
 pub use pulls::{Merge, PullSeed};

@@ -6,7 +6,7 @@ use super::nodes::{Entry, Node};
 use super::{Fragments, resolve};
 use crate::sandbox::graphql::schema::{SCHEMA, TypeDef};
 use crate::sandbox::http::Caller;
-use crate::sandbox::{CommitSeed, DeploymentReport, PullSeed, RepoSeed, Sandbox, SandboxConfig};
+use crate::sandbox::{CommitSeed, DeploymentReport, DeploymentSeed, PullSeed, RepoSeed, Sandbox, SandboxConfig};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -19,7 +19,7 @@ fn one_of_each(sandbox: &Sandbox) -> Vec<Node> {
     let check = shop.check("ci", &sha, "build", "success").unwrap();
     let status = shop.status("ann", &sha, "lint", "success").unwrap();
     let release = shop.release_as("ann", "v1", false).unwrap();
-    let deployment = shop.deploy_as("ann", &sha, "dev", json!({})).unwrap();
+    let deployment = shop.make_deployment(DeploymentSeed::new("ann", "dev", &sha)).unwrap();
     shop.report_deployment(deployment, DeploymentReport::new("ann", "success")).unwrap();
     shop.branch("topic", &sha).unwrap();
     shop.commit("topic", CommitSeed::new("fix: y")).unwrap();

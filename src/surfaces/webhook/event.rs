@@ -162,6 +162,17 @@ pub struct Deployment {
     pub sha: String,
     #[serde(rename = "ref")]
     pub git_ref: Option<String>,
+    pub task: Option<String>,
+    pub environment: Option<String>,
+    pub creator: Option<Account>,
+    pub payload: Option<serde_json::Value>,
+}
+
+#[derive(Deserialize)]
+pub struct DeploymentEvent {
+    pub deployment: Deployment,
+    /// Only there for what a job of a workflow makes by naming its environment.
+    pub workflow_run: Option<serde::de::IgnoredAny>,
 }
 
 #[derive(Deserialize)]

@@ -138,6 +138,7 @@ impl Head<'_> {
             strategy: asked.strategy.clone(),
             wait: asked.wait,
             remarks: Vec::new(),
+            taken: None,
             by_comment: Some(ByComment { role_read: self.by.role_read, role: self.by.role, head: true, given: found.given }),
             leaving: None,
         };

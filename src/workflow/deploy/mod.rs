@@ -81,6 +81,9 @@ pub struct Input {
     /// What was found out before it was started and is to be told.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<String>,
+    /// GitHub's id of a deployment that somebody else has made for it: it is shown there, and none of ours is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken: Option<u64>,
     /// Somebody asked for it on GitHub: in a comment, or by having its check run again.
     #[serde(default)]
     pub by_comment: Option<ByComment>,
@@ -148,7 +151,7 @@ impl Input {
 
 fn run(f: &mut Flow, input: &Value) -> Result<Value, Stop> {
     let input: Input = super::read_input(input)?;
-    let mut shown = Shown { progress: input.remarks.clone(), ..Shown::default() };
+    let mut shown = Shown { progress: input.remarks.clone(), deployment: input.taken, ..Shown::default() };
     let outcome = match story(f, &input, &mut shown) {
         Err(Stop::Failed(failure)) => end::broken(f, &input, failure, &mut shown)?,
         other => other?,
@@ -222,7 +225,7 @@ pub(super) struct Deployment<'a> {
 impl Deployment<'_> {
     fn go(&self, f: &mut Flow, shown: &mut Shown) -> Result<Outcome, Stop> {
         // Whoever acts on a GitHub deployment acts when it is made: there is none before the lease then.
-        if !self.starts_when_made() {
+        if !self.starts_when_made() && self.input.taken.is_none() {
             self.deployment(f, shown, &self.leg(shown), self.task())?;
         }
         // Whoever had to wait for a turn may find that a gate does not pass any more.

@@ -18,7 +18,7 @@ impl Delivery<'_> {
         let url = told.deployment_callback_url.unwrap_or_default();
         let workflow_run = run_of(&url, &self.own.api, &repo.name);
         let forged = workflow_run.is_none().then(|| url.chars().take(FORGED).collect());
-        let event::Deployment { id, sha: commit, git_ref } = told.deployment;
+        let event::Deployment { id, sha: commit, git_ref, .. } = told.deployment;
         let job = Job {
             deployment: id,
             environment: told.environment,

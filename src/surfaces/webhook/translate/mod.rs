@@ -6,6 +6,7 @@
 
 mod code;
 mod comments;
+mod deployments;
 mod installed;
 mod jobs;
 mod reports;
@@ -68,6 +69,7 @@ fn known(event: &str, body: &[u8], envelope: &Envelope, own: &Own) -> Intents {
         "check_suite" => delivery.check_suite(),
         "status" => delivery.status(),
         "workflow_run" => delivery.workflow_run(),
+        "deployment" => delivery.deployment(),
         "deployment_protection_rule" => delivery.protection_rule(),
         "deployment_status" => delivery.deployment_status(),
         "issue_comment" => delivery.issue_comment(),

@@ -131,6 +131,7 @@ pub fn input(case: &Case) -> Value {
         strategy: None,
         wait: false,
         remarks: Vec::new(),
+        taken: None,
         by_comment: None,
         leaving: None,
     })
