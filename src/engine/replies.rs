@@ -12,8 +12,10 @@ use crate::github::{GitHub, Trouble};
 use crate::store::{Store, StoreError, replies};
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use view::View;
 
@@ -43,6 +45,7 @@ struct Open {
     may: Instant,
     may_at_end: Instant,
     changed: bool,
+    in_flight: bool,
 }
 
 type All = HashMap<RunId, Open>;
@@ -51,23 +54,33 @@ impl Replies {
     /// Until the server stops. What is not edited then is edited after the next start.
     pub async fn run(self, stopped: impl Future<Output = ()>) {
         tokio::select! {
-            () = self.edit_all() => {}
+            () = Arc::new(self).edit_all() => {}
             () = stopped => {}
         }
     }
 
-    async fn edit_all(&self) {
+    /// Edits that GitHub lets wait hold up neither others nor what happens meanwhile.
+    async fn edit_all(self: Arc<Self>) {
         let (mut events, mut all) = (self.host.watch(), All::new());
+        let mut edits = JoinSet::new();
         self.look(&mut all, None).await;
         loop {
-            let due = all.values().filter_map(Open::due).min();
+            let due = all.values().filter_map(Open::due).min().filter(|_| edits.len() < TOGETHER);
             tokio::select! {
                 event = events.recv() => match event {
                     Ok(event) => self.hear(&mut all, &event).await,
                     Err(RecvError::Lagged(_)) => self.look(&mut all, None).await,
                     Err(RecvError::Closed) => return,
                 },
-                () = at(due) => self.edit(&mut all).await,
+                () = at(due) => self.edit(&mut all, &mut edits),
+                Some(edited) = edits.join_next() => match edited {
+                    Ok((run, edited)) => self.edited(&mut all, &run, edited),
+                    Err(why) => {
+                        tracing::warn!(%why, "an edit of an answer broke off");
+                        // Nobody knows which one it was; to edit one twice changes nothing.
+                        all.values_mut().filter(|open| open.in_flight).for_each(|open| open.waits(Some(AGAIN), self.every));
+                    }
+                },
             }
         }
     }
@@ -108,6 +121,7 @@ impl Replies {
                         may: now + self.every,
                         may_at_end: now,
                         changed: true,
+                        in_flight: false,
                     };
                     let known = all.entry(view.run).or_insert(open);
                     known.changed = true;
@@ -116,20 +130,25 @@ impl Replies {
         }
     }
 
-    async fn edit(&self, all: &mut All) {
+    /// Begins the edits whose time has come, as many as may be in flight.
+    fn edit(self: &Arc<Self>, all: &mut All, edits: &mut JoinSet<(RunId, Edited)>) {
         let now = Instant::now();
-        let due = all.iter().filter(|(_, open)| open.due().is_some_and(|at| at <= now));
-        let due: Vec<(RunId, RepoRef, u64, u64)> =
-            due.map(|(run, open)| (run.clone(), open.repo.clone(), open.comment, open.asked)).collect();
-        for some in due.chunks(TOGETHER) {
-            let edits = some.iter().map(|(run, repo, comment, asked)| self.edit_one(run, repo, *comment, *asked));
-            let edited = futures::future::join_all(edits).await;
-            for ((run, ..), edited) in some.iter().zip(edited) {
-                match (edited, all.get_mut(run)) {
-                    (Edited::Again(after), Some(open)) => open.waits(after, self.every),
-                    (Edited::Done, _) | (_, None) => drop(all.remove(run)),
-                }
-            }
+        let due = all.iter_mut().filter(|(_, open)| open.due().is_some_and(|at| at <= now));
+        for (run, open) in due.take(TOGETHER.saturating_sub(edits.len())) {
+            (open.changed, open.in_flight) = (false, true);
+            let (this, run, repo) = (self.clone(), run.clone(), open.repo.clone());
+            let (comment, asked) = (open.comment, open.asked);
+            edits.spawn(async move {
+                let edited = this.edit_one(&run, &repo, comment, asked).await;
+                (run, edited)
+            });
+        }
+    }
+
+    fn edited(&self, all: &mut All, run: &RunId, edited: Edited) {
+        match (edited, all.get_mut(run)) {
+            (Edited::Again(after), Some(open)) => open.waits(after, self.every),
+            (Edited::Done, _) | (_, None) => drop(all.remove(run)),
         }
     }
 
@@ -175,14 +194,16 @@ enum Edited {
 impl Open {
     /// After an edit.
     fn waits(&mut self, after: Option<Duration>, every: Duration) {
-        self.changed = after.is_some();
+        self.in_flight = false;
+        // What has happened during the edit may not be in it.
+        self.changed |= after.is_some();
         self.may = Instant::now() + after.unwrap_or(every);
         self.may_at_end = self.may;
     }
 
     fn due(&self) -> Option<Instant> {
         let at = if self.left.is_empty() { self.may_at_end } else { self.may };
-        self.changed.then_some(at)
+        (self.changed && !self.in_flight).then_some(at)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::domain::Refusal;
 use crate::gates::Verdict;
 use askama::Template;
 
-pub use deployed::{Change, Deployed, Phase, text as deployment};
+pub use deployed::{Change, Deployed, Phase};
 
 /// GitHub's limit for a comment, with room for the marker.
 const LIMIT: usize = 65_000;
@@ -63,8 +63,7 @@ impl Page<'_> {
 
 /// What a command answers, one of so many in a comment.
 pub fn outcome(outcome: &Outcome, prefix: &str, answers: usize) -> String {
-    // Each has its share, so that none pushes another out of the reply.
-    let share = LIMIT / answers.max(1) - AROUND;
+    let share = share(answers);
     let text = match outcome {
         // It has its own way to be cut: a fence has an end.
         Outcome::Notes(written) => return notes(written, share),
@@ -82,7 +81,23 @@ pub fn outcome(outcome: &Outcome, prefix: &str, answers: usize) -> String {
 
 /// Why things wait or were refused.
 pub fn why(reasons: &[Reason], prefix: &str, answers: usize) -> String {
-    fit(why::text(reasons, prefix), LIMIT / answers.max(1) - AROUND)
+    fit(why::text(reasons, prefix), share(answers))
+}
+
+/// A deployment as it is now. What is least of all needed is left out first: nothing is cut that has been begun.
+pub fn deployment(view: Deployed<'_>, answers: usize) -> String {
+    let share = share(answers);
+    let fits = |text: &String| text.chars().count() <= share;
+    let whole = Some(deployed::text(&view)).filter(fits);
+    let view = Deployed { changes: &[], more: false, ..view };
+    let shorter = whole.or_else(|| Some(deployed::text(&view)).filter(fits));
+    let view = Deployed { gates: &[], progress: &[], ..view };
+    shorter.unwrap_or_else(|| fit(deployed::text(&view), share))
+}
+
+/// Each has its share, so that none pushes another out of the reply.
+fn share(answers: usize) -> usize {
+    LIMIT / answers.max(1) - AROUND
 }
 
 /// What a text says to type on the command line, or in a comment, as it is typed in a comment here.

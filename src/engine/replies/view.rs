@@ -47,7 +47,7 @@ pub(super) fn of(rx: &Rx<'_>, run: &RunId) -> Result<Option<View>, StoreError> {
                 } else {
                     good &= found.as_ref().and_then(outcome).is_some_and(|ended| ended.state == State::Succeeded);
                 }
-                let now = found.map_or(Ok(None), |found| of_deployment(rx, &found, &input.prefix))?;
+                let now = found.map_or(Ok(None), |found| of_deployment(rx, &found, &input.prefix, answers.len()))?;
                 Ok(now.unwrap_or_else(|| text.clone()))
             }
         };
@@ -59,7 +59,7 @@ pub(super) fn of(rx: &Rx<'_>, run: &RunId) -> Result<Option<View>, StoreError> {
 }
 
 /// Nothing for what is no deployment.
-fn of_deployment(rx: &Rx<'_>, run: &Run, prefix: &str) -> Result<Option<String>, StoreError> {
+fn of_deployment(rx: &Rx<'_>, run: &Run, prefix: &str, answers: usize) -> Result<Option<String>, StoreError> {
     let input = runs::input(rx, &run.id)?.and_then(|value| serde_json::from_value::<deploy::Input>(value).ok());
     let Some(input) = input.filter(|_| run.workflow == deploy::WORKFLOW.name) else { return Ok(None) };
     let steps = steps::of(rx, &run.id)?;
@@ -96,7 +96,7 @@ fn of_deployment(rx: &Rx<'_>, run: &Run, prefix: &str) -> Result<Option<String>,
         url: ended.as_ref().and_then(|ended| ended.url.as_deref()),
         prefix,
     };
-    Ok(Some(deployment(&view)))
+    Ok(Some(deployment(view, answers)))
 }
 
 /// So many commits are listed.

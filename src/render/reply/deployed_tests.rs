@@ -135,8 +135,41 @@ fn a_deployment_from_its_beginning_to_each_of_its_ends() {
     insta::assert_snapshot!(texts.join("\n\n----\n\n"));
 }
 
+/// However many commands a comment holds, the last one is answered as well as the first.
+#[test]
+fn a_deployment_keeps_to_its_share() {
+    let long = "x".repeat(5_000);
+    let changes = vec![Change { sha: sha('c').short().into(), title: long.clone(), author: "dev".into() }; 3];
+    let (gates, sha) = (vec![verdict("checks", Status::Fail, &long, "Wait.")], sha('c'));
+    let view = || Deployed {
+        run: "0199-aa",
+        environment: "staging",
+        tag: None,
+        sha: &sha,
+        commit: None,
+        rollback: false,
+        head: true,
+        before: Some("v1.2.0"),
+        changes: &changes,
+        more: false,
+        gates: &gates,
+        now: None,
+        progress: &[],
+        phase: Phase::Waiting,
+        refusal: None,
+        url: None,
+        prefix: "/",
+    };
+    for (answers, changes, gates) in [(1, true, true), (5, false, true), (13, false, false)] {
+        let text = deployment(view(), answers);
+        assert!(text.len() <= LIMIT / answers, "{answers}: {}", text.len());
+        assert_eq!((text.contains("<details>"), text.contains("| **checks** |")), (changes, gates), "{answers}");
+        assert!(text.ends_with("</sub>"), "{answers}: it is cut");
+    }
+}
+
 fn text(view: &Deployed<'_>) -> String {
-    deployment(view)
+    deployed::text(view)
 }
 
 fn view<'a>(of: &Deployed<'a>) -> Deployed<'a> {
