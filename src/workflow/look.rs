@@ -158,11 +158,13 @@ impl Look<'_> {
         (self.config, self.ground.lent.as_ref())
     }
 
-    /// A comment's run has verified what it names in its own way.
+    /// A comment's run has verified what it names in its own way, and names it whole. A tag may begin with the same sign.
     fn kind(&self) -> Kind {
-        let at = |ask: &deploy::Deploy| ask.git_ref.as_deref().is_some_and(|name| name.starts_with('@'));
+        let names_head = |ask: &deploy::Deploy| {
+            ask.git_ref.as_deref().and_then(|name| name.strip_prefix('@')).is_some_and(|name| Sha::parse(name).is_ok())
+        };
         match &self.input.action {
-            Action::Deploy(ask) if self.input.actor.kind == ActorKind::User && at(ask) => Kind::Head,
+            Action::Deploy(ask) if self.input.actor.kind == ActorKind::User && names_head(ask) => Kind::Head,
             _ => Kind::Version,
         }
     }
@@ -172,9 +174,7 @@ impl Look<'_> {
     fn is_ours(&self) -> Result<(), Stop> {
         let input = self.input;
         let Action::Deploy(ask) = &input.action else { return Ok(()) };
-        // Nobody has verified what an agent writes in the way of comments.
-        let verified = |name: &str| name.starts_with('@') && input.actor.kind == ActorKind::User;
-        let named = ask.git_ref.as_deref().is_some_and(|name| !verified(name)) && input.tag.is_none();
+        let named = ask.git_ref.is_some() && self.kind() != Kind::Head && input.tag.is_none();
         let there = input.ours || self.ground.facts.on_default_branch == Some(Ancestry::Contained);
         if input.actor.kind == ActorKind::Operator || !named || there {
             return Ok(());
