@@ -8,7 +8,9 @@ use crate::domain::{Millis, PullHead, Refusal, RepoId, SeenHead, Sha};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// A head that we heard of so long before the comment was there before it, whatever our clock and GitHub's differ by.
+/// How much GitHub's clock is what we take it for: it tells whole seconds, and its answers take time.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(2);
+/// A head that we heard of so long before the comment was there before it, whatever became of our clock since.
 const LONG_BEFORE: Duration = Duration::from_secs(120);
 
 /// What a command says of the commit.
@@ -86,7 +88,7 @@ pub fn decide(meant: &Meant, known: &Known<'_>) -> Result<Pinned, Refusal> {
 /// # Errors
 /// `head_moved`, `head_unknown`: both ask to name the commit.
 pub fn when(head: &Sha, moved_at: Option<Millis>, known: &Known<'_>) -> Result<Sha, Refusal> {
-    let heard = known.seen.first().filter(|newest| newest.sha == *head).map(|newest| newest.at);
+    let heard = known.seen.first().filter(|newest| newest.sha == *head).map(|newest| newest.at.plus(CLOCKS_DIFFER));
     match moved_at.or(heard) {
         Some(at) if at.0.div_euclid(1_000) < known.commented_at.0.div_euclid(1_000) => Ok(head.clone()),
         Some(_) => Err(moved(head, known.again)),

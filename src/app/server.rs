@@ -119,7 +119,7 @@ impl Server {
         let mcp = mcp_router(agents, &place(&settings, address));
         let outside = callback_router(reports).merge(health_router(health)).merge(remote).merge(mcp);
         let doors = traced(router(receiver).merge(outside));
-        let worker = Worker::new(store.clone(), own, bell, accept(&host, &store));
+        let worker = Worker::new(store.clone(), own, bell, accept(&host, &store, &github));
         let (gh, to, jobs_listed) = (github.clone(), host.clone(), AtomicBool::new(false));
         let reconciler = Reconciler { github: gh, host: to, store: store.clone(), jobs_listed };
         let replies = Replies { store: store.clone(), host: host.clone(), github: github.clone(), every: tuning.edits };
@@ -254,13 +254,13 @@ fn site(api_url: &str) -> String {
 }
 
 /// Takes a delivery's intents and settles it, in one transaction.
-fn accept(host: &Host, store: &Store) -> crate::surfaces::webhook::Accept {
-    let (host, store) = (host.clone(), store.clone());
+fn accept(host: &Host, store: &Store, github: &GitHub) -> crate::surfaces::webhook::Accept {
+    let (host, store, github) = (host.clone(), store.clone(), github.clone());
     Arc::new(move |delivery: Delivery, intents: Vec<Intent>| {
-        let (host, store) = (host.clone(), store.clone());
+        let (host, store, skew) = (host.clone(), store.clone(), github.clock_skew().unwrap_or(0));
         Box::pin(async move {
             let settled = store.write(move |tx| {
-                let accept = Accept { host: &host, tx, delivery: Some(&delivery.id), now: now() };
+                let accept = Accept { host: &host, tx, delivery: Some(&delivery.id), now: now(), skew };
                 let mut runs = Vec::new();
                 for intent in &intents {
                     runs.extend(accept.intent(intent)?);

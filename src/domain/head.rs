@@ -18,6 +18,6 @@ pub struct PullHead {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeenHead {
     pub sha: Sha,
-    /// When the first delivery of it came, by our clock.
+    /// When the first delivery of it came, by GitHub's clock as far as we know it.
     pub at: Millis,
 }

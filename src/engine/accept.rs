@@ -21,7 +21,6 @@ use crate::store::{StoreError, Tx, heads, inbox, repos, steps};
 use crate::workflow::{self, Outcome, comment, deploy, group, merge, preview, release};
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::time::Duration;
 
 /// One transaction's worth of accepting.
 pub struct Accept<'a> {
@@ -29,6 +28,8 @@ pub struct Accept<'a> {
     pub tx: &'a Tx<'a>,
     pub delivery: Option<&'a DeliveryId>,
     pub now: Millis,
+    /// GitHub's clock minus ours in seconds, as far as we know; heads of pull requests are noted by its clock.
+    pub skew: i64,
 }
 
 type Runs = Result<Vec<RunId>, StoreError>;
@@ -41,7 +42,8 @@ impl Accept<'_> {
             Intent::TagDeleted { repo, tag } => self.tag_deleted(repo, tag),
             Intent::Merged { repo, sha, actor } => self.merged(repo, sha, actor),
             Intent::PullRequestChanged { repo, number, head, actor, .. } => {
-                heads::note(self.tx, repo.id, *number, head, self.received()?)?;
+                let at = Millis(self.received()?.0.saturating_add(self.skew.saturating_mul(1_000)));
+                heads::note(self.tx, repo.id, *number, head, at)?;
                 self.pull_request(repo, *number, head, actor)
             }
             Intent::GroupMade { repo, head, actor } => self.grouped(repo, head, actor),
@@ -170,15 +172,13 @@ impl Accept<'_> {
         self.submit(preview::WORKFLOW.name, format!("preview:{}:{number}:{head}", repo.id), subject, &input)
     }
 
-    /// One run for each comment, and one for all of its edits, however often GitHub tells of them.
+    /// How many comments of theirs have had a run in the last hour, whatever others have written meanwhile.
     fn answered_lately(&self, repo: &RepoRef, actor: &Actor) -> Result<usize, StoreError> {
-        const HOUR: Duration = Duration::from_secs(3_600);
-        let workflow = Some(comment::WORKFLOW.name.to_owned());
-        let all = runs::list(self.tx, &Filter { repo: Some(repo.id), workflow, ..Filter::default() })?;
-        let theirs = |run: &&Run| run.subject.actor.id == actor.id && run.created_at.until(self.now) < HOUR;
-        Ok(all.iter().filter(theirs).count())
+        const HOUR: i64 = 3_600_000;
+        runs::count_of(self.tx, repo.id, comment::WORKFLOW.name, actor, Millis(self.now.0.saturating_sub(HOUR)))
     }
 
+    /// One run for each comment, and one for all of its edits, however often GitHub tells of them.
     fn commented(&self, input: &comment::Input, edited: bool) -> Runs {
         let nth = if edited { ":edited" } else { "" };
         let key = format!("comment:{}:{}{nth}", input.repo.id, input.comment);

@@ -288,7 +288,7 @@ impl Client {
     ) -> Result<Outcome, Refusal> {
         let (host, now, repo) = (self.host.clone(), self.host.now(), planned.plan.repo.clone());
         let work = move |tx: &Tx<'_>| {
-            let Asked { run, new } = ask(&Accept { host: &host, tx, delivery: None, now })?;
+            let Asked { run, new } = ask(&Accept { host: &host, tx, delivery: None, now, skew: 0 })?;
             let Planned { plan, gates, remarks, .. } = planned;
             Ok(Ok(Outcome::Started(Box::new(Started { run, new, plan: plan.digest, gates, remarks }))))
         };
@@ -324,9 +324,8 @@ fn opening(action: &Action, caller: &Caller) -> Result<Option<Opening>, Refusal>
 /// A tag or a whole commit id; short ids and branches move, so they are not taken.
 fn named(git_ref: Option<&str>) -> Result<At, Refusal> {
     let Some(text) = git_ref else { return Ok(At::default()) };
-    // A comment's way to name the head of its pull request.
-    let text = text.strip_prefix('@').unwrap_or(text);
-    if let Ok(sha) = Sha::parse(text) {
+    // A comment's way to name the head of its pull request, once it is known.
+    if let Ok(sha) = Sha::parse(text.strip_prefix('@').unwrap_or(text)) {
         return Ok(At { sha: Some(sha), ..At::default() });
     }
     let tag = Tag::parse(text.strip_prefix("refs/tags/").unwrap_or(text));

@@ -131,7 +131,7 @@ impl Reconciler {
                 repos::baselined(tx, repo.id, now)?;
                 return Ok(Vec::new());
             }
-            let accept = Accept { host: &host, tx, delivery: None, now };
+            let accept = Accept { host: &host, tx, delivery: None, now, skew: 0 };
             let mut started = Vec::new();
             for name in &fresh {
                 started.extend(accept.tag_found(&repo, &name.name)?);

@@ -1,4 +1,4 @@
-//! Which heads of pull requests we have heard of, and when by our clock.
+//! Which heads of pull requests we have heard of, and when by GitHub's clock.
 //!
 //! Invariant: the time is that of the first delivery that told of the head; hearing of the same head again changes nothing.
 

@@ -201,6 +201,19 @@ pub fn list(rx: &Rx<'_>, filter: &Filter) -> Result<Vec<Run>, StoreError> {
     )
 }
 
+/// How many runs of a workflow somebody has had since then.
+///
+/// # Errors
+/// Those of the store.
+pub fn count_of(rx: &Rx<'_>, repo: RepoId, workflow: &str, actor: &Actor, since: Millis) -> Result<usize, StoreError> {
+    let sql = "SELECT count(*) FROM runs WHERE repo_id = ?1 AND workflow = ?2 AND created_at > ?3
+               AND json_extract(actor, '$.id') = ?4";
+    let (repo, actor) = (repo.0.cast_signed(), actor.id.0.cast_signed());
+    let mut statement = rx.conn.prepare_cached(sql)?;
+    let count: u32 = statement.query_row(params![repo, workflow, since.0, actor], |row| row.get(0))?;
+    Ok(usize::try_from(count).unwrap_or(usize::MAX))
+}
+
 /// Writes what can change of a run.
 ///
 /// # Errors

@@ -121,6 +121,26 @@ async fn a_deployment_is_steered_by_its_place() {
     world.finish().await;
 }
 
+/// Nobody steers what began after they wrote.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_began_after_the_comment_is_not_meant() {
+    let mut world = World::with(PLACES).await;
+    let pull = pull(&world).await;
+    world.jump(std::time::Duration::from_secs(300));
+    world.commit("feat: more");
+    let made = world.deployment("staging", "in_progress").await;
+    for command in ["/abort", "/abort staging", "/promote", "/pause staging"] {
+        has(&answer(&world, pull, "ann", command).await, &["nothing_goes_on"]);
+    }
+    let run = world.runs("deploy").await.remove(0).id;
+    world.shop.report_deployment(made.id, DeploymentReport::new("deployer[bot]", "success")).unwrap();
+    world.check(&made.sha, "lockkeeper/staging", "success").await;
+    has(&answer(&world, pull, "ann", &format!("/abort {run}")).await, &["nothing_goes_on"]);
+    let refused = world.audit().await.into_iter().filter(|row| row.decision == "refused:nothing_goes_on");
+    assert_eq!(refused.filter(|row| row.door == "comment" && row.action == "control").count(), 5);
+    world.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn why_tells_what_waits_and_what_was_refused() {
     let world = World::with(PLACES).await;

@@ -178,6 +178,25 @@ async fn other_versions_are_named_and_a_bad_one_is_taken_back() {
     world.finish().await;
 }
 
+/// Our own clock may go after GitHub's: what came with the comment looks older than it is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_we_have_heard_of_is_timed_by_githubs_clock() {
+    let mut world = World::with(PLACES).await;
+    let number = pull(&world).await;
+    later(&world);
+    // GitHub's answers tell that its clock is ahead by ten minutes.
+    has(&answer(&world, number, "ann", "/status").await, &["Nothing"]);
+    world.expect_refusal("/activity");
+    world.github.fault(Fault::status("GET", "/activity", 404).always());
+    let pushed = world.shop.commit("topic", CommitSeed::new("feat: sneak in")).unwrap();
+    while world.runs("preview").await.iter().all(|run| run.subject.sha.as_ref() != Some(&pushed)) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    has(&answer(&world, number, "ann", "/deploy staging").await, &["head_moved"]);
+    assert_eq!(world.shop.deployments().len(), 0);
+    world.finish().await;
+}
+
 /// The role is as old as GitHub's answer, not as the run that came of it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_role_that_was_read_long_before_the_run_began_is_read_again() {

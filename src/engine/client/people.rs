@@ -10,7 +10,7 @@ use crate::actions::control::{Control, Verb};
 use crate::actions::lock::{Lock, Unlock, span};
 use crate::actions::outcome::{Locked, Outcome, Steered};
 use crate::config::repo::RepoConfig;
-use crate::domain::{Actor, ActorKind, EnvName, Hold, HoldKind, NewHold, Refusal, RepoId, RepoRef, Role, RunId};
+use crate::domain::{Actor, ActorKind, EnvName, Hold, HoldKind, Millis, NewHold, Refusal, RepoId, RepoRef, Role, RunId};
 use crate::engine::known;
 use crate::store::runs::{self, Run, RunState};
 use crate::store::signals::{self, Signal};
@@ -20,6 +20,10 @@ use crate::workflow::gating::OUR_RECORD;
 use crate::workflow::{comment, deploy};
 use serde_json::json;
 use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// GitHub tells the time of a comment in whole seconds.
+pub(super) const SECOND: Duration = Duration::from_secs(1);
 
 impl Client {
     pub(super) async fn lock(&self, action: &Action, ask: &Lock, repo: &RepoRef, caller: &Caller) -> Result<Outcome, Refusal> {
@@ -86,16 +90,31 @@ impl Client {
             Standing::Stranger => return Err(authority::not_named(name)),
             Standing::IfMember(teams) => teams,
         };
+        let (theirs, unread) = self.teams_of(actor, repo, &teams, 1).await;
+        if theirs.is_empty() { Err(unread.unwrap_or_else(|| authority::not_named(name))) } else { Ok(()) }
+    }
+
+    /// Of these teams those that they are a member of, at most so many, and why one of them could not be read.
+    pub(super) async fn teams_of(
+        &self,
+        actor: &Actor,
+        repo: &RepoRef,
+        teams: &[String],
+        most: usize,
+    ) -> (Vec<String>, Option<Refusal>) {
         let github = self.github.installation(repo.installation);
-        let mut unread = None;
+        let (mut theirs, mut unread) = (Vec::new(), None);
         for team in teams {
-            match github.is_team_member(repo.name.owner(), &team, &actor.login).await {
-                Ok(true) => return Ok(()),
+            if theirs.len() >= most {
+                break;
+            }
+            match github.is_team_member(repo.name.owner(), team, &actor.login).await {
+                Ok(true) => theirs.push(team.clone()),
                 Ok(false) => {}
                 Err(why) => unread = Some(Refusal::from(why)),
             }
         }
-        Err(unread.unwrap_or_else(|| authority::not_named(name)))
+        (theirs, unread)
     }
 
     pub(super) async fn unlock(
@@ -196,6 +215,7 @@ impl Client {
     }
 
     /// As [`Client::act`] for a control, by the place of what goes on: its environment, its run, or the only one that there is.
+    /// What began after it was said, by our clock, is not meant.
     ///
     /// # Errors
     /// `nothing_goes_on`, `which_deployment`, and those of steering.
@@ -204,11 +224,11 @@ impl Client {
         verb: Verb,
         at: Option<String>,
         reason: Option<String>,
-        caller: &Caller,
+        (caller, said_at): (&Caller, Millis),
     ) -> Result<Outcome, Refusal> {
         let Some(repo) = caller.only_repo() else { return Err(no_run()) };
         let wanted = at.clone();
-        let found = self.read(move |rx| going_on(rx, repo, wanted.as_deref())).await.and_then(|found| found);
+        let found = self.read(move |rx| going_on(rx, repo, wanted.as_deref(), said_at)).await.and_then(|found| found);
         match found {
             Ok(run) => self.act(Action::Control(Control { run, verb, reason }), caller).await,
             Err(refusal) => {
@@ -242,9 +262,9 @@ fn traces(rx: &Rx<'_>, run: &RunId) -> Result<deploy::Traces, StoreError> {
 }
 
 /// The deployment that somebody means.
-fn going_on(rx: &Rx<'_>, repo: RepoId, at: Option<&str>) -> Result<Result<RunId, Refusal>, StoreError> {
+fn going_on(rx: &Rx<'_>, repo: RepoId, at: Option<&str>, said_at: Millis) -> Result<Result<RunId, Refusal>, StoreError> {
     let mut all = runs::active_of(rx, repo, comment::WORKFLOW.name)?;
-    all.retain(|run| run.workflow == deploy::WORKFLOW.name);
+    all.retain(|run| run.workflow == deploy::WORKFLOW.name && run.created_at <= said_at.plus(SECOND));
     let name = |run: &Run| run.subject.environment.as_ref().map(ToString::to_string).unwrap_or_default();
     if let Some(run) = all.iter().find(|run| at == Some(run.id.as_str())) {
         return Ok(Ok(run.id.clone()));

@@ -7,6 +7,7 @@
 //! Known race: somebody may leave a team between the question to GitHub and the row.
 
 use super::Client;
+use super::people::SECOND;
 use crate::actions::Action;
 use crate::actions::approve::{self, Approve, Voice, Where};
 use crate::actions::outcome::{Outcome, Reviewed};
@@ -18,9 +19,7 @@ use crate::store::{Rx, StoreError, Tx, audit, heads, ledger, reviews, steps};
 use crate::workflow::gating::OUR_RECORD;
 use crate::workflow::{comment, deploy, protect, reviews as flags};
 use serde_json::json;
-use std::time::Duration;
 
-const SECOND: Duration = Duration::from_secs(1);
 /// How far back the ledger is looked through for what is live.
 const RECENT: u32 = 20;
 
@@ -56,7 +55,7 @@ impl Client {
     async fn keep(&self, ask: &Approve, repo: &RepoRef, heard: &Heard<'_>) -> Result<Outcome, Refusal> {
         let (at, wanted) = (repo.clone(), ask.clone());
         let found = self.read(move |rx| meant(rx, &at, &wanted)).await??;
-        let teams = self.teams_of(&heard.by.actor, repo, &found.plan).await?;
+        let teams = self.teams(&heard.by.actor, repo, &found.plan).await?;
         let (client, repo, now, role) = (self.clone(), repo.clone(), self.host.now(), heard.by.role);
         let (actor, source) = (heard.by.actor.clone(), heard.source.clone());
         // The same run, and the plan that the teams were asked for.
@@ -84,19 +83,15 @@ impl Client {
         self.store.write(work).await.map_err(|why| why.refusal())?
     }
 
-    /// Of the teams that the plan asks: those that they are a member of.
-    async fn teams_of(&self, actor: &Actor, repo: &RepoRef, plan: &Plan) -> Result<Vec<String>, Refusal> {
-        let mut asked: Vec<&String> = approve::policies(plan).into_iter().flat_map(|policy| &policy.teams).collect();
+    /// Of the teams that the plan asks: those that they are a member of. One that cannot be read is nobody's.
+    async fn teams(&self, actor: &Actor, repo: &RepoRef, plan: &Plan) -> Result<Vec<String>, Refusal> {
+        let mut asked: Vec<String> = approve::policies(plan).into_iter().flat_map(|policy| policy.teams.clone()).collect();
         asked.sort();
         asked.dedup();
-        let at = self.github.installation(repo.installation);
-        let mut theirs = Vec::new();
-        for team in asked {
-            if at.is_team_member(repo.name.owner(), team, &actor.login).await.map_err(Refusal::from)? {
-                theirs.push(team.clone());
-            }
+        match self.teams_of(actor, repo, &asked, usize::MAX).await {
+            (theirs, Some(unread)) if theirs.is_empty() => Err(unread),
+            (theirs, _) => Ok(theirs),
         }
-        Ok(theirs)
     }
 }
 

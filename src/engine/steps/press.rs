@@ -1,19 +1,16 @@
 //! What the press of a button asks for, found in our own record and asked for at the door of all actions.
 
+use super::talk::heard;
 use super::{Done, Steps, answer, stored};
 use crate::actions::Action;
 use crate::actions::access::Caller;
 use crate::actions::authority;
 use crate::actions::button::{Button, On};
 use crate::domain::{Millis, Person, Refusal, Role, RunId};
-use crate::engine::client::{Client, Heard};
 use crate::engine::host::{StepCtx, StepError};
 use crate::store::runs;
 use crate::store::{Rx, StoreError};
 use crate::workflow::{deploy, protect};
-use std::time::Duration;
-
-const SOON: Duration = Duration::from_millis(50);
 
 /// A press, and who may do what.
 pub(super) struct Press {
@@ -24,18 +21,19 @@ pub(super) struct Press {
 }
 
 impl Steps {
-    /// An attempt that a crash cuts off is made again: what people say is kept once, and what is stopped is stopped.
+    /// Done once: what was done before a crash is on record beside it.
     pub(super) async fn press(&self, ctx: &StepCtx, press: Press) -> Done {
-        let Some(host) = self.host.get().cloned() else { return Err(not_started()) };
+        let once = match self.before(ctx).await? {
+            Ok(done) => return Ok(done),
+            Err(once) => once,
+        };
         let (repo, by) = (ctx.subject.repo.clone(), press.by.clone());
         let asked = self.store.read(move |rx| action(rx, &press)).await.map_err(stored)?;
         let (action, may) = asked.map_err(StepError::Fail)?;
-        let door = Client { host, store: self.store.clone(), github: self.github.clone(), door: "button", once: None };
+        let door = self.door("button", Some(once))?;
         let done = match (action, may) {
             (action, Err(refusal)) => Err(door.turned_away(&action, &by.actor, &repo, refusal).await),
-            (Action::Approve(ask), Ok(())) => {
-                door.review(&ask, &repo, &Heard { by: &by, source: format!("{}/{}", ctx.run, ctx.step) }).await
-            }
+            (Action::Approve(ask), Ok(())) => door.review(&ask, &repo, &heard(ctx, &by)).await,
             (action, Ok(())) => door.act(action, &Caller::person(by, repo.id)).await,
         };
         answer(&done.map_err(StepError::Fail)?)
@@ -66,10 +64,4 @@ fn shows(workflow: &str) -> bool {
 
 fn no_button() -> Refusal {
     Refusal::user("button_unknown", "There is no such button.", "Look at the check run again.")
-}
-
-/// The host is set as soon as it has started.
-fn not_started() -> StepError {
-    let refusal = Refusal::world("not_started", "The server has not started yet.", "Nothing: it goes on by itself.");
-    StepError::Retry { after: Some(SOON), refusal }
 }

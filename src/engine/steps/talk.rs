@@ -75,7 +75,7 @@ impl Steps {
         ctx.place.leave();
         let by = Person { actor, role: Role::Read, role_read: Millis(0) };
         let caller = Caller::person(by, ctx.subject.repo.id);
-        answer(&self.door(None)?.act(action, &caller).await.map_err(StepError::Fail)?)
+        answer(&self.door("comment", None)?.act(action, &caller).await.map_err(StepError::Fail)?)
     }
 
     /// Done once: what was done before a crash is on record beside it.
@@ -86,10 +86,13 @@ impl Steps {
             Err(once) => once,
         };
         ctx.place.leave();
-        let (client, repo) = (self.door(Some(once))?, ctx.subject.repo.clone());
+        let (client, repo) = (self.door("comment", Some(once))?, ctx.subject.repo.clone());
         let done = match ask {
             Ask::Act { action } => client.act(*action, &Caller::person(by, repo.id)).await,
-            Ask::Steer { verb, at, reason } => client.steer_at(verb, at, reason, &Caller::person(by, repo.id)).await,
+            Ask::Steer { verb, at, reason } => {
+                let said_at = self.github.to_ours(said.at);
+                client.steer_at(verb, at, reason, (&Caller::person(by, repo.id), said_at)).await
+            }
             Ask::Approve { at, plan } => {
                 let ask = Approve { said: Spoken::Approved, ..self.asked(&repo, said, at, plan) };
                 client.review(&ask, &repo, &heard(ctx, &by)).await
@@ -121,12 +124,12 @@ impl Steps {
             Err(once) => once,
         };
         let (detail, ask, repo): (Value, Ask, _) = (ask.clone(), read(ask)?, ctx.subject.repo.id);
-        self.door(Some(once))?.refused(ask.name(), detail, &actor, repo, &refusal).await.map_err(StepError::Fail)?;
+        self.door("comment", Some(once))?.refused(ask.name(), detail, &actor, repo, &refusal).await.map_err(StepError::Fail)?;
         Ok(Value::Null)
     }
 
     /// What this step has done already, or the name to do it under.
-    async fn before(&self, ctx: &StepCtx) -> Result<Result<Value, Once>, StepError> {
+    pub(super) async fn before(&self, ctx: &StepCtx) -> Result<Result<Value, Once>, StepError> {
         let (run, step) = (ctx.run.clone(), ctx.step.clone());
         let once = Once::Step { run: run.clone(), step: step.clone() };
         if ctx.first {
@@ -144,7 +147,7 @@ impl Steps {
         let (action, input): (Action, deploy::Input) = (read(action)?, read(input)?);
         let caller = Caller::person(by, ctx.subject.repo.id);
         let planned = Planned { run: ctx.run.clone(), plan, gates: Gates::of(Vec::new()), notes: None, remarks: Vec::new() };
-        let door = Client { door: door_of(ctx), ..self.door(Some(once))? };
+        let door = self.door(door_of(ctx), Some(once))?;
         answer(&door.start_pinned(action, &caller, planned, input).await.map_err(StepError::Fail)?)
     }
 
@@ -155,12 +158,12 @@ impl Steps {
     }
 
     /// The door that all actions go through.
-    fn door(&self, once: Option<Once>) -> Result<Client, StepError> {
+    pub(super) fn door(&self, door: &'static str, once: Option<Once>) -> Result<Client, StepError> {
         let Some(host) = self.host.get().cloned() else {
             let refusal = Refusal::world("not_started", "The server has not started yet.", "Nothing: it goes on by itself.");
             return Err(StepError::Retry { after: Some(SOON), refusal });
         };
-        Ok(Client { host, store: self.store.clone(), github: self.github.clone(), door: "comment", once })
+        Ok(Client { host, store: self.store.clone(), github: self.github.clone(), door, once })
     }
 }
 
@@ -170,7 +173,7 @@ fn read<T: DeserializeOwned>(stored: Value) -> Result<T, StepError> {
 }
 
 /// The same for each attempt: what is said is kept once.
-fn heard<'a>(ctx: &StepCtx, by: &'a Person) -> Heard<'a> {
+pub(super) fn heard<'a>(ctx: &StepCtx, by: &'a Person) -> Heard<'a> {
     Heard { by, source: format!("{}/{}", ctx.run, ctx.step) }
 }
 
