@@ -143,7 +143,7 @@ async fn nobody_agrees_to_what_was_not_there_yet() {
     has(&answer(&world, number, "bob", "/approve").await, &["nothing_to_approve"]);
     let run = world.runs("deploy").await.remove(0).id;
     has(&answer(&world, number, "bob", &format!("/approve {run}")).await, &["plan_stale"]);
-    has(&answer(&world, number, "bob", "/abort").await, &["⏹️"]);
+    has(&answer(&world, number, "bob", &format!("/abort {run}")).await, &["⏹️"]);
     world.check(&head, PRODUCTION, "cancelled").await;
     world.finish().await;
 }
