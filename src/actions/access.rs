@@ -144,8 +144,9 @@ fn environments(action: &Action) -> Vec<&EnvName> {
         Action::Rollback(ask) => vec![&ask.environment],
         Action::Validate(ask) => vec![&ask.environment],
         Action::Health(ask) => vec![&ask.environment],
-        Action::Lock(ask) => vec![&ask.environment],
-        Action::Unlock(ask) => vec![&ask.environment],
+        // All of them are known only once it is looked which there are.
+        Action::Lock(ask) => ask.environment.iter().collect(),
+        Action::Unlock(ask) => ask.environment.iter().collect(),
         Action::Publish(_) | Action::Notes(_) | Action::Status(_) | Action::Control(_) | Action::Approve(_) => Vec::new(),
     }
 }

@@ -105,6 +105,7 @@ mod tests {
             run: None,
             since: Millis(0),
             until: None,
+            pull: None,
         };
         Hold { id: 1, what, ended_at: None, ended_by: None, ended_why: None }
     }

@@ -1,4 +1,6 @@
-//! Lock and Unlock: a person keeps deployments out of an environment for a while.
+//! Lock and Unlock: a person keeps deployments out of an environment, or of all of them, for a while.
+//!
+//! A lock is of one environment. What closes all of them is a freeze: it stops nobody from going back.
 
 use crate::domain::{EnvName, RepoName};
 use schemars::JsonSchema;
@@ -9,8 +11,9 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, clap::Args)]
 pub struct Lock {
     /// Environment to lock
-    #[arg(value_parser = |s: &str| EnvName::parse(s))]
-    pub environment: EnvName,
+    #[arg(value_parser = |s: &str| EnvName::parse(s), required_unless_present = "all")]
+    #[schemars(required, with = "EnvName")]
+    pub environment: Option<EnvName>,
     /// Repository, as owner/name
     #[arg(long, value_parser = |s: &str| RepoName::parse(s))]
     pub repo: RepoName,
@@ -21,20 +24,33 @@ pub struct Lock {
     #[arg(long = "for", value_name = "TIME", value_parser = |s: &str| span(s).map(|_| s.to_owned()))]
     #[serde(rename = "for")]
     pub lasting: Option<String>,
+    /// Freeze every environment that there is now; a way back stays open
+    #[arg(long, conflicts_with = "environment")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub all: bool,
+    /// Only as long as this pull request is open
+    #[arg(long = "pr", value_name = "NUMBER", num_args = 0..=1, require_equals = true, default_missing_value = "0")]
+    #[serde(default, rename = "pr", skip_serializing_if = "Option::is_none")]
+    pub pull: Option<u64>,
 }
 
 /// Let deployments into an environment again: ends its locks, and what a rollback holds back.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, clap::Args)]
 pub struct Unlock {
     /// Environment to unlock
-    #[arg(value_parser = |s: &str| EnvName::parse(s))]
-    pub environment: EnvName,
+    #[arg(value_parser = |s: &str| EnvName::parse(s), required_unless_present = "all")]
+    #[schemars(required, with = "EnvName")]
+    pub environment: Option<EnvName>,
     /// Repository, as owner/name
     #[arg(long, value_parser = |s: &str| RepoName::parse(s))]
     pub repo: RepoName,
     /// Why, for the record
     #[arg(long)]
     pub reason: Option<String>,
+    /// End the freezes of all environments, and nothing else
+    #[arg(long, conflicts_with = "environment")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub all: bool,
 }
 
 /// The longest time that a lock may be given; longer ones are locks without an end.

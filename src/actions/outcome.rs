@@ -51,10 +51,11 @@ pub struct Started {
     pub remarks: Vec<String>,
 }
 
-/// What keeps deployments out of an environment now.
+/// What keeps deployments out of an environment now, or out of all of them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Locked {
-    pub environment: EnvName,
+    /// Nothing: all of them.
+    pub environment: Option<EnvName>,
     pub holds: Vec<Hold>,
     /// How many were ended.
     pub ended: usize,

@@ -72,6 +72,9 @@ pub struct NewHold {
     pub since: Millis,
     /// It ends by itself then.
     pub until: Option<Millis>,
+    /// It ends with this pull request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull: Option<u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

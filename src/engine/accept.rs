@@ -5,6 +5,7 @@
 
 mod again;
 mod asked;
+mod closed;
 mod grouped;
 mod jobs;
 mod pressed;
@@ -42,12 +43,12 @@ impl Accept<'_> {
             Intent::TagDeleted { repo, tag } => self.tag_deleted(repo, tag),
             Intent::Merged { repo, sha, actor } => self.merged(repo, sha, actor),
             Intent::PullRequestChanged { repo, number, head, actor, .. } => {
-                let at = Millis(self.received()?.0.saturating_add(self.skew.saturating_mul(1_000)));
-                heads::note(self.tx, repo.id, *number, head, at)?;
+                heads::note(self.tx, repo.id, *number, head, self.received()?)?;
                 self.pull_request(repo, *number, head, actor)
             }
             Intent::GroupMade { repo, head, actor } => self.grouped(repo, head, actor),
             Intent::GroupGone { repo, head } => self.ungrouped(repo, head),
+            Intent::PullRequestClosed { repo, number, merged, actor } => self.closed(repo, *number, merged.as_ref(), actor),
             Intent::ChecksChanged { repo, sha, check } => self.checks_changed(repo, sha, check.as_ref()),
             Intent::CheckRerequested { repo, external_id, actor, .. } => self.rerequested(repo, external_id, actor),
             Intent::ChecksRerequested { repo, sha, .. } => self.all_rerequested(repo, sha),
@@ -60,11 +61,12 @@ impl Accept<'_> {
             }
             Intent::DeploymentMade { repo, made } => self.made_elsewhere(repo, made),
             Intent::JobWaits { repo, job } => self.job_waits(repo, job),
-            Intent::Commented { repo, pull, comment, at, actor, asked, prefix, edited } => {
+            Intent::Commented { repo, pull, comment, closed, at, actor, asked, prefix, edited } => {
                 let input = comment::Input {
                     repo: repo.clone(),
                     pull: *pull,
                     comment: *comment,
+                    closed: *closed,
                     commented_at: *at,
                     actor: actor.clone(),
                     asked: asked.clone(),
@@ -81,10 +83,11 @@ impl Accept<'_> {
         }
     }
 
-    /// When the delivery came, however long it has waited since.
+    /// When the delivery came by GitHub's clock, however long it has waited since.
     fn received(&self) -> Result<Millis, StoreError> {
         let delivery = self.delivery.map(|id| inbox::get(self.tx, id)).transpose()?.flatten();
-        Ok(delivery.map_or(self.now, |delivery| delivery.received_at))
+        let ours = delivery.map_or(self.now, |delivery| delivery.received_at);
+        Ok(Millis(ours.0.saturating_add(self.skew.saturating_mul(1_000))))
     }
 
     /// A tag that only the reconciler has seen.

@@ -8,6 +8,7 @@
 
 mod back;
 mod keyed;
+mod locks;
 mod once;
 mod people;
 mod plans;
@@ -17,6 +18,7 @@ mod secret;
 mod status;
 
 pub use keyed::Keyed;
+pub(super) use locks::wake;
 pub use once::Once;
 pub use plans::{Apply, Denied, Kept, Stands, kept};
 pub use review::Heard;

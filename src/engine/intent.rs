@@ -44,6 +44,13 @@ pub enum Intent {
         repo: RepoRef,
         head: Sha,
     },
+    /// A pull request was merged, to this commit, or closed without it.
+    PullRequestClosed {
+        repo: RepoRef,
+        number: u64,
+        merged: Option<Sha>,
+        actor: Actor,
+    },
     /// A check run, check suite, workflow run or status of this commit changed.
     ChecksChanged {
         repo: RepoRef,
@@ -97,6 +104,8 @@ pub enum Intent {
         repo: RepoRef,
         pull: u64,
         comment: u64,
+        /// The pull request was merged or closed.
+        closed: bool,
         /// By GitHub's clock.
         at: Millis,
         actor: Actor,

@@ -12,8 +12,8 @@ use rusqlite::{Row, params};
 /// # Errors
 /// Those of the store.
 pub fn place(tx: &Tx<'_>, new: &NewHold) -> Result<(), StoreError> {
-    let sql = "INSERT INTO holds (repo_id, environment, kind, owner, reason, sha, run, since, until)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING";
+    let sql = "INSERT INTO holds (repo_id, environment, kind, owner, reason, sha, run, since, until, pull)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING";
     tx.conn.prepare_cached(sql)?.execute(params![
         new.repo.0.cast_signed(),
         new.environment.as_str(),
@@ -24,6 +24,7 @@ pub fn place(tx: &Tx<'_>, new: &NewHold) -> Result<(), StoreError> {
         new.run.as_ref().map(RunId::as_str),
         new.since.0,
         new.until.map(|at| at.0),
+        new.pull.map(u64::cast_signed),
     ])?;
     Ok(())
 }
@@ -69,6 +70,15 @@ pub fn all_open(rx: &Rx<'_>, repo: RepoId, now: Millis) -> Result<Vec<Hold>, Sto
     rx.conn.prepare_cached(sql)?.query_and_then(params![repo.0.cast_signed(), now.0], read)?.collect()
 }
 
+/// Those that end with a pull request.
+///
+/// # Errors
+/// Those of the store.
+pub fn of_pull(rx: &Rx<'_>, repo: RepoId, pull: u64) -> Result<Vec<Hold>, StoreError> {
+    let sql = "SELECT * FROM holds WHERE repo_id = ?1 AND pull = ?2 AND ended_at IS NULL ORDER BY id";
+    rx.conn.prepare_cached(sql)?.query_and_then(params![repo.0.cast_signed(), pull.cast_signed()], read)?.collect()
+}
+
 fn read(row: &Row<'_>) -> Result<Hold, StoreError> {
     Ok(Hold {
         id: id(row, "id")?,
@@ -82,6 +92,7 @@ fn read(row: &Row<'_>) -> Result<Hold, StoreError> {
             run: maybe_name(row, "run")?,
             since: millis(row, "since")?,
             until: maybe_millis(row, "until")?,
+            pull: row.get::<_, Option<i64>>("pull")?.map(i64::cast_unsigned),
         },
         ended_at: maybe_millis(row, "ended_at")?,
         ended_by: maybe_json(row, "ended_by")?,

@@ -20,6 +20,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0012_plans.sql"),
     include_str!("migrations/0013_chain.sql"),
     include_str!("migrations/0014_looks.sql"),
+    include_str!("migrations/0015_pulls.sql"),
 ];
 
 /// # Errors

@@ -33,6 +33,9 @@ pub struct Input {
     pub commented_at: Millis,
     pub actor: Actor,
     pub asked: Vec<Asked>,
+    /// The pull request was merged or closed.
+    #[serde(default)]
+    pub closed: bool,
     /// What commands begin with here.
     #[serde(default = "slash")]
     pub prefix: String,
@@ -147,6 +150,7 @@ fn seen(f: &mut Flow, input: &Input) -> Result<Result<Role, Refusal>, Stop> {
 fn done(f: &mut Flow, input: &Input, index: usize, ask: &Ask, by: &Result<Person, Refusal>) -> Result<Said, Stop> {
     let allowed =
         by.as_ref().map_err(Clone::clone).and_then(|by| authority::check(by.role, authority::needs(ask)).map(|()| by));
+    let allowed = allowed.and_then(|by| if input.closed && ends_with_it(ask) { Err(closed_already()) } else { Ok(by) });
     let by = match allowed {
         Ok(by) => by,
         Err(refusal) => return turned_away(f, input, index, ask, refusal),
@@ -172,7 +176,24 @@ fn done(f: &mut Flow, input: &Input, index: usize, ask: &Ask, by: &Result<Person
 type Said = Result<Told, Refusal>;
 
 fn acts(input: &Input, ask: &Ask, by: &Person) -> Result<Call, Stop> {
-    Ok(Call::Act { ask: kept(ask)?, by: by.clone(), said_at: input.commented_at, pull: Some(input.pull) })
+    let mut ask = ask.clone();
+    // `--pr` alone means the pull request on which it is written.
+    if let Ask::Act { action } = &mut ask
+        && let Action::Lock(lock) = &mut **action
+    {
+        lock.pull = lock.pull.map(|named| if named == 0 { input.pull } else { named });
+    }
+    Ok(Call::Act { ask: kept(&ask)?, by: by.clone(), said_at: input.commented_at, pull: Some(input.pull) })
+}
+
+/// Nothing closes a pull request once more.
+fn ends_with_it(ask: &Ask) -> bool {
+    matches!(ask, Ask::Act { action } if matches!(&**action, Action::Lock(lock) if lock.pull == Some(0)))
+}
+
+fn closed_already() -> Refusal {
+    let fix = "Leave `--pr` out, and say with `--for` how long it is to last.";
+    Refusal::user("pull_request_closed", "The pull request is closed, so that nothing could end with it.", fix)
 }
 
 /// What is refused before it comes to the door of all actions is on record too.

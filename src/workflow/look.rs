@@ -77,7 +77,7 @@ fn story(f: &mut Flow, input: &Input) -> Result<Outcome, Stop> {
         Action::Health(ask) => this.health(f, &ask.environment),
         Action::Notes(ask) => this.notes(f, ask),
         Action::Rollback(ask) => this.rollback(f, &ask.environment),
-        Action::Lock(ask) => this.lockable(&ask.environment),
+        Action::Lock(ask) => this.lockable(ask.environment.as_ref()),
         Action::Status(_) | Action::Control(_) | Action::Unlock(_) | Action::Approve(_) => {
             Err(refused(Refusal::us("not_a_look", "This is not read from GitHub.")))
         }
@@ -230,9 +230,9 @@ impl Look<'_> {
     }
 
     /// Whether there is such an environment; nothing is locked.
-    fn lockable(&self, environment: &EnvName) -> Result<Outcome, Stop> {
-        deploy::find(environment, self.config).map_err(refused)?;
-        Ok(Outcome::Locks(Locked { environment: environment.clone(), holds: Vec::new(), ended: 0 }))
+    fn lockable(&self, environment: Option<&EnvName>) -> Result<Outcome, Stop> {
+        environment.map(|name| deploy::find(name, self.config)).transpose().map_err(refused)?;
+        Ok(Outcome::Locks(Locked { environment: environment.cloned(), holds: Vec::new(), ended: 0 }))
     }
 
     /// Every check once, side by side, and where users are.

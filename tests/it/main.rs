@@ -17,6 +17,7 @@ mod comment_abuse;
 mod comment_acts;
 mod comment_approvals;
 mod comment_deploys;
+mod comment_locks;
 mod comment_replies;
 mod comments;
 mod components;

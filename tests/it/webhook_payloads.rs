@@ -1,5 +1,6 @@
 //! What payloads mean: our own fixtures one by one, GitHub's examples as a whole, and anything that a fuzzer makes of them.
 
+use lockkeeper::engine::intent::Intent;
 use lockkeeper::surfaces::webhook::{Own, Translation, translate};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -101,8 +102,6 @@ fn other_actions_and_branches_are_known_and_ask_nothing() {
         ("create.tag", "/ref_type", Value::from("branch")),
         ("pull_request.opened_fork", "/action", Value::from("labeled")),
         ("pull_request.opened_fork", "/pull_request/state", Value::from("closed")),
-        ("pull_request.merged", "/pull_request/merged", Value::from(false)),
-        ("pull_request.merged", "/pull_request/base/ref", Value::from("release-1.x")),
         ("check_suite.completed", "/action", Value::from("requested")),
         ("check_run.ours_rerequested", "/check_run/app/id", Value::from(15368)),
         ("check_suite.rerequested", "/check_suite/app/id", Value::from(15368)),
@@ -110,6 +109,22 @@ fn other_actions_and_branches_are_known_and_ask_nothing() {
         let (event, body) = changed(file, pointer, value);
         let translation = translate(&event, &body, &own());
         assert!(matches!(translation, Translation::Nothing(_)), "{file} {pointer}: {}", shown(&translation));
+    }
+}
+
+/// It ends what was to end with it; only a merge to the default branch deploys.
+#[test]
+fn a_pull_request_that_is_closed_is_no_merge() {
+    for (pointer, value) in
+        [("/pull_request/merged", Value::from(false)), ("/pull_request/base/ref", Value::from("release-1.x"))]
+    {
+        let (event, body) = changed("pull_request.merged", pointer, value);
+        match translate(&event, &body, &own()) {
+            Translation::Intents(all) => {
+                assert!(matches!(all.as_slice(), [Intent::PullRequestClosed { number: 42, merged: None, .. }]), "{all:?}");
+            }
+            other => panic!("{pointer}: {}", shown(&other)),
+        }
     }
 }
 

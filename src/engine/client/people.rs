@@ -1,22 +1,19 @@
-//! What people do to environments and runs directly: locks, and steering a deployment that goes on. GitHub is asked only
-//! whether an environment exists that we know nothing of, and the audit row is in the same transaction.
+//! Who may do something in an environment, and steering a deployment that goes on: the audit row is in the same transaction.
 
-use super::{At, Client};
+use super::Client;
 use crate::actions::Action;
 use crate::actions::access::{About, Caller, Rights};
 use crate::actions::agents;
 use crate::actions::authority::{self, Standing};
 use crate::actions::control::{Control, Verb};
-use crate::actions::lock::{Lock, Unlock, span};
-use crate::actions::outcome::{Locked, Outcome, Steered};
+use crate::actions::outcome::{Outcome, Steered};
 use crate::config::repo::RepoConfig;
-use crate::domain::{Actor, ActorKind, EnvName, Hold, HoldKind, Millis, NewHold, Refusal, RepoId, RepoRef, Role, RunId};
+use crate::domain::{Actor, ActorKind, EnvName, Millis, Refusal, RepoId, RepoRef, Role, RunId};
 use crate::engine::known;
 use crate::store::runs::{self, Run, RunState};
 use crate::store::signals::{self, Signal};
 use crate::store::steps::{self, PENDING, Step};
-use crate::store::{Rx, StoreError, Tx, holds, locks};
-use crate::workflow::gating::OUR_RECORD;
+use crate::store::{Rx, StoreError, Tx, locks};
 use crate::workflow::{comment, deploy};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -26,41 +23,6 @@ use std::time::Duration;
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 
 impl Client {
-    pub(super) async fn lock(&self, action: &Action, ask: &Lock, repo: &RepoRef, caller: &Caller) -> Result<Outcome, Refusal> {
-        let actor = &caller.actor;
-        self.must_exist(action, &ask.environment, repo, actor).await?;
-        self.is_named(repo, &ask.environment, caller).await?;
-        let now = self.host.now();
-        let lasting = ask.lasting.as_deref().map(span).transpose().map_err(bad_time)?;
-        let new = NewHold {
-            repo: repo.id,
-            environment: ask.environment.clone(),
-            kind: HoldKind::Lock,
-            owner: actor.clone(),
-            reason: ask.reason.clone().unwrap_or_else(|| "no reason was given".to_owned()).chars().take(200).collect(),
-            sha: None,
-            run: None,
-            since: now,
-            until: lasting.map(|span| now.plus(span)),
-        };
-        let work = move |tx: &Tx<'_>| {
-            holds::place(tx, &new)?;
-            let open = holds::open(tx, new.repo, &new.environment, now)?;
-            Ok(Ok(Outcome::Locks(Locked { environment: new.environment, holds: open, ended: 0 })))
-        };
-        self.decided(action, actor, Some(repo), work).await
-    }
-
-    /// By the settings that we know, so that a lock can be placed while GitHub is not there; by GitHub where we know of none.
-    async fn must_exist(&self, action: &Action, name: &EnvName, repo: &RepoRef, actor: &Actor) -> Result<(), Refusal> {
-        let (at, wanted) = (repo.clone(), name.clone());
-        let known = self.read(move |rx| known::settings(rx, &at)).await?;
-        if known.is_some_and(|config| config.environment(&wanted).is_some()) {
-            return Ok(());
-        }
-        self.look(action, repo, At::default(), actor).await.map(drop)
-    }
-
     /// Whether the environment's own rule lets a person who has asked in a comment. A team that cannot be read has no members.
     pub(super) async fn is_named(&self, repo: &RepoRef, name: &EnvName, caller: &Caller) -> Result<(), Refusal> {
         let at = repo.clone();
@@ -82,7 +44,7 @@ impl Client {
             (Rights::Only(_), ActorKind::Agent) => Role::None,
             (Rights::Only(_) | Rights::All, _) => return Ok(()),
         };
-        let config = config.ok_or_else(|| rule_unknown(name))?;
+        let config = config.ok_or_else(|| rule_unknown(name.as_str()))?;
         let who = config.environment(name).and_then(|environment| environment.who.clone());
         let actor = &caller.actor;
         let teams = match authority::standing(who.as_deref(), actor, role) {
@@ -115,48 +77,6 @@ impl Client {
             }
         }
         (theirs, unread)
-    }
-
-    pub(super) async fn unlock(
-        &self,
-        action: &Action,
-        ask: &Unlock,
-        repo: &RepoRef,
-        caller: &Caller,
-    ) -> Result<Outcome, Refusal> {
-        self.is_named(repo, &ask.environment, caller).await?;
-        let now = self.host.now();
-        let reason = ask.reason.clone();
-        let why = reason.clone().unwrap_or_else(|| "no reason was given".to_owned());
-        let (host, caller, at, environment) = (self.host.clone(), caller.clone(), repo.id, ask.environment.clone());
-        let actor = caller.actor.clone();
-        let work = move |tx: &Tx<'_>| {
-            let open = holds::open(tx, at, &environment, now)?;
-            if open.is_empty() {
-                return Ok(Err(not_locked(environment.as_str())));
-            }
-            // What is theirs to end does not stay because of what is not.
-            let (mut ended, mut kept, mut why_kept) = (0, Vec::new(), None);
-            for hold in open {
-                match may_end(&caller, &hold, reason.as_deref()) {
-                    Ok(()) => ended += usize::from(holds::end(tx, hold.id, &caller.actor, &why, now)?),
-                    Err(refusal) => {
-                        why_kept.get_or_insert(refusal);
-                        kept.push(hold);
-                    }
-                }
-            }
-            if let Some(refusal) = why_kept.filter(|_| ended == 0) {
-                return Ok(Err(refusal));
-            }
-            // Whoever waits for the lock to end looks again.
-            let here = |run: &Run| run.subject.environment.as_ref() == Some(&environment);
-            for run in runs::active_of(tx, at, comment::WORKFLOW.name)?.into_iter().filter(here) {
-                host.signal_in(tx, &run.id, "wake", &json!(OUR_RECORD))?;
-            }
-            Ok(Ok(Outcome::Locks(Locked { environment, holds: kept, ended })))
-        };
-        self.decided(action, &actor, Some(repo), work).await
     }
 
     /// With the repository that the run is about, where there is such a run.
@@ -264,11 +184,13 @@ fn traces(rx: &Rx<'_>, run: &RunId) -> Result<deploy::Traces, StoreError> {
 /// The deployment that somebody means.
 fn going_on(rx: &Rx<'_>, repo: RepoId, at: Option<&str>, said_at: Millis) -> Result<Result<RunId, Refusal>, StoreError> {
     let mut all = runs::active_of(rx, repo, comment::WORKFLOW.name)?;
-    all.retain(|run| run.workflow == deploy::WORKFLOW.name && run.created_at <= said_at.plus(SECOND));
+    all.retain(|run| run.workflow == deploy::WORKFLOW.name);
     let name = |run: &Run| run.subject.environment.as_ref().map(ToString::to_string).unwrap_or_default();
     if let Some(run) = all.iter().find(|run| at == Some(run.id.as_str())) {
         return Ok(Ok(run.id.clone()));
     }
+    // Whoever names a run knows it; what is named by its place must have been there.
+    all.retain(|run| run.created_at <= said_at.plus(SECOND));
     let there = |run: &&Run| at.is_none_or(|at| name(run) == at);
     let meant: Vec<&Run> = all.iter().filter(there).collect();
     // Of those that stand in the queue of one environment, the first one has begun.
@@ -304,41 +226,16 @@ fn which(ids: &[String]) -> Refusal {
     Refusal::user("which_deployment", "More than one deployment goes on.", format!("Name the environment or the run: {shown}."))
 }
 
-/// The operator ends everything. An agent ends its own locks; what people or a rollback have put in the way is for people.
-fn may_end(caller: &Caller, hold: &Hold, reason: Option<&str>) -> Result<(), Refusal> {
-    let own = hold.what.kind == HoldKind::Lock && hold.what.owner.id_of() == caller.actor.id_of();
-    match &caller.rights {
-        Rights::All => Ok(()),
-        Rights::In { role, .. } => authority::may_end(&caller.actor, *role, hold, reason),
-        Rights::Only(_) if own => Ok(()),
-        Rights::Only(_) => Err(not_theirs(hold)),
-    }
-}
-
-fn bad_time(why: String) -> Refusal {
-    Refusal::user("time_invalid", format!("The lock's time cannot be read: {why}."), "Write it like 30m, 2h or 3d.")
-}
-
-fn not_locked(environment: &str) -> Refusal {
-    Refusal::user("not_locked", format!("{environment} is not locked."), "Nothing needs to be done.")
-}
-
-fn not_theirs(hold: &Hold) -> Refusal {
-    let (kind, owner) = (hold.what.kind.as_str(), &hold.what.owner.login);
-    let text = format!("The {kind} on {} is by {owner}, and an agent ends only its own locks.", hold.what.environment);
-    Refusal::user("not_allowed", text, "Ask a person to end it: `lockkeeper unlock` on the server's machine.")
-}
-
 /// What the environment says of agents. Where nobody knows it, it says nothing good.
 fn steers(config: Option<&RepoConfig>, place: &EnvName, actor: &Actor) -> Result<(), Refusal> {
     match config.and_then(|config| config.environment(place)) {
         Some(environment) => agents::steers(environment, actor),
-        None if actor.is_agent() => Err(rule_unknown(place)),
+        None if actor.is_agent() => Err(rule_unknown(place.as_str())),
         None => Ok(()),
     }
 }
 
-fn rule_unknown(name: &EnvName) -> Refusal {
+pub(super) fn rule_unknown(name: &str) -> Refusal {
     let text = format!("Nobody knows yet who may do this in {name}: its settings have not been read.");
     Refusal::world("rule_unknown", text, "Ask again after the next push or deployment, or ask the operator.")
 }

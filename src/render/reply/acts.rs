@@ -3,14 +3,15 @@
 use super::gates;
 use crate::actions::control::Verb;
 use crate::actions::outcome::{Locked, Planned, Reviewed, Started, Steered, Validated};
-use crate::domain::{Hold, Said, Tag};
+use crate::domain::{Hold, NewHold, Said, Tag};
 use crate::gates::{Status, plan_name};
 use crate::render::markdown::{code, escape};
 use crate::render::when;
 
 pub(super) fn locks(locked: &Locked, prefix: &str) -> String {
-    let environment = &locked.environment;
-    if locked.holds.is_empty() {
+    let all: Vec<String> = locked.holds.iter().map(hold).collect();
+    let Some(environment) = &locked.environment else { return freezes(locked, &all, prefix) };
+    if all.is_empty() {
         let what = match locked.ended {
             1 => "what kept deployments out has ended".to_owned(),
             n => format!("{n} things that kept deployments out have ended"),
@@ -19,13 +20,28 @@ pub(super) fn locks(locked: &Locked, prefix: &str) -> String {
     }
     let ended =
         (locked.ended > 0).then(|| format!("🔓 What you had put in the way of **{environment}** has ended; it stays closed."));
-    let all: Vec<String> = ended.into_iter().chain(locked.holds.iter().map(hold)).collect();
+    let all: Vec<String> = ended.into_iter().chain(all).collect();
     format!("{}\n\nIts owner ends it with `{prefix}unlock {environment}`.", all.join("\n"))
+}
+
+fn freezes(locked: &Locked, all: &[String], prefix: &str) -> String {
+    if all.is_empty() {
+        return format!("🔓 No environment is frozen any more ({} were). Whoever waited looks again now.", locked.ended);
+    }
+    let kept = (locked.ended > 0).then(|| format!("🔓 {} freezes have ended; these have not.\n", locked.ended));
+    let next = format!("A rollback still goes; `{prefix}unlock --all` ends every freeze.");
+    format!("{}{}\n\n{next}", kept.unwrap_or_default(), all.join("\n"))
+}
+
+/// When it ends.
+pub(super) fn end(what: &NewHold) -> String {
+    let end = what.until.map_or_else(|| "until somebody unlocks it".to_owned(), |at| format!("until {}", when(at)));
+    what.pull.map_or_else(|| end.clone(), |pull| format!("{end}, or until #{pull} is merged or closed"))
 }
 
 fn hold(hold: &Hold) -> String {
     let what = &hold.what;
-    let end = what.until.map_or_else(|| "until somebody unlocks it".to_owned(), |at| format!("until {}", when(at)));
+    let end = end(what);
     let (kind, owner, reason) = (what.kind.as_str(), escape(&what.owner.login), escape(&what.reason));
     format!("🔒 **{}** is closed to deployments by a {kind} of {owner} {end}: {reason}", what.environment)
 }

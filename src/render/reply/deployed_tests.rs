@@ -37,9 +37,14 @@ fn what_changes_something_says_what_to_type_next() {
         run: None,
         since: Millis(0),
         until: Some(Millis(1_795_003_600_000)),
+        pull: None,
     };
     let hold = Hold { id: 1, what, ended_at: None, ended_by: None, ended_why: None };
-    let locks = |holds, ended| Outcome::Locks(Locked { environment: staging(), holds, ended });
+    let locks = |holds, ended| Outcome::Locks(Locked { environment: Some(staging()), holds, ended });
+    let frozen = |holds: Vec<Hold>, ended| {
+        let kind = |hold: Hold| Hold { what: NewHold { kind: HoldKind::Freeze, ..hold.what }, ..hold };
+        Outcome::Locks(Locked { environment: None, holds: holds.into_iter().map(kind).collect(), ended })
+    };
     let steered = |verb| Outcome::Steered(Steered { run: run(), verb, environment: Some(staging()) });
     let judged = |verdicts| {
         Outcome::Validated(Validated { environment: staging(), sha: sha('a'), tag: None, gates: Gates::of(verdicts) })
@@ -50,7 +55,7 @@ fn what_changes_something_says_what_to_type_next() {
         Outcome::Reviewed(Reviewed { run: run(), environment, sha, tag, digest, said })
     };
     let all = [
-        locks(vec![hold], 0),
+        locks(vec![hold.clone()], 0),
         locks(Vec::new(), 1),
         locks(Vec::new(), 3),
         steered(Verb::Pause),
@@ -59,6 +64,8 @@ fn what_changes_something_says_what_to_type_next() {
         steered(Verb::Abort),
         judged(verdicts()),
         judged(Vec::new()),
+        frozen(vec![hold.clone(), Hold { what: NewHold { pull: Some(12), until: None, ..hold.what.clone() }, ..hold }], 0),
+        frozen(Vec::new(), 2),
         reviewed(Said::Approved),
         reviewed(Said::Rejected { reason: "not `on` a *friday* @all".into() }),
     ];

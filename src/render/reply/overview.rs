@@ -1,5 +1,6 @@
 //! `/status`: what is live, what is locked, what runs.
 
+use super::acts::end;
 use crate::actions::outcome::{Active, Live, Overview, QuotaLeft, RepoOverview};
 use crate::domain::{EnvName, Hold, Millis};
 use crate::render::markdown::escape;
@@ -70,7 +71,7 @@ pub(super) fn is_link(url: &str) -> bool {
 
 fn lock(hold: &Hold) -> String {
     let what = &hold.what;
-    let end = what.until.map_or_else(|| "until somebody ends it".to_owned(), |at| format!("until {}", when(at)));
+    let end = end(what);
     let kind = what.sha.as_ref().map_or_else(|| what.kind.as_str().to_owned(), |sha| format!("hold on {}", sha.short()));
     format!("🔒 {kind} by {} {end}: {}", escape(&what.owner.login), escape(&what.reason))
 }

@@ -36,6 +36,7 @@ fn a_status_with_everything_in_it() {
         run: None,
         since: Millis(1_795_000_000_000),
         until: Some(Millis(1_795_003_600_000)),
+        pull: None,
     };
     let active = Active {
         run: RunId::parse("0199-aa").unwrap(),

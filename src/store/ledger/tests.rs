@@ -111,6 +111,7 @@ async fn a_run_that_begins_anew_holds_anew() {
         run: RunId::parse("r1"),
         since: Millis(1),
         until: None,
+        pull: None,
     };
     let open = || store.read(|rx| holds::open(rx, RepoId(1), &EnvName::parse("staging").unwrap(), Millis(5)));
     for _ in 0..3 {

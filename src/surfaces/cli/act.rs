@@ -107,6 +107,7 @@ mod tests {
                     "ref" => "git_ref",
                     "for" => "lasting",
                     "override" => "overriding",
+                    "pr" => "pull",
                     other => other,
                 };
                 let known = command.get_arguments().any(|argument| argument.get_id() == id);

@@ -62,28 +62,40 @@ pub(super) fn remarks(all: &[String]) -> String {
 }
 
 fn locks(locked: &Locked) -> String {
+    let Some(environment) = &locked.environment else { return freezes(locked) };
     if locked.holds.is_empty() {
-        return format!("{} takes deployments again.\n", locked.environment);
+        return format!("{environment} takes deployments again.\n");
     }
+    let ended = match locked.ended {
+        0 => String::new(),
+        _ => format!("What you had put in the way of {environment} has ended; it stays closed.\n"),
+    };
+    format!("{ended}{}\n`lockkeeper unlock {environment} --repo …` ends it.\n", held(locked))
+}
+
+fn freezes(locked: &Locked) -> String {
+    match locked.holds.is_empty() {
+        true => "No environment is frozen any more.\n".to_owned(),
+        false => format!("{}\n`lockkeeper unlock --all --repo …` ends the freezes.\n", held(locked)),
+    }
+}
+
+fn held(locked: &Locked) -> String {
     let row = |hold: &Hold| {
         vec![
             hold.what.kind.as_str().to_owned(),
             hold.what.environment.to_string(),
             hold.what.owner.login.clone(),
-            hold.what.until.map_or_else(|| "until it is ended".to_owned(), |at| at.rfc3339()),
+            hold.what.until.map_or_else(|| "until it is ended".to_owned(), |at| at.rfc3339()) + &with_pull(hold),
             hold.what.reason.clone(),
         ]
     };
     let rows: Vec<Vec<String>> = locked.holds.iter().map(row).collect();
-    let ended = match locked.ended {
-        0 => String::new(),
-        _ => format!("What you had put in the way of {} has ended; it stays closed.\n", locked.environment),
-    };
-    format!(
-        "{ended}{}\n`lockkeeper unlock {} --repo …` ends it.\n",
-        table(&["", "ENVIRONMENT", "BY", "END", "WHY"], &rows),
-        locked.environment
-    )
+    table(&["", "ENVIRONMENT", "BY", "END", "WHY"], &rows)
+}
+
+fn with_pull(hold: &Hold) -> String {
+    hold.what.pull.map(|pull| format!(", or the end of #{pull}")).unwrap_or_default()
 }
 
 fn steered_text(steered: &Steered) -> String {

@@ -206,6 +206,7 @@ pub struct IssueCommentEvent {
 #[derive(Deserialize)]
 pub struct Issue {
     pub number: u64,
+    pub state: Option<String>,
     /// Only there for a pull request.
     pub pull_request: Option<serde::de::IgnoredAny>,
 }

@@ -117,6 +117,7 @@ impl Drive<'_> {
                 run: Some(self.this.run_id().clone()),
                 since,
                 until: None,
+                pull: None,
             }),
         )
     }

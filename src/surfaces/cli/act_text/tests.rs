@@ -49,6 +49,7 @@ fn hold(kind: HoldKind, sha: Option<Sha>, until: Option<Millis>) -> Hold {
         run: None,
         since: at(0),
         until,
+        pull: None,
     };
     Hold { id: 1, what, ended_at: None, ended_by: None, ended_why: None }
 }

@@ -1,6 +1,6 @@
 //! Pushes, references, pull requests and groups of them.
 
-use super::{Delivery, Intents, nothing, one, sha, tag};
+use super::{Delivery, Intents, Translation, nothing, one, sha, tag};
 use crate::domain::RepoId;
 use crate::engine::intent::Intent;
 use crate::surfaces::webhook::event;
@@ -47,11 +47,16 @@ impl Delivery<'_> {
         if self.action == "closed" {
             let default =
                 base_repo.and_then(|repo| repo.default_branch.as_deref()).map_or_else(|| self.default_branch(), Ok)?;
+            let (repo, actor) = (self.repo()?, self.actor());
+            let closed =
+                |merged| Intent::PullRequestClosed { repo: repo.clone(), number: pull.number, merged, actor: actor.clone() };
             if !pull.merged.unwrap_or(false) || pull.base.branch != default {
-                return nothing("the pull request was not merged into the default branch");
+                return one(closed(None));
             }
             let commit = pull.merge_commit_sha.ok_or_else(|| self.missing("pull_request.merge_commit_sha"))?;
-            return one(Intent::Merged { repo: self.repo()?, sha: sha(&commit)?, actor: self.actor() });
+            let sha = sha(&commit)?;
+            let all = vec![closed(Some(sha.clone())), Intent::Merged { repo: repo.clone(), sha, actor: actor.clone() }];
+            return Ok(Translation::Intents(all));
         }
         if pull.state.as_deref().is_some_and(|state| state != "open") {
             return nothing("the pull request is closed");

@@ -43,7 +43,8 @@ impl Delivery<'_> {
         let Comment { id: comment, created_at, .. } = told.comment;
         let at = Millis::parse_rfc3339(&created_at).ok_or_else(|| unreadable(self.event, "`comment.created_at` is no time"))?;
         let prefix = self.own.prefix.as_str().to_owned();
-        one(Intent::Commented { repo, pull: told.issue.number, comment, at, actor: sender, asked, prefix, edited })
+        let closed = told.issue.state.as_deref() == Some("closed");
+        one(Intent::Commented { repo, pull: told.issue.number, comment, closed, at, actor: sender, asked, prefix, edited })
     }
 
     fn asked(&self, repo: &RepoRef, body: Option<&str>) -> Vec<Asked> {
