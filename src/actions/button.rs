@@ -6,7 +6,10 @@
 use super::Action;
 use super::approve::{Approve, Where};
 use super::control::{Control, Verb};
-use crate::domain::{Millis, RepoName, RunId, Said};
+use super::deploy::Deploy;
+use super::lock::Lock;
+use super::rollback::Rollback;
+use crate::domain::{EnvName, Millis, RepoName, RunId, Said, Sha, Tag};
 use crate::plan::CheckAction;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,8 +18,15 @@ pub enum Button {
     Reject,
     Cancel,
     Promote,
-    /// Users get back what they had.
+    /// Users get back what they had, while it goes on.
     Back,
+    /// A paused deployment waits as long again.
+    Extend,
+    /// What failed is tried again, gates first.
+    Retry,
+    /// The version before comes back, after this one was live.
+    RollBack,
+    Lock,
 }
 
 /// GitHub takes identifiers of at most 20 characters.
@@ -28,11 +38,25 @@ const WHY: &str = "by the button of the check run";
 pub struct On<'a> {
     pub repo: &'a RepoName,
     pub run: &'a RunId,
+    pub environment: &'a EnvName,
+    /// What it deploys.
+    pub sha: &'a Sha,
+    pub tag: Option<&'a Tag>,
     pub pressed_at: Millis,
 }
 
 impl Button {
-    const ALL: [Self; 5] = [Self::Approve, Self::Reject, Self::Cancel, Self::Promote, Self::Back];
+    const ALL: [Self; 9] = [
+        Self::Approve,
+        Self::Reject,
+        Self::Cancel,
+        Self::Promote,
+        Self::Back,
+        Self::Extend,
+        Self::Retry,
+        Self::RollBack,
+        Self::Lock,
+    ];
 
     fn word(self) -> &'static str {
         match self {
@@ -41,6 +65,10 @@ impl Button {
             Self::Cancel => "cancel",
             Self::Promote => "promote",
             Self::Back => "back",
+            Self::Extend => "extend",
+            Self::Retry => "retry",
+            Self::RollBack => "rollback",
+            Self::Lock => "lock",
         }
     }
 
@@ -51,6 +79,10 @@ impl Button {
             Self::Cancel => ("Cancel", "Stop it: nothing is deployed"),
             Self::Promote => ("Promote", "Move all users to it now"),
             Self::Back => ("Roll back", "Give users back what they had"),
+            Self::Extend => ("Extend", "Wait another day for a decision"),
+            Self::Retry => ("Retry", "Ask for it again, gates first"),
+            Self::RollBack => ("Roll back", "Bring the version before it back"),
+            Self::Lock => ("Lock", "Keep other versions out of it"),
         }
     }
 
@@ -90,6 +122,33 @@ impl Button {
             Self::Reject => said(Said::Rejected { reason: WHY.to_owned() }),
             Self::Cancel | Self::Back => steer(Verb::Abort),
             Self::Promote => steer(Verb::Promote),
+            Self::Extend => steer(Verb::Pause),
+            Self::Retry => Action::Deploy(Deploy {
+                environment: on.environment.clone(),
+                repo: on.repo.clone(),
+                git_ref: Some(on.tag.map_or_else(|| on.sha.to_string(), ToString::to_string)),
+                from: None,
+                strategy: None,
+                reason: None,
+                overriding: None,
+                wait: false,
+                dry_run: false,
+            }),
+            Self::RollBack => Action::Rollback(Rollback {
+                environment: on.environment.clone(),
+                repo: on.repo.clone(),
+                to: None,
+                reason: WHY.to_owned(),
+                dry_run: false,
+            }),
+            Self::Lock => Action::Lock(Lock {
+                environment: Some(on.environment.clone()),
+                repo: on.repo.clone(),
+                reason: Some(WHY.to_owned()),
+                lasting: None,
+                all: false,
+                pull: None,
+            }),
         }
     }
 }
@@ -120,6 +179,7 @@ mod tests {
             "approve:0123456789abc",
             "cancel:0123456789ab",
             "deploy",
+            "rollback:0123456789ab",
             "approve:é123456789a",
         ] {
             assert_eq!(Button::parse(odd), None, "{odd}");

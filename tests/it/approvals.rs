@@ -74,14 +74,14 @@ async fn merged(approvals: &str, author: &str) -> (World, Sha) {
     (world, sha)
 }
 
-fn identifier(check: &CheckRun, word: &str) -> String {
+pub fn identifier(check: &CheckRun, word: &str) -> String {
     let all = check.actions.iter().filter_map(|action| action["identifier"].as_str());
     let found = all.clone().find(|identifier| identifier.split(':').next() == Some(word));
     found.unwrap_or_else(|| panic!("no button {word} among {:?}", all.collect::<Vec<_>>())).to_owned()
 }
 
 /// Presses it, and waits until what it asks for is done or refused; gives the code of a refusal.
-async fn press(world: &World, check: &CheckRun, identifier: &str, by: &str) -> Option<String> {
+pub async fn press(world: &World, check: &CheckRun, identifier: &str, by: &str) -> Option<String> {
     let before = world.runs("button").await.len();
     world.shop.press_check_button(check.id, identifier, by).unwrap();
     let begun = Instant::now();

@@ -10,6 +10,7 @@ mod audit;
 mod back;
 mod back_workflow;
 mod budget;
+mod buttons;
 mod callback;
 mod chaos;
 mod command;

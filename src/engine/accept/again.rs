@@ -2,8 +2,9 @@
 //!
 //! Invariant: what a person or an agent has asked for is asked for again only by a person, with what that one may do.
 
-use super::{Accept, Runs, generation, outcome};
+use super::{Accept, Runs, generation, outcome, planned};
 use crate::domain::{Actor, ActorKind, Millis, RepoRef, Role, RunId, Sha};
+use crate::plan::Plan;
 use crate::store::StoreError;
 use crate::store::runs::{self, Run, RunState, Subject};
 use crate::workflow::{State, comment, deploy, group, preview};
@@ -29,6 +30,17 @@ impl Accept<'_> {
             return Ok(vec![run.id]);
         }
         self.again(&run)
+    }
+
+    /// By somebody who has pressed a button: the new run, and the plan of the one that failed.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn retried(&self, of: &RunId, by: &Actor) -> Result<Option<(RunId, Plan)>, StoreError> {
+        let Some(run) = runs::get(self.tx, of)? else { return Ok(None) };
+        let plan = planned(self.tx, of)?;
+        let new = self.again_by(&run, Some(by))?.into_iter().next();
+        Ok(new.zip(plan))
     }
 
     pub(super) fn all_rerequested(&self, repo: &RepoRef, sha: &Sha) -> Runs {

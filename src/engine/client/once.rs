@@ -3,8 +3,9 @@
 use super::{Client, Keyed};
 use crate::actions::Action;
 use crate::actions::access::Caller;
-use crate::actions::outcome::{Outcome, Planned};
+use crate::actions::outcome::{Gates, Outcome, Planned, Started};
 use crate::domain::{Actor, Millis, Refusal, RepoRef, RunId};
+use crate::engine::accept::Accept;
 use crate::store::{StoreError, Tx, acts, audit};
 use crate::workflow::deploy;
 use serde_json::Value;
@@ -55,6 +56,28 @@ impl Client {
         self.settled(&action, caller, repo.as_ref(), done).await
     }
 
+    /// Asks anew for what a run has failed at, with what this person may do: its gates are judged again.
+    ///
+    /// # Errors
+    /// `nothing_to_retry`, and those of the door and of the store.
+    pub async fn retry(&self, action: &Action, of: RunId, caller: &Caller) -> Result<Outcome, Refusal> {
+        let (host, now, by) = (self.host.clone(), self.host.now(), caller.actor.clone());
+        let (repo, done) = match self.about(action, caller).await {
+            Err(refusal) => (None, Err(refusal)),
+            Ok(repo) => {
+                let work = move |tx: &Tx<'_>| {
+                    let accept = Accept { host: &host, tx, delivery: None, now, skew: 0 };
+                    let Some((run, plan)) = accept.retried(&of, &by)? else { return Ok(Err(nothing_to_retry())) };
+                    let (gates, remarks) = (Gates::of(Vec::new()), Vec::new());
+                    Ok(Ok(Outcome::Started(Box::new(Started { run, new: true, plan: plan.digest, gates, remarks }))))
+                };
+                let done = self.decided(action, &caller.actor, repo.as_ref(), work).await;
+                (repo, done)
+            }
+        };
+        self.settled(action, caller, repo.as_ref(), done).await
+    }
+
     /// Does something in one transaction, with its audit row and what makes it happen once.
     pub(super) async fn decided<F>(
         &self,
@@ -86,4 +109,9 @@ impl Client {
         let answer = serde_json::to_value(outcome).map_err(|why| StoreError::Sql(why.to_string()))?;
         once.keep(tx, answer, self.host.now())
     }
+}
+
+fn nothing_to_retry() -> Refusal {
+    let text = "There is nothing to try again: it goes on, it has been done, or it was asked for again already.";
+    Refusal::user("nothing_to_retry", text, "`/status` shows what runs and what is live.")
 }

@@ -66,7 +66,7 @@ impl Reconciler {
         let Some(deployment) = deployment else { return Ok(false) };
         let (host, repo, job) = (self.host.clone(), repo.clone(), Job { deployment, ..job });
         let started = self.store.write(move |tx| {
-            let accept = Accept { host: &host, tx, delivery: None, now };
+            let accept = Accept { host: &host, tx, delivery: None, now, skew: 0 };
             accept.job_waits(&repo, &job)
         });
         Ok(!started.await.map_err(|why| why.refusal())?.is_empty())
@@ -75,7 +75,7 @@ impl Reconciler {
     async fn knows(&self, repo: &RepoRef, job: &Job, since: Millis, now: Millis) -> Result<bool, Refusal> {
         let (host, repo, job) = (self.host.clone(), repo.clone(), job.clone());
         let known = self.store.write(move |tx| {
-            let accept = Accept { host: &host, tx, delivery: None, now };
+            let accept = Accept { host: &host, tx, delivery: None, now, skew: 0 };
             accept.knows_job(&repo, &job, since)
         });
         known.await.map_err(|why| why.refusal())

@@ -6,10 +6,10 @@ use crate::actions::Action;
 use crate::actions::access::Caller;
 use crate::actions::authority;
 use crate::actions::button::{Button, On};
-use crate::domain::{Millis, Person, Refusal, Role, RunId};
+use crate::domain::{EnvName, EnvPlace, Millis, Person, Refusal, Role, RunId};
 use crate::engine::host::{StepCtx, StepError};
-use crate::store::runs;
-use crate::store::{Rx, StoreError};
+use crate::store::runs::{self, Run};
+use crate::store::{Rx, StoreError, ledger};
 use crate::workflow::{deploy, protect};
 
 /// A press, and who may do what.
@@ -28,33 +28,48 @@ impl Steps {
             Err(once) => once,
         };
         let (repo, by) = (ctx.subject.repo.clone(), press.by.clone());
+        let of = press.run.clone();
         let asked = self.store.read(move |rx| action(rx, &press)).await.map_err(stored)?;
-        let (action, may) = asked.map_err(StepError::Fail)?;
+        let (button, action, may) = asked.map_err(StepError::Fail)?;
         let door = self.door("button", Some(once))?;
         let done = match (action, may) {
             (action, Err(refusal)) => Err(door.turned_away(&action, &by.actor, &repo, refusal).await),
             (Action::Approve(ask), Ok(())) => door.review(&ask, &repo, &heard(ctx, &by)).await,
-            (action, Ok(())) => door.act(action, &Caller::person(by, repo.id)).await,
+            (action, Ok(())) if button == Button::Retry => door.retry(&action, of, &Caller::person(by, repo.id)).await,
+            (action, Ok(())) => {
+                // It may be looked at in a run of its own, whose calls must not wait for this one's place.
+                ctx.place.leave();
+                door.act(action, &Caller::person(by, repo.id)).await
+            }
         };
         answer(&done.map_err(StepError::Fail)?)
     }
 }
 
 /// What is asked for, and whether this person may ask for it there.
-type Asked = (Action, Result<(), Refusal>);
+type Asked = (Button, Action, Result<(), Refusal>);
 
 fn action(rx: &Rx<'_>, press: &Press) -> Result<Result<Asked, Refusal>, StoreError> {
     let Some((button, digest)) = Button::parse(&press.identifier) else { return Ok(Err(no_button())) };
-    let Some(run) = runs::get(rx, &press.run)?.filter(|run| shows(&run.workflow)) else {
-        return Ok(Err(no_button()));
-    };
-    // Who may agree is the plan's to say.
+    let run = runs::get(rx, &press.run)?.filter(|run| shows(&run.workflow));
+    let Some(Run { id, subject, .. }) = &run else { return Ok(Err(no_button())) };
+    let (Some(environment), Some(sha)) = (&subject.environment, &subject.sha) else { return Ok(Err(no_button())) };
     let may = match button {
+        // Who may agree is the plan's to say.
         Button::Approve | Button::Reject => Ok(()),
         _ => authority::check(press.by.role, Role::Write),
     };
-    let on = On { repo: &run.subject.repo.name, run: &run.id, pressed_at: press.pressed_at };
-    Ok(Ok((button.action(digest, &on), may)))
+    let place = EnvPlace { repo: subject.repo.id, environment: environment.clone() };
+    let is_live = || Ok::<_, StoreError>(ledger::of(rx, &place, 1)?.first().is_some_and(|live| live.run == *id));
+    let may = if button == Button::RollBack && !is_live()? { may.and(Err(not_live(environment))) } else { may };
+    let (repo, tag) = (&subject.repo.name, subject.tag.as_ref());
+    let on = On { repo, run: id, environment, sha, tag, pressed_at: press.pressed_at };
+    Ok(Ok((button, button.action(digest, &on), may)))
+}
+
+fn not_live(environment: &EnvName) -> Refusal {
+    let text = format!("Another version is live in {environment} by now, so there is nothing of this one to take back.");
+    Refusal::user("not_live", text, "Look at the newest check run, or ask for a rollback by name: `/rollback` in a comment.")
 }
 
 /// Its check runs have buttons.

@@ -2,7 +2,8 @@
 
 use super::Input;
 use super::leg::status_of;
-use super::page::{Shown, check_run, sheet};
+use super::page::{Shown, sheet, with_buttons};
+use crate::actions::button::Button;
 use crate::domain::{Blame, Refusal};
 use crate::flow::{Flow, StepFailure, Stop};
 use crate::gates::Verdict;
@@ -40,7 +41,10 @@ impl Ending<'_> {
         }
         let text = sheet(input, Stage::UnderWay, Some(&self.refusal), self.verdicts, &shown.progress).text();
         let step = if name == "end" { "check".to_owned() } else { format!("check.{name}") };
-        let call = check_run(input, shown, Some(outcome), text);
+        // A way back is asked for by name; what a gate has refused is asked for again with GitHub's own button.
+        let again = self.state == State::Failed && !input.rollback;
+        let buttons = again.then(|| Button::Retry.shown("")).into_iter().collect();
+        let call = with_buttons(input, shown, Some(outcome), text, buttons);
         shown.say(f, &step, call)?;
         Ok(Outcome::refused(self.state, self.refusal).at(&input.subject.sha))
     }

@@ -5,7 +5,8 @@
 use super::drive::{Drive, So};
 use super::end::Ending;
 use super::leg::{Leg, status_of, what};
-use super::page::{Shown, check_run, sheet};
+use super::page::{Shown, sheet, with_buttons};
+use crate::actions::button::Button;
 use crate::actions::rollback;
 use crate::domain::{Actor, HoldKind, LedgerEntry, NewHold, Refusal, Sha, Standing};
 use crate::flow::{Flow, StepFailure, Stop};
@@ -129,10 +130,13 @@ impl Drive<'_> {
         let text = format!("{} is live", what(&self.leg.subject));
         self.leg.status(f, input, "status.success", "success", &text, so.url.clone())?;
         self.retire_previous(f, &self.leg)?;
+        // Of what came here as a way back nothing is taken back by a button.
+        let goes_back = self.rules().previous && !input.rollback;
+        let buttons: &[Button] = if goes_back { &[Button::RollBack, Button::Lock] } else { &[Button::Lock] };
         let live = |shown: &Shown| {
             let mut page = sheet(input, Stage::Live, None, self.verdicts, &shown.progress);
             page.url = so.url.as_deref();
-            check_run(input, shown, Some(CheckOutcome::Success), page.text())
+            with_buttons(input, shown, Some(CheckOutcome::Success), page.text(), this.buttons(buttons))
         };
         let call = live(shown);
         shown.say(f, "check", call)?;

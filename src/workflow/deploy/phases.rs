@@ -169,7 +169,7 @@ impl Drive<'_> {
     fn show_paused(&self, f: &mut Flow, shown: &mut Shown, step: &str, title: &str) -> Result<Option<Call>, Stop> {
         let mut text = sheet(self.this.input, Stage::UnderWay, None, self.verdicts, &shown.progress).text();
         text.title = title.to_owned();
-        let buttons = self.this.buttons(&[Button::Promote, Button::Back]);
+        let buttons = self.this.buttons(&[Button::Promote, Button::Back, Button::Extend]);
         let call = with_buttons(self.this.input, shown, Some(CheckOutcome::ActionRequired), text, buttons).passing();
         let taken = shown.say(f, step, call.clone())?;
         Ok((!taken).then(|| call.sought()))

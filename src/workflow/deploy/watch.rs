@@ -149,7 +149,7 @@ impl Drive<'_> {
         Watched::because(event, Refusal::user(code, format!("{name} {what}: {reason}."), fix))
     }
 
-    /// Waits for a person. Nobody there for a day: users go back.
+    /// Waits for a person. Nobody there for a day: users go back. Who asks for the pause again is given another day.
     pub(super) fn paused(&self, f: &mut Flow, name: &str, percent: u8, unsaid: Option<Call>) -> Result<Watched, Stop> {
         let heard = self.listen(f, (name, PATIENCE), percent, unsaid, |verb| match verb {
             Verb::Resume => Some(Event::Resume),
@@ -179,8 +179,12 @@ impl Drive<'_> {
                 match f.signal_or_timeout("wait", "control", Some(until))? {
                     Waited::Cancelled(reason) => return Ok(Turn::End(Some(stopped(&reason)))),
                     Waited::Signalled(told) => {
-                        if let Some(event) = last(&told).and_then(&mut hear) {
+                        let said = last(&told);
+                        if let Some(event) = said.and_then(&mut hear) {
                             return Ok(Turn::End(Some(Watched::of(event))));
+                        }
+                        if said == Some(Verb::Pause) {
+                            return Ok(Turn::Next(Listening(f.now(), f.now(), silent)));
                         }
                     }
                     Waited::TimedOut => {
