@@ -63,12 +63,13 @@ pub enum Word {
     Validate,
     Health,
     Notes,
+    Release,
     Help,
 }
 
 impl Word {
     /// In the order in which people meet them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Status,
         Self::Why,
         Self::Deploy,
@@ -84,6 +85,7 @@ impl Word {
         Self::Validate,
         Self::Health,
         Self::Notes,
+        Self::Release,
         Self::Help,
     ];
 
@@ -104,6 +106,7 @@ impl Word {
             Self::Validate => "validate",
             Self::Health => "health",
             Self::Notes => "notes",
+            Self::Release => "release",
             Self::Help => "help",
         }
     }
@@ -130,6 +133,7 @@ impl Word {
             Self::Validate => "judge the gates of an environment; nothing moves",
             Self::Health => "ask an environment's health checks once",
             Self::Notes => "write the notes that a tag would be released with",
+            Self::Release => "release a tag that exists",
             Self::Help => "list the commands, or explain one",
         }
     }

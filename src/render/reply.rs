@@ -95,6 +95,11 @@ pub fn deployment(view: Deployed<'_>, answers: usize) -> String {
     shorter.unwrap_or_else(|| fit(deployed::text(&view), share))
 }
 
+/// A release that is over.
+pub fn released(tag: &str, url: Option<&str>, refusal: Option<&Refusal>, prefix: &str) -> String {
+    acts::released(tag, url, refusal, prefix)
+}
+
 /// Each has its share, so that none pushes another out of the reply.
 fn share(answers: usize) -> usize {
     LIMIT / answers.max(1) - AROUND

@@ -5,12 +5,12 @@ use crate::domain::{Commit, EnvironmentRecord, LedgerEntry, RepoRef, RunId};
 use crate::engine::accept::outcome;
 use crate::engine::reasons::gates;
 use crate::plan::{Call, Ground};
-use crate::render::reply::{Answer, Change, Deployed, Page, Phase, deployment, marker};
+use crate::render::reply::{Answer, Change, Deployed, Page, Phase, deployment, marker, released};
 use crate::store::runs::{self, Run, RunState};
 use crate::store::steps::{self, PENDING, Step};
 use crate::store::{Rx, StoreError, ledger};
 use crate::workflow::comment::{self, ANSWERS, Answered, Told};
-use crate::workflow::{Outcome, State, deploy};
+use crate::workflow::{Outcome, State, deploy, release};
 use serde::de::DeserializeOwned;
 use std::collections::HashSet;
 
@@ -58,8 +58,11 @@ pub(super) fn of(rx: &Rx<'_>, run: &RunId) -> Result<Option<View>, StoreError> {
     Ok(Some(View { run: run.clone(), repo: input.repo, asked: input.comment, text, shows, left, good }))
 }
 
-/// Nothing for what is no deployment.
+/// Nothing for what is neither a deployment nor a release that is over.
 fn of_deployment(rx: &Rx<'_>, run: &Run, prefix: &str, answers: usize) -> Result<Option<String>, StoreError> {
+    if run.workflow == release::WORKFLOW.name {
+        return Ok(of_release(run, prefix));
+    }
     let input = runs::input(rx, &run.id)?.and_then(|value| serde_json::from_value::<deploy::Input>(value).ok());
     let Some(input) = input.filter(|_| run.workflow == deploy::WORKFLOW.name) else { return Ok(None) };
     let steps = steps::of(rx, &run.id)?;
@@ -97,6 +100,12 @@ fn of_deployment(rx: &Rx<'_>, run: &Run, prefix: &str, answers: usize) -> Result
         prefix,
     };
     Ok(Some(deployment(view, answers)))
+}
+
+/// While it goes on its check run tells how far it is.
+fn of_release(run: &Run, prefix: &str) -> Option<String> {
+    let (ended, tag) = (outcome(run)?, run.subject.tag.as_ref()?);
+    Some(released(tag.as_str(), ended.url.as_deref(), ended.refusal.as_ref(), prefix))
 }
 
 /// So many commits are listed.

@@ -1,11 +1,12 @@
 //! What commands that change something, or judge, are answered with.
 
-use super::gates;
+use super::overview::is_link;
+use super::{gates, here};
 use crate::actions::control::Verb;
 use crate::actions::outcome::{Locked, Planned, Reviewed, Started, Steered, Validated};
-use crate::domain::{Hold, NewHold, Said, Tag};
+use crate::domain::{Hold, NewHold, Refusal, Said, Tag};
 use crate::gates::{Status, plan_name};
-use crate::render::markdown::{code, escape};
+use crate::render::markdown::{code, escape, prose};
 use crate::render::when;
 
 pub(super) fn locks(locked: &Locked, prefix: &str) -> String {
@@ -80,6 +81,18 @@ pub(super) fn started(started: &Started, prefix: &str) -> String {
         return format!("That goes on already. `{prefix}why` says what it waits for. <sub>{run}</sub>");
     }
     format!("🚢 It goes as soon as every gate passes. `{prefix}status` shows how far it is. <sub>{run}</sub>")
+}
+
+pub(super) fn released(tag: &str, url: Option<&str>, refusal: Option<&Refusal>, prefix: &str) -> String {
+    let (tag, url) = (escape(tag), url.filter(|url| is_link(url)));
+    match (refusal, url) {
+        (Some(refusal), _) => {
+            let (message, fix) = (prose(&here(&refusal.message, prefix)), prose(&here(&refusal.fix, prefix)));
+            format!("### 🛑 {tag} was not released\n\n**{message}** {fix} <sub>{}</sub>", refusal.code)
+        }
+        (None, Some(url)) => format!("### 📦 {tag} is [released]({url})"),
+        (None, None) => format!("### 📦 {tag} is released"),
+    }
 }
 
 pub(super) fn planned(planned: &Planned, prefix: &str) -> String {

@@ -69,7 +69,11 @@ fn what_changes_something_says_what_to_type_next() {
         reviewed(Said::Approved),
         reviewed(Said::Rejected { reason: "not `on` a *friday* @all".into() }),
     ];
-    let texts: Vec<String> = all.iter().map(|one| outcome(one, "/lk-", 1)).collect();
+    let mut texts: Vec<String> = all.iter().map(|one| outcome(one, "/lk-", 1)).collect();
+    let refusal = Refusal::user("tag_gone", "The tag v1 is *gone*.", "Push it, then `/release v1`.");
+    texts.push(released("v1_2", Some("https://x.example/v1"), None, "/lk-"));
+    texts.push(released("v1_2", Some("javascript:x"), None, "/lk-"));
+    texts.push(released("v1", None, Some(&refusal), "/lk-"));
     insta::assert_snapshot!(texts.join("\n\n----\n\n"));
 }
 

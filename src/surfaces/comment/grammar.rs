@@ -9,6 +9,7 @@ use crate::actions::deploy::Deploy;
 use crate::actions::health::Health;
 use crate::actions::lock::{Lock, Unlock};
 use crate::actions::notes::Notes;
+use crate::actions::publish::Publish;
 use crate::actions::rollback::Rollback;
 use crate::actions::status::Status;
 use crate::actions::validate::Validate;
@@ -36,6 +37,7 @@ fn define(word: Word, command: Command) -> Command {
         Word::Validate => Validate::augment_args(command),
         Word::Health => Health::augment_args(command),
         Word::Notes => Notes::augment_args(command),
+        Word::Release => Publish::augment_args(command),
         Word::Help => command.arg(Arg::new("command").value_name("COMMAND").help("Command to explain")),
     }
 }
@@ -64,6 +66,7 @@ fn ask(word: Word, found: &ArgMatches) -> Result<Ask, clap::Error> {
         Word::Validate => look(Action::Validate(Validate::from_arg_matches(found)?)),
         Word::Health => look(Action::Health(Health::from_arg_matches(found)?)),
         Word::Notes => look(Action::Notes(Notes::from_arg_matches(found)?)),
+        Word::Release => act(Action::Publish(Publish::from_arg_matches(found)?)),
         Word::Help => Ok(Ask::Help { page: String::new() }),
     }
 }
