@@ -95,3 +95,62 @@ async fn an_environment_says_who_may_move_its_users() {
     assert!(refused.contains("<sub>") && !refused.contains("🔓"), "{refused}");
     world.finish().await;
 }
+
+/// What GitHub would send when the repository gets another name, or another owner.
+async fn repository(world: &World, action: &str, name: &str) {
+    let payload = serde_json::json!({
+        "action": action,
+        "repository": { "id": world.shop.id(), "full_name": name, "default_branch": "main" },
+        "installation": { "id": world.github.installation("acme").unwrap() },
+        "sender": { "id": 1, "login": "owner", "type": "User" },
+    });
+    world.deliver("repository", &payload).await;
+}
+
+/// It is known by its number: what it was called when we last heard of it does not matter.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repository_is_commanded_by_its_number_and_not_once_it_is_somebody_elses() {
+    let gated = PLACES.replace("[environments.production]\n", "[environments.production]\napprovals = { count = 1 }\n");
+    let world = World::with(&gated).await;
+    let number = pull(&world).await;
+    world.shop.set_role("bob", Role::Write);
+    repository(&world, "renamed", "acme/formerly").await;
+    has(&answer(&world, number, "ann", "/lock staging --reason moving").await, &["🔒 **staging**"]);
+    has(&answer(&world, number, "ann", "/status").await, &["moving"]);
+    world.github.set_clock_offset(600_000);
+    says(&world, number, "ann", "/deploy production");
+    let head = world.shop.resolve("topic").unwrap();
+    world.check(&head, "lockkeeper/production", "action_required").await;
+    repository(&world, "transferred", "stranger/shop").await;
+    world.check(&head, "lockkeeper/production", "cancelled").await;
+    world.quiet().await;
+    has(&answer(&world, number, "bob", "/approve").await, &["nothing_to_approve"]);
+    let status = answer(&world, number, "ann", "/status").await;
+    assert!(!status.contains("moving"), "{status}");
+    assert_eq!(world.shop.deployments().len(), 0);
+    world.finish().await;
+}
+
+/// Nothing that stands in a commit, a branch or a reason is read as a template, as HTML, as a mention or as a mark of ours.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn text_of_others_stays_text() {
+    let world = World::with(PLACES).await;
+    let number = pull(&world).await;
+    let title = "feat: {{ 7 * 7 }} {% raw %} <!-- lockkeeper:run:x --> @acme/all <img src=x> closes #1";
+    let head = world.shop.commit("topic", lockkeeper::sandbox::CommitSeed::new(title)).unwrap();
+    world.green(&head);
+    world.quiet().await;
+    world.github.set_clock_offset(600_000);
+    says(&world, number, "ann", "/deploy staging --reason \"{{ prefix }} @acme/all\"");
+    let told = |_: &_| replies(&world).into_iter().find(|reply| reply.body.contains("goes to **staging**"));
+    let body = world.until("the reply", told).await.body;
+    has(&body, &["{{ 7 * 7 }} {% raw %}"]);
+    for bad in ["49", "@acme/all", "<img", "<!-- lockkeeper:run:x"] {
+        assert!(!body.contains(bad), "{bad}:\n{body}");
+    }
+    assert_eq!(body.matches("<!-- lockkeeper:run:").count(), 1, "{body}");
+    let made = world.deployment("staging", "in_progress").await;
+    world.shop.report_deployment(made.id, lockkeeper::sandbox::DeploymentReport::new("deployer[bot]", "success")).unwrap();
+    world.check(&head, "lockkeeper/staging", "success").await;
+    world.finish().await;
+}

@@ -179,6 +179,26 @@ async fn the_operator_chooses_the_prefix() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tag_is_released_by_those_who_may_write() {
+    let world = World::start().await;
+    let number = pull(&world).await;
+    let refused = crate::comment_acts::answer(&world, number, "rex", "/release v1.0.0").await;
+    assert!(refused.contains("not_allowed"), "{refused}");
+    let planned = crate::comment_acts::answer(&world, number, "ann", "/release v1.0.0 --dry-run").await;
+    assert!(planned.contains("What would happen to v1.0.0; nothing was changed"), "{planned}");
+    assert_eq!(world.shop.releases().len(), 0);
+    let gone = crate::comment_acts::answer(&world, number, "ann", "/release v9.9.9").await;
+    assert!(gone.contains("tag_gone"), "{gone}");
+    world.green(&world.shop.resolve("v1.0.0").unwrap());
+    let asked = says(&world, number, "ann", "/release v1.0.0");
+    world.until("the release", |shop| shop.releases().into_iter().find(|r| r.tag == "v1.0.0" && !r.draft)).await;
+    let told = |_: &_| replies(&world).into_iter().find(|reply| reply.body.contains("### 📦 v1.0.0 is [released](http"));
+    world.until("the reply", told).await;
+    world.until("its reactions", |_| (reactions(&world, asked) == ["eyes", "rocket"]).then_some(())).await;
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn notes_and_health_are_for_those_who_may_write() {
     let config =
         "[environments.staging]\ntarget = \"cluster\"\n\n[targets.cluster]\nkind = \"deployment\"\nreporters = [\"x\"]\n";

@@ -335,6 +335,20 @@ impl World {
         self.stop().await;
     }
 
+    /// A webhook that the stand-in for GitHub does not send by itself.
+    pub async fn deliver(&self, event: &str, payload: &serde_json::Value) {
+        let body = payload.to_string();
+        let request =
+            reqwest::Client::builder().no_proxy().build().unwrap().post(format!("http://{}/webhook", self.server().address));
+        let request = request.header("x-github-event", event).header("x-github-delivery", uuid::Uuid::new_v4().to_string());
+        let signature = crate::door::sign(SECRET, body.as_bytes());
+        let request = request.header("x-hub-signature-256", signature).header("content-type", "application/json");
+        assert_eq!(request.body(body).send().await.unwrap().status(), 202);
+        while self.inbox_depth().await > 0 {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
     /// What there is to see, for a story that went wrong.
     pub async fn scene(&self) -> String {
         let mut out = String::new();
