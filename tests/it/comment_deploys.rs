@@ -77,6 +77,7 @@ async fn a_maintainer_opens_a_closed_window_and_says_why() {
     let check = world.check(&head, STAGING, "success").await;
     let summary = check.summary.unwrap_or_default();
     assert!(summary.contains("ann (maintain) overrode the window"), "{summary}");
+    world.github.set_clock_offset(0);
     let rows = world.audit().await;
     let row = rows.iter().find(|row| row.action == "override").expect("it is on record");
     assert_eq!((row.actor.login.as_str(), row.detail["role"].as_str()), ("ann", Some("maintain")));

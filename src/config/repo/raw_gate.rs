@@ -112,7 +112,7 @@ pub enum Gate {
         /// Slugs of teams of the organization whose members may approve.
         #[serde(default)]
         teams: Vec<TeamSlug>,
-        /// Logins of people who may approve.
+        /// Logins of people who may approve, whatever their role in the repository is.
         #[serde(default)]
         users: Vec<Login>,
         /// Whether the author of the commit may not approve.
@@ -150,7 +150,7 @@ pub struct Approvals {
     /// Slugs of teams of the organization whose members may approve.
     #[serde(default)]
     pub teams: Vec<TeamSlug>,
-    /// Logins of people who may approve.
+    /// Logins of people who may approve, whatever their role in the repository is.
     #[serde(default)]
     pub users: Vec<Login>,
     /// Whether the author of the commit may not approve.

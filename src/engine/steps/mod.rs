@@ -208,10 +208,7 @@ impl Steps {
             }
             Call::React { repo, comment, content } => self.react(&repo, comment, &content).await,
             Call::ReadRole { repo, account, login } => self.read_role(&repo, account, &login).await,
-            Call::Reply { repo, pull, body, since, follows } => {
-                let made = self.reply(ctx, &repo, pull, &body, since).await?;
-                if follows { self.follow(ctx, made).await } else { answer(&made) }
-            }
+            Call::Reply { repo, pull, body, since, follows } => self.reply(ctx, (&repo, pull), &body, since, follows).await,
             Call::Look { action, actor } => self.look(ctx, action, actor).await,
             Call::Act { ask, by, said_at, pull } => self.act(ctx, ask, by, talk::Said { at: said_at, pull }).await,
             Call::TurnedAway { ask, actor, refusal } => self.turned_away(ctx, ask, actor, refusal).await,

@@ -41,11 +41,11 @@ impl Steps {
     pub(super) async fn reply(
         &self,
         ctx: &StepCtx,
-        repo: &RepoRef,
-        pull: u64,
+        (repo, pull): (&RepoRef, u64),
         body: &str,
         since: Millis,
-    ) -> Result<Replied, StepError> {
+        follows: bool,
+    ) -> Done {
         let (at, marker) = (self.at(repo), marker(ctx.run.as_str()));
         let earlier =
             if ctx.first { None } else { at.find_comment(&repo.name, pull, &marker, since).await.map_err(trouble)? };
@@ -53,11 +53,12 @@ impl Steps {
             Some(made) => made,
             None => at.create_comment(&repo.name, pull, &format!("{body}\n\n{marker}")).await.map_err(trouble)?,
         };
-        Ok(Replied { id: made.id, url: made.url })
+        let made = Replied { id: made.id, url: made.url };
+        if follows { self.follow(ctx, made).await } else { answer(&made) }
     }
 
     /// Others edit it from now on.
-    pub(super) async fn follow(&self, ctx: &StepCtx, made: Replied) -> Done {
+    async fn follow(&self, ctx: &StepCtx, made: Replied) -> Done {
         let (run, comment) = (ctx.run.clone(), made.id);
         self.store.write(move |tx| replies::open(tx, &run, comment)).await.map_err(stored)?;
         answer(&made)
