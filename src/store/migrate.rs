@@ -21,6 +21,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0013_chain.sql"),
     include_str!("migrations/0014_looks.sql"),
     include_str!("migrations/0015_pulls.sql"),
+    include_str!("migrations/0016_reviews_source.sql"),
 ];
 
 /// # Errors

@@ -10,7 +10,7 @@ CREATE TABLE reviews (
     reason TEXT,
     source TEXT    NOT NULL,
     at     INTEGER NOT NULL,
-    UNIQUE (source)
+    UNIQUE (run, source)
 ) STRICT;
 
 -- Gates that somebody has opened for one plan of a run.
