@@ -7,7 +7,7 @@ use crate::flow::{Flow, StepFailure, Stop};
 use crate::gates::{self, Verdict};
 use crate::plan::{Call, CheckAction, CheckOutcome, CheckRunCall, CheckRunMade};
 use crate::render::check::{self, Deploy, QUEUED, Stage};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// What people can see of the run so far.
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -19,12 +19,26 @@ pub(in crate::workflow) struct Shown {
     pub lost: bool,
     pub waiting: bool,
     /// What people are asked for.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "asked_for")]
     pub asking: Option<String>,
     /// The check run says that it goes ahead.
     #[serde(default)]
     pub under_way: bool,
     pub progress: Vec<String>,
+}
+
+/// Runs that began to wait before the third version have kept only whether people are asked.
+fn asked_for<'de, D: Deserializer<'de>>(kept: D) -> Result<Option<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Kept {
+        Whether(bool),
+        What(Option<String>),
+    }
+    Ok(match Kept::deserialize(kept)? {
+        Kept::Whether(asks) => asks.then(String::new),
+        Kept::What(what) => what,
+    })
 }
 
 pub(super) fn sheet<'a>(
@@ -124,5 +138,23 @@ impl Deployment<'_> {
         let call =
             check_run(self.input, shown, None, sheet(self.input, Stage::UnderWay, None, verdicts, &shown.progress).text());
         shown.say(f, &named("check.agreed", turn), call).map(|_| ())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Shown;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn what_older_runs_have_kept_can_be_read() {
+        let of = |asking: Value| {
+            let kept = json!({"deployment": null, "check_run": 7, "waiting": true, "asking": asking, "progress": []});
+            serde_json::from_value::<Shown>(kept).unwrap().asking
+        };
+        assert_eq!(of(json!(false)), None);
+        assert_eq!(of(json!(true)), Some(String::new()));
+        assert_eq!(of(Value::Null), None);
+        assert_eq!(of(json!("one of two")), Some("one of two".to_owned()));
     }
 }
