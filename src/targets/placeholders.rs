@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 
 /// What may stand anywhere in an address without a meaning there (RFC 3986, 2.3), and the slash: tags and names of
 /// repositories have one, and git lets none of them lead upwards.
-const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+const UNRESERVED: &AsciiSet = &HOST.remove(b'/');
+/// In the host a slash would end it: no tag chooses who is asked.
+const HOST: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// An address itself.
 const ADDRESS: &str = "environment_url";
 
@@ -24,7 +26,10 @@ pub fn fill(template: &str, values: &Values) -> Result<String, String> {
 pub fn fill_address(template: &str, values: &Values) -> Result<String, String> {
     fill_with(template, values, |name, value, out| match name {
         ADDRESS => out.push_str(value),
-        _ => out.extend(utf8_percent_encode(value, UNRESERVED)),
+        _ => {
+            let past_host = out.split_once("://").is_some_and(|(_, rest)| rest.contains(['/', '?', '#']));
+            out.extend(utf8_percent_encode(value, if past_host { UNRESERVED } else { HOST }));
+        }
     })
 }
 
@@ -54,6 +59,13 @@ mod tests {
         assert_eq!(fill("plain", &values).unwrap(), "plain");
         assert!(fill("{{ secret }}", &values).unwrap_err().contains("secret"));
         assert!(fill("{{ open", &values).is_err());
+    }
+
+    #[test]
+    fn no_value_chooses_the_host() {
+        let values = Values::from([("ref", "evil.example/v1".to_owned())]);
+        let filled = fill_address("https://{{ ref }}.preview.example/{{ ref }}", &values).unwrap();
+        assert_eq!(filled, "https://evil.example%2Fv1.preview.example/evil.example/v1");
     }
 
     #[test]
