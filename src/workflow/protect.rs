@@ -122,7 +122,7 @@ impl Job<'_> {
         };
         if let Some(run) = self.starter(f, &environment.name)? {
             let report = Report { own: Some(run.as_str()), ..self.report(&environment.name, &[]) };
-            return self.say(f, "answer", Some(true), report.text()).map(|_| Outcome::new(State::Succeeded).at(&input.sha));
+            return self.approve(f, report.text(), shown);
         }
         let subject = match subject(&ground, &config, &input.sha) {
             Ok(subject) => subject,
@@ -180,9 +180,7 @@ impl Job<'_> {
         match gated {
             Gated::Passed { verdicts, .. } => {
                 let report = self.report(&environment.name, &verdicts);
-                self.say(f, "answer", Some(true), report.text())?;
-                self.end_check(f, shown, CheckOutcome::Success, "Approved", &report.text())?;
-                Ok(Outcome::new(State::Succeeded).at(&input.sha))
+                self.approve(f, report.text(), shown)
             }
             Gated::Refused { verdicts, refusal, failed, expired } => {
                 let state = if expired { State::Expired } else { State::Rejected };
@@ -269,6 +267,16 @@ impl Job<'_> {
         });
         let said: Result<bool, StepFailure> = f.try_step(step, &call)?;
         Ok(said.err().map(|failure| failure.refusal))
+    }
+
+    /// Approved is only what GitHub has taken.
+    fn approve(&self, f: &mut Flow, text: String, shown: &Shown) -> Result<Outcome, Stop> {
+        let Some(refusal) = self.say(f, "answer", Some(true), text.clone())? else {
+            self.end_check(f, shown, CheckOutcome::Success, "Approved", &text)?;
+            return Ok(Outcome::new(State::Succeeded).at(&self.input.sha));
+        };
+        self.end_check(f, shown, CheckOutcome::Failure, &crate::render::line(&refusal.message, 250), &text)?;
+        Ok(Outcome::refused(State::Failed, refusal).at(&self.input.sha))
     }
 
     fn reject(
