@@ -7,7 +7,7 @@ use crate::domain::{Actor, ActorKind, Millis, RepoRef, Role, RunId, Sha};
 use crate::plan::Plan;
 use crate::store::StoreError;
 use crate::store::runs::{self, Run, RunState, Subject};
-use crate::workflow::{State, comment, deploy, group, preview};
+use crate::workflow::{State, comment, deploy, group, preview, protect};
 use serde_json::{Value, json};
 
 /// They change nothing. The first of a kind has no number in its key.
@@ -62,7 +62,7 @@ impl Accept<'_> {
             return Ok(true);
         }
         let input = runs::input(self.tx, &run.id)?.and_then(|value| serde_json::from_value::<deploy::Input>(value).ok());
-        Ok(input.is_some_and(|input| input.automatic && !input.rollback))
+        Ok(input.is_some_and(|input| input.automatic && !input.rollback && input.by_comment.is_none()))
     }
 
     /// Starts the same thing once more, unless it was done or a newer run of it exists.
@@ -72,8 +72,9 @@ impl Accept<'_> {
 
     /// The same for somebody else. What they may do is asked when it is their turn.
     fn again_by(&self, run: &Run, by: Option<&Actor>) -> Runs {
-        // What was asked for in a comment is asked for again in another one; the number in its key is the comment's.
-        if run.workflow == comment::WORKFLOW.name {
+        // What was asked for in a comment is asked for again in another one, and a job's question by GitHub; the numbers in
+        // their keys are the comment's and the deployment's.
+        if [comment::WORKFLOW.name, protect::WORKFLOW.name].contains(&run.workflow.as_str()) {
             return Ok(Vec::new());
         }
         // What only shows something is shown anew as often as somebody wants to see it.
