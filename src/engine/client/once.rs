@@ -43,7 +43,14 @@ impl Client {
         planned: Planned,
         input: deploy::Input,
     ) -> Result<Outcome, Refusal> {
-        let (repo, done) = match self.about(&action, caller).await {
+        let about = match self.about(&action, caller).await {
+            // The run asks this of people itself.
+            Ok(Some(repo)) if caller.actor.is_agent() => {
+                self.is_named(&repo, &input.environment, caller).await.map(|()| Some(repo))
+            }
+            about => about,
+        };
+        let (repo, done) = match about {
             Err(refusal) => (None, Err(refusal)),
             Ok(repo) => match super::opening(&action, caller) {
                 Err(refusal) => (repo, Err(refusal)),
