@@ -51,7 +51,8 @@ impl Client {
             return Ok(answer);
         }
         match self.with(keyed.clone()).act(action, caller).await {
-            Err(refusal) if refusal.code == "answered_already" => self.answered(&keyed).await?.ok_or(refusal),
+            // The same request may have been done beside this one.
+            Err(refusal) => self.answered(&keyed).await?.ok_or(refusal),
             done => done,
         }
     }

@@ -161,9 +161,13 @@ impl Client {
         let done = match used_by {
             Some(digest) => Err(self.consumed(digest).await?.into()),
             None if self.host.now() >= kept.expires_at => Err(expired(kept.expires_at).into()),
-            None => self.execute(&action, &body, &kept.digest, keyed, caller).await,
+            None => self.execute(&action, &body, &kept.digest, keyed.clone(), caller).await,
         };
         if let Err(denied) = &done {
+            // The same request may have been done beside this one.
+            if let Some(answer) = self.answered(&keyed).await? {
+                return Ok(answer);
+            }
             let refused = Err(denied.refusal.clone());
             let record = self.record(&action, &caller.actor, Some(&repo), &refused);
             self.store.write(move |tx| crate::store::audit::add(tx, &record)).await.map_err(|why| why.refusal())?;

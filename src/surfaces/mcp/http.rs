@@ -160,10 +160,13 @@ impl Guard {
     /// Whose key or token it is; nothing for what is none.
     async fn recognised(&self, given: &str) -> Result<Option<Caller>, Refusal> {
         if let Some(jobs) = self.agents.jobs.as_ref().filter(|_| is_token(given)) {
-            return jobs.caller(given).await.map_err(|_| {
+            let found = jobs.caller(given).await.map_err(|_| {
                 let text = "The keys of GitHub Actions cannot be read, so that nobody can say whose token it is.";
                 Refusal::world("token_not_looked_up", text, "Try again in a minute.")
-            });
+            })?;
+            let Some(caller) = found else { return Ok(None) };
+            // The issuer makes tokens for all of GitHub: those of repositories that we do not look after open nothing.
+            return Ok(self.agents.own_repo(&caller).await.map(|_| caller));
         }
         self.agents.desk.holder(given).await.map_err(|refusal| {
             tracing::error!(code = refusal.code, message = refusal.message, "a key could not be looked up");
@@ -172,10 +175,10 @@ impl Guard {
     }
 
     fn turned_away(&self, given: bool) -> Response {
-        let (status, wait) = match self.attempts.add(Instant::now()) {
-            _ if !given => (StatusCode::UNAUTHORIZED, None),
-            Count::Within => (StatusCode::UNAUTHORIZED, None),
-            Count::Over { left, first } => {
+        // Whoever shows no key has tried none.
+        let (status, wait) = match given.then(|| self.attempts.add(Instant::now())) {
+            None | Some(Count::Within) => (StatusCode::UNAUTHORIZED, None),
+            Some(Count::Over { left, first }) => {
                 if first {
                     tracing::warn!("somebody tries keys that are none");
                 }

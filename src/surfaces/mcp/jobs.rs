@@ -54,8 +54,8 @@ fn caller(claims: &Claims) -> Option<Caller> {
     let scopes = if environment.is_some() { &IN_ITS_ENVIRONMENT[..] } else { &ANYWHERE[..] };
     let grant =
         Grant { scopes: scopes.iter().copied().collect(), repo: RepoId(repo), environments: environment.into_iter().collect() };
-    // GitHub names who it was in every token. Where nobody is named it is the repository's own job.
-    let id = claims.actor_id.as_ref().map_or(Some(repo), |id| id.parse().ok())?;
+    // GitHub names who it was in every token; numbers of repositories are none of people.
+    let id = claims.actor_id.as_ref()?.parse().ok()?;
     let login = claims.actor.clone().unwrap_or_else(|| "a job of GitHub Actions".to_owned());
     let actor = Actor { kind: ActorKind::Agent, id: UserId(id), login };
     Some(Caller { actor, rights: Rights::Only(grant) })

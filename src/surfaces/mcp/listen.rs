@@ -5,8 +5,9 @@
 //!
 //! Known limit: what happened while nobody listened is not told; whoever begins to listen reads first.
 
+use super::catalog::Tool;
 use super::resources::{About, about};
-use super::server::Agents;
+use super::server::{Agents, may_ever};
 use crate::actions::access::Caller;
 use crate::domain::{ActorKind, RepoId, RunId};
 use crate::store::{holds, keys, runs};
@@ -39,6 +40,13 @@ pub(super) fn accepted(requested: &SubscriptionFilter) -> SubscriptionFilter {
     if known.is_empty() { filter.build() } else { filter.resource_subscriptions(known).build() }
 }
 
+/// The token of a job is good for a few minutes, and its end is not known here.
+const OF_A_JOB: Duration = Duration::from_secs(5 * 60);
+
+fn longest(caller: &Caller) -> Duration {
+    if caller.actor.kind == ActorKind::Agent { OF_A_JOB } else { LONGEST }
+}
+
 /// What has happened since the last word.
 #[derive(Default)]
 struct News {
@@ -51,14 +59,16 @@ struct News {
 impl Agents {
     pub(super) async fn listened(&self, context: &SubscriptionContext, caller: &Caller) -> Result<(), ErrorData> {
         let uris = context.accepted().resource_subscriptions.iter().flatten();
-        let uris: BTreeMap<&String, About> = uris.filter_map(|uri| Some((uri, about(uri)?))).collect();
+        let reads = may_ever(Tool::GetStatus, caller).is_ok();
+        let uris = uris.filter_map(|uri| Some((uri, about(uri)?)));
+        let uris: BTreeMap<&String, About> = uris.filter(|(_, about)| reads || matches!(about, About::Deployment(_))).collect();
         let Ok(_place) = self.waits.clone().try_acquire_owned() else {
             return Err(ErrorData::internal_error("Too many listen now; ask with get_deployment instead.", None));
         };
         let Some(client) = &self.client else {
             return Err(ErrorData::internal_error("No server runs, so that nothing happens that could be told.", None));
         };
-        let (mut watched, mut stopping, end) = (client.host.watch(), self.stopping.clone(), Instant::now() + LONGEST);
+        let (mut watched, mut stopping, end) = (client.host.watch(), self.stopping.clone(), Instant::now() + longest(caller));
         let (mut speak, mut look) = (interval(GATHERED), interval(LOOK));
         speak.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut news, mut locks) = (News::default(), self.locks(caller).await);

@@ -66,6 +66,12 @@ impl Agents {
             let text = format!("{} {} [{}]", why.message, why.fix, why.code);
             ErrorData::invalid_params(super::clean::text(&text), None)
         };
+        self.limits.take(&caller.actor, Tool::ControlRollout).map_err(|wait| {
+            ErrorData::invalid_params(
+                format!("Too often in a short time; again in {} s. [rate_limited]", wait.as_secs() + 1),
+                None,
+            )
+        })?;
         let engine = self.engine(caller).map_err(refused)?;
         match engine.act(Action::Control(ask), caller).await {
             // It is over: there is nothing to stop, and to ask twice is no mistake.
