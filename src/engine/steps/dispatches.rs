@@ -46,6 +46,7 @@ impl Steps {
         }
         if !ctx.first {
             if let Some(made) = self.dispatched(ctx, &ask).await? {
+                self.tries.over(ctx);
                 return answer(&made);
             }
             // What was started a moment ago may not be listed yet.
@@ -139,8 +140,8 @@ impl Steps {
     }
 }
 
-/// Since when something is tried, and how that went, as far as this process knows. It is a matter of patience only: what is
-/// begun twice or never is decided by what GitHub lists.
+/// Since when something is tried, and how that went, as far as this process knows. Known race: a program that is killed
+/// right after GitHub has taken a dispatch without telling its run waits only [`LISTED`] for it to be listed.
 #[derive(Default)]
 pub struct Tries(Mutex<HashMap<(RunId, String), Try>>);
 
@@ -167,6 +168,11 @@ impl Tries {
     /// Whoever knows nothing of an earlier try has been started since, and it may have been the last thing done before.
     fn is_to_wait(&self, ctx: &StepCtx, now: Millis) -> bool {
         self.with(ctx, |it| now < *it.until.get_or_insert_with(|| now.plus(LISTED)))
+    }
+
+    /// Its answer is known.
+    fn over(&self, ctx: &StepCtx) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&(ctx.run.clone(), ctx.step.clone()));
     }
 
     fn doubted(&self, ctx: &StepCtx) -> u32 {

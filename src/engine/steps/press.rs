@@ -6,7 +6,7 @@ use crate::actions::Action;
 use crate::actions::access::Caller;
 use crate::actions::authority;
 use crate::actions::button::{Button, On};
-use crate::domain::{EnvName, EnvPlace, Millis, Person, Refusal, Role, RunId};
+use crate::domain::{EnvName, EnvPlace, Millis, Person, Refusal, RunId};
 use crate::engine::host::{StepCtx, StepError};
 use crate::store::runs::{self, Run};
 use crate::store::{Rx, StoreError, ledger};
@@ -57,7 +57,7 @@ fn action(rx: &Rx<'_>, press: &Press) -> Result<Result<Asked, Refusal>, StoreErr
     let may = match button {
         // Who may agree is the plan's to say.
         Button::Approve | Button::Reject => Ok(()),
-        _ => authority::check(press.by.role, Role::Write),
+        _ => authority::check(press.by.role, authority::DEPLOYS),
     };
     let place = EnvPlace { repo: subject.repo.id, environment: environment.clone() };
     let is_live = || Ok::<_, StoreError>(ledger::of(rx, &place, 1)?.first().is_some_and(|live| live.run == *id));

@@ -62,7 +62,7 @@ impl Drive<'_> {
     pub fn run(mut self, f: &mut Flow, shown: &mut Shown) -> Result<Outcome, Stop> {
         let found = match self.find_slots(f, shown) {
             // Users may have been gathered or not, and nobody can say.
-            Err(Stop::Failed(StepFailure { dead: true, refusal, .. })) => {
+            Err(Stop::Failed(StepFailure { dead: true, refusal, step })) if step.starts_with("gather.") => {
                 return self.end(f, shown, End::Indeterminate, So { refusal: Some(refusal), ..So::default() });
             }
             found => found?,

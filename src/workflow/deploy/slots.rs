@@ -181,8 +181,9 @@ impl Drive<'_> {
             let now = f.now();
             let until: Millis = f.record(&format!("{name}quiet.end"), || now.plus(QUIET))?;
             match f.sleep_until(&format!("{name}quiet"), until) {
-                Ok(()) | Err(Stop::Failed(_)) => {}
-                Err(Stop::Suspended) => return Err(Stop::Suspended),
+                // It is too late to stop, and the whole time counts.
+                Err(Stop::Failed(_)) => f.sleep_until(&format!("{name}quiet.on"), until)?,
+                end => end?,
             }
             let after = self.requests(f, &format!("{name}after"), &traffic, slot)?;
             // A cookie leads users to a copy that drains, too.
@@ -208,8 +209,9 @@ impl Drive<'_> {
     /// Somebody else is to have the environment next.
     fn others_wait(&self, f: &mut Flow, name: &str) -> Result<bool, Stop> {
         let read = Call::ReadEnvironment { place: self.this.input.place(), earlier: Vec::new() };
-        let record: EnvironmentRecord = f.step(name, &read)?;
-        Ok(record.queue.iter().any(|other| other.run != *self.this.run_id()))
+        let record: Result<EnvironmentRecord, StepFailure> = f.try_step(name, &read)?;
+        // Whoever cannot tell gives way.
+        Ok(record.map_or(true, |record| record.queue.iter().any(|other| other.run != *self.this.run_id())))
     }
 
     /// What the balancer has counted in a slot since it was started; nothing where it does not say.

@@ -109,10 +109,10 @@ fn stop(
     shown: &mut Shown,
 ) -> Result<Progress, Stop> {
     let repo = &this.input.repo;
-    let cancel = Call::CancelWorkflowRun { repo: repo.clone(), workflow_run };
+    let cancel = Call::CancelWorkflowRun { repo: repo.clone(), workflow_run }.passing();
     // When GitHub does not take it, the run may come to its end all the same.
-    let taken: Result<bool, StepFailure> = f.try_step(&errand.step(leg, "cancel"), &cancel.passing())?;
-    drop(taken);
+    let taken: Result<bool, StepFailure> = f.try_step(&errand.step(leg, "cancel"), &cancel)?;
+    let taken = taken.is_ok();
     let now = f.now();
     let first = || Stopping { deadline: now.plus(PATIENCE), at: now };
     let over: Result<String, String> = f.fold(&errand.step(leg, "stop"), first, |f, Stopping { deadline, at }| {
@@ -129,6 +129,10 @@ fn stop(
         };
         if at >= deadline {
             return Ok(Turn::End(Err(says)));
+        }
+        if !taken {
+            let again: Result<bool, StepFailure> = f.try_step("cancel", &cancel)?;
+            drop(again);
         }
         leg.keep_users_out(f)?;
         let poll = if leg.guard.is_some() { GUARDED } else { POLL };
