@@ -2,7 +2,7 @@
 
 use super::check::mark;
 use super::line;
-use super::markdown::prose;
+use super::markdown::{escape, prose};
 use crate::domain::Refusal;
 use crate::gates::Verdict;
 use askama::Template;
@@ -60,7 +60,11 @@ impl<'a> Report<'a> {
         let fits = |text: &String| text.chars().count() <= LIMIT;
         let whole = tries.into_iter().filter_map(|(gates, room)| self.page(gates, room, self.refusal)).find(fits);
         let bare = || self.page(&[], 0, cut.as_ref()).filter(fits);
-        whole.or_else(bare).unwrap_or_else(|| line(self.environment, LIMIT))
+        let least = || {
+            let code = self.refusal.map(|refusal| format!("Rejected: `{}`. ", refusal.code)).unwrap_or_default();
+            format!("{code}{}", escape(&line(self.environment, LIMIT / 8)))
+        };
+        whole.or_else(bare).unwrap_or_else(least)
     }
 
     fn page(&self, gates: &[&'a Verdict], room: usize, refusal: Option<&Refusal>) -> Option<String> {
