@@ -150,7 +150,8 @@ fn seen(f: &mut Flow, input: &Input) -> Result<Result<Role, Refusal>, Stop> {
 fn done(f: &mut Flow, input: &Input, index: usize, ask: &Ask, by: &Result<Person, Refusal>) -> Result<Said, Stop> {
     let allowed =
         by.as_ref().map_err(Clone::clone).and_then(|by| authority::check(by.role, authority::needs(ask)).map(|()| by));
-    let allowed = allowed.and_then(|by| if input.closed && ends_with_it(ask) { Err(closed_already()) } else { Ok(by) });
+    let allowed =
+        allowed.and_then(|by| if input.closed && ends_with_it(ask, input.pull) { Err(closed_already()) } else { Ok(by) });
     let by = match allowed {
         Ok(by) => by,
         Err(refusal) => return turned_away(f, input, index, ask, refusal),
@@ -187,8 +188,8 @@ fn acts(input: &Input, ask: &Ask, by: &Person) -> Result<Call, Stop> {
 }
 
 /// Nothing closes a pull request once more.
-fn ends_with_it(ask: &Ask) -> bool {
-    matches!(ask, Ask::Act { action } if matches!(&**action, Action::Lock(lock) if lock.pull == Some(0)))
+fn ends_with_it(ask: &Ask, pull: u64) -> bool {
+    matches!(ask, Ask::Act { action } if matches!(&**action, Action::Lock(lock) if lock.pull.is_some_and(|named| named == 0 || named == pull)))
 }
 
 fn closed_already() -> Refusal {
