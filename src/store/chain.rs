@@ -1,7 +1,8 @@
 //! The chain through the audit: each row's digest covers the row and the digest before it, so that no row can be changed, put
 //! in or taken out without every later digest being another one.
 //!
-//! Known limit: whoever can write the file can cut its tail off, or compute all digests anew. A copy of the head that is kept
+//! Known limit: whoever can write the file can cut its tail off, compute all digests anew, or take all of them out, as if there
+//! had been none. A copy of the head that is kept
 //! elsewhere reveals both.
 
 use super::audit::{self, Record};
