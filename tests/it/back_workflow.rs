@@ -259,3 +259,34 @@ async fn a_workflow_at_another_commit_is_ended() {
     assert!(check.summary.is_some_and(|text| text.contains("give it an input `sha`")));
     assert_eq!(world.shop.runs()[0].conclusion.as_deref(), Some("cancelled"));
 }
+
+/// What has not begun when somebody stops it does not begin once GitHub is back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_stopped_while_github_is_away_is_never_started() {
+    let reporter = "[environments.staging]\non = [\"merge\"]\ntarget = \"cluster\"\n\n[targets.cluster]\nkind = \"deployment\"\nreporters = \
+                    [\"deployer[bot]\"]\n";
+    for (text, path) in [(CONFIG, "/dispatches$"), (reporter, "/deployments$")] {
+        let world = Setup::new().config(text).file(".github/workflows/deploy.yml", WORKFLOW).start().await;
+        let down = Trouble::Status { status: 503, headers: Vec::new(), message: "Service Unavailable".into() };
+        world.github.fault(Fault::on("POST", path, down).always());
+        let sha = world.commit("fix: one");
+        let going = world.until("its run", |_| {
+            world.github.counts().iter().any(|(route, _)| route.ends_with(&path[..path.len() - 1])).then_some(())
+        });
+        going.await;
+        let all = world.runs("deploy").await;
+        let run = all.iter().find(|run| run.outcome.is_none()).unwrap().id.to_string();
+        let (code, _, problem) = world.command_told(&["abort", &run]).await;
+        assert_eq!(code, 0, "{problem}");
+        world.github.clear_faults();
+        world.quiet().await;
+        assert_eq!(world.shop.runs().len(), 0, "{path}");
+        assert!(world.shop.deployments().iter().all(|made| made.state() != "success"), "{path}");
+        let ends = world.our_checks(&sha, STAGING);
+        assert!(ends.iter().all(|check| check.conclusion.as_deref() != Some("success")), "{ends:?}");
+        if path == "/deployments$" {
+            assert_eq!(world.shop.deployments().len(), 0);
+        }
+        world.finish().await;
+    }
+}

@@ -2,6 +2,7 @@
 
 mod fresh;
 mod halted;
+mod leaving;
 pub mod place;
 mod throng;
 mod trouble;

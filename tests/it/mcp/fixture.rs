@@ -1,6 +1,6 @@
 //! The shipped server's core with the specially named tools, prompts and resources that the official suite calls. What is not
 //! named here is the core's to answer.
-#![allow(deprecated)] // sampling / logging / roots / legacy subscribe exist only for the suite
+#![allow(deprecated, reason = "the suite still asks for sampling, logging, roots and the old way to subscribe")]
 use std::{
     collections::HashMap,
     sync::{
