@@ -27,6 +27,8 @@ pub const WORKFLOW: Workflow = Workflow { name: "protect", version: 1, run };
 
 /// What stops a run of ours when the job's run has ended.
 pub const RUN_OVER: &str = "the run of the workflow is over";
+/// The step that reads which run waits.
+pub const AWAITING: &str = "awaiting";
 /// GitHub gives up after thirty days; then nobody would know why.
 const PATIENCE: Duration = Duration::from_secs(29 * 24 * 3600);
 /// GitHub takes ten for each deployment.
@@ -76,7 +78,7 @@ fn run(f: &mut Flow, input: &Value) -> Result<Value, Stop> {
         sha: input.sha.clone(),
         environment: input.environment.clone(),
     };
-    let found: Result<Option<Awaiting>, StepFailure> = f.try_step("awaiting", &call)?;
+    let found: Result<Option<Awaiting>, StepFailure> = f.try_step(AWAITING, &call)?;
     let found = match (found, input.workflow_run) {
         (Ok(found), _) => found.filter(|run| !run.over),
         // It is answered all the same: fail closed.
@@ -299,9 +301,17 @@ impl Job<'_> {
         Ok(Outcome::refused(state, refusal).at(&self.input.sha))
     }
 
+    /// The word of an attempt before it may come late. Where nobody can say, it is answered.
+    fn is_over(&self, f: &mut Flow) -> Result<bool, Stop> {
+        let Input { repo, sha, environment, .. } = self.input.clone();
+        let call = Call::ReadAwaiting { repo, workflow_run: Some(self.workflow_run), sha, environment };
+        let found: Result<Option<Awaiting>, StepFailure> = f.try_step("awaiting.over", &call)?;
+        Ok(found.is_ok_and(|found| found.is_none_or(|run| run.over)))
+    }
+
     /// Somebody has stopped it; a run that is over needs no answer.
     fn stopped(&self, f: &mut Flow, reason: &str, shown: &Shown) -> Result<Outcome, Stop> {
-        if reason.contains(RUN_OVER) {
+        if reason.contains(RUN_OVER) && self.is_over(f)? {
             self.end_check(f, shown, CheckOutcome::Cancelled, "Nobody waits for this any more", "The workflow has ended.")?;
             return Ok(Outcome::new(State::Nothing).at(&self.input.sha));
         }

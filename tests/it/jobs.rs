@@ -185,6 +185,25 @@ async fn a_run_that_is_over_is_answered_no_more() {
     world.finish().await;
 }
 
+/// Run again it has the same number: the end of the attempt before may be told late, and the job still waits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_late_word_of_an_attempt_before_leaves_nobody_waiting() {
+    let world = protected("approvals = { count = 1 }\n").await;
+    let job = job(&world);
+    reported(&world, job, 1).await;
+    world.check(&world.head(), PRODUCTION, "action_required").await;
+    let payload = serde_json::json!({
+        "action": "completed",
+        "workflow_run": { "id": job.run, "head_sha": world.head(), "status": "completed", "conclusion": "failure" },
+        "repository": { "id": world.shop.id(), "name": "shop", "full_name": "acme/shop", "owner": { "login": "acme" } },
+        "installation": { "id": world.github.installation("acme").unwrap() },
+        "sender": { "login": "dev", "id": 7, "type": "User" },
+    });
+    world.deliver("workflow_run", &payload).await;
+    told(&world, job, "rejected").await;
+    world.finish().await;
+}
+
 /// A workflow that a deployment has started was judged before: it is not asked about twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_job_of_our_own_deployment_goes_on() {

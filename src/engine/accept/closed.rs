@@ -13,7 +13,7 @@ impl Accept<'_> {
         if let Some(sha) = merged {
             heads::note(self.tx, repo.id, number, sha, self.received()?)?;
         }
-        let why = format!("#{number} was {}", if merged.is_some() { "merged" } else { "closed" });
+        let why = format!("#{number} was {}", if merged.is_some() { "merged into the default branch" } else { "closed" });
         let open = holds::of_pull(self.tx, repo.id, number)?;
         for hold in &open {
             holds::end(self.tx, hold.id, actor, &why, self.now)?;

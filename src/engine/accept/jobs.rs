@@ -4,10 +4,10 @@ use super::{Accept, Runs};
 use crate::domain::{EnvName, RepoRef};
 use crate::engine::intent::Job;
 use crate::engine::known;
-use crate::store::StoreError;
 use crate::store::audit::{self, Record};
 use crate::store::runs::{self, Filter, Run, RunState, Subject};
-use crate::workflow::protect;
+use crate::store::{StoreError, steps};
+use crate::workflow::{protect, taken};
 use serde_json::json;
 
 impl Accept<'_> {
@@ -27,9 +27,8 @@ impl Accept<'_> {
             asked_at: self.now,
         };
         // As our own settings write it, so that people find it by that name.
-        let same = |name: &&EnvName| name.as_str().eq_ignore_ascii_case(&job.environment);
         let settings = known::settings(self.tx, repo)?;
-        let ours = settings.as_ref().and_then(|c| c.environments.iter().map(|e| &e.name).find(same)).cloned();
+        let ours = settings.as_ref().and_then(|config| taken::ours(config, &job.environment));
         let environment = ours.or_else(|| EnvName::parse(&job.environment).ok());
         let subject = Subject { sha: Some(job.sha.clone()), environment, ..self.subject(repo, &job.actor) };
         self.submit(protect::WORKFLOW.name, protect::key(repo, job.deployment), subject, &input)
@@ -83,7 +82,12 @@ impl Accept<'_> {
     }
 
     fn run_of_job(&self, run: &Run) -> Result<Option<u64>, StoreError> {
-        Ok(self.input_of_job(run)?.and_then(|input| input.workflow_run))
+        if let Some(told) = self.input_of_job(run)?.and_then(|input| input.workflow_run) {
+            return Ok(Some(told));
+        }
+        // It was looked for where the address was not GitHub's.
+        let found = steps::get(self.tx, &run.id, protect::AWAITING)?.and_then(|step| step.result);
+        Ok(found.and_then(|found| found.get("workflow_run")?.as_u64()))
     }
 
     fn input_of_job(&self, run: &Run) -> Result<Option<protect::Input>, StoreError> {
