@@ -15,6 +15,7 @@ use crate::actions::status::Status;
 use crate::actions::validate::Validate;
 use crate::domain::Scope;
 use rmcp::model::{Tool as Shown, ToolAnnotations};
+use serde_json::Value;
 use std::sync::{Arc, LazyLock};
 
 /// In the order in which they are listed.
@@ -284,7 +285,9 @@ impl Face {
 
     /// Every name that it takes.
     pub fn takes(&self) -> Vec<String> {
-        (self.fields)().names()
+        let shown = SHOWN.iter().find(|shown| shown.name == self.name);
+        let fields = shown.and_then(|shown| shown.input_schema.get("properties")).and_then(Value::as_object);
+        fields.map(|fields| fields.keys().cloned().collect()).unwrap_or_default()
     }
 
     pub fn needs(&self) -> &'static [&'static str] {
@@ -300,7 +303,6 @@ impl Face {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::Value;
 
     fn listed() -> Value {
         serde_json::to_value(SHOWN.clone()).unwrap()

@@ -44,10 +44,6 @@ impl Fields {
         self
     }
 
-    pub fn names(&self) -> Vec<String> {
-        self.0.keys().cloned().collect()
-    }
-
     pub fn object(self, required: &[&str]) -> JsonObject {
         object(self.0, required, false)
     }
