@@ -119,7 +119,8 @@ impl Agents {
         caller: &Caller,
     ) -> Result<Vec<Deployment>, Refusal> {
         let most = limit.unwrap_or(DEFAULT);
-        let list = self.runs(repo, deploy::WORKFLOW.name, environment, caller).await?;
+        let active = state.filter(|state| *state == RunState::Active);
+        let list = self.runs((repo, deploy::WORKFLOW.name), environment, active, caller).await?;
         let list = list.into_iter().filter(|run| match state {
             Some(RunState::Active) => run.state == RunState::Active,
             Some(_) => run.state != RunState::Active,
@@ -130,7 +131,7 @@ impl Agents {
 
     /// Newest first.
     pub(super) async fn releases(&self, repo: RepoId, limit: Option<u32>, caller: &Caller) -> Result<Vec<Release>, Refusal> {
-        let list = self.runs(repo, release::WORKFLOW.name, None, caller).await?;
+        let list = self.runs((repo, release::WORKFLOW.name), None, None, caller).await?;
         Ok(list.into_iter().take(limit.unwrap_or(DEFAULT) as usize).map(of_release).collect())
     }
 
@@ -151,13 +152,13 @@ impl Agents {
 
     async fn runs(
         &self,
-        repo: RepoId,
-        workflow: &str,
+        (repo, workflow): (RepoId, &str),
         environment: Option<EnvName>,
+        state: Option<RunState>,
         caller: &Caller,
     ) -> Result<Vec<Run>, Refusal> {
         let workflow = Some(workflow.to_owned());
-        let filter = Filter { repo: Some(repo), workflow, environment, limit: Some(runs::RECENT), ..Filter::default() };
+        let filter = Filter { repo: Some(repo), workflow, environment, state, limit: Some(runs::RECENT), ..Filter::default() };
         let list = self.desk.read(move |rx| runs::list(rx, &filter)).await?;
         Ok(list.into_iter().filter(|run| sees(caller, run)).collect())
     }
