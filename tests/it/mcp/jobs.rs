@@ -95,13 +95,16 @@ async fn an_environment_that_names_people_is_for_jobs_of_theirs() {
 async fn a_token_that_is_not_for_us_opens_nothing() {
     let world = Setup::new().config(CONFIG).public_url(PUBLIC).start().await;
     let sha = world.head();
-    let cases: [fn(&mut Value); 7] = [
+    let cases: [fn(&mut Value); 9] = [
         |claims| claims["aud"] = json!("https://keeper.example.com.evil.example"),
         |claims| claims["aud"] = json!("https://github.com/acme"),
         |claims| claims["iss"] = json!("https://evil.example"),
         |claims| claims["exp"] = json!(1_000),
         |claims| claims["event_name"] = json!("pull_request_target"),
         |claims| claims["repository_id"] = json!("x"),
+        // GitHub makes tokens with our audience for whoever asks.
+        |claims| claims["repository_id"] = json!("987654321"),
+        |claims| claims["actor_id"] = Value::Null,
         |claims| claims["environment"] = json!("../production"),
     ];
     for change in cases {
