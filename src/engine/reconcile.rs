@@ -72,7 +72,7 @@ impl Reconciler {
 
     /// Asks for what GitHub could not deliver, unless it has arrived since.
     async fn redeliver(&self, now: Millis) -> Result<usize, Refusal> {
-        let since = Millis(now.0.saturating_sub(i64::try_from(DELIVERIES.as_millis()).unwrap_or(i64::MAX)));
+        let since = now.minus(DELIVERIES);
         let mut failed = self.github.failed_deliveries(since).await.map_err(Refusal::from)?;
         let mut asked = HashSet::new();
         // In the order of what happened, so that a later push is not taken for an earlier one.
@@ -142,7 +142,7 @@ impl Reconciler {
     }
 
     async fn prune(&self, now: Millis) {
-        let before = Millis(now.0.saturating_sub(i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX)));
+        let before = now.minus(KEPT);
         let pruned = self
             .store
             .write(move |tx| {

@@ -88,7 +88,7 @@ impl Steps {
     /// The run that an earlier dispatch of this step started.
     async fn dispatched(&self, ctx: &StepCtx, ask: &Dispatch<'_>) -> Result<Option<DispatchMade>, StepError> {
         // By GitHub's clock, which may be behind ours.
-        let since = Millis(self.asked_at(ctx).await?.0 - i64::try_from(SKEW.as_millis()).unwrap_or_default());
+        let since = self.asked_at(ctx).await?.minus(SKEW);
         let look = DispatchedAsk { workflow: ask.workflow, run: ctx.run.as_str(), branch: ask.git_ref, since };
         let found = self.at(ask.repo).find_dispatched(&ask.repo.name, &look).await.map_err(trouble)?;
         if found.is_empty() {
@@ -103,7 +103,7 @@ impl Steps {
 
     /// What else of ours has started this workflow, or tries to.
     async fn others(&self, ctx: &StepCtx, ask: &Dispatch<'_>, since: Millis) -> Result<Vec<Other>, StepError> {
-        let (repo, from) = (ask.repo.id, Millis(since.0 - i64::try_from(CLOCKS_DIFFER.as_millis()).unwrap_or_default()));
+        let (repo, from) = (ask.repo.id, since.minus(CLOCKS_DIFFER));
         let calls = self.store.read(move |rx| steps::calls_since(rx, repo, DISPATCH, from)).await.map_err(stored)?;
         let mine = |run: &RunId, step: &Step| *run == ctx.run && step.name == ctx.step;
         let same = |step: &Step| match serde_json::from_value(step.body.clone()) {

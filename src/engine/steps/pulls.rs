@@ -1,8 +1,8 @@
 //! What a command on a pull request means: what we have heard of its heads, and what GitHub says of them.
 
 use super::{Done, Steps, answer, stored, trouble};
-use crate::domain::{Refusal, RepoRef, Sha};
-use crate::engine::host::{StepCtx, StepError};
+use crate::domain::{RepoRef, Sha};
+use crate::engine::host::StepCtx;
 use crate::plan::{Given, Ground};
 use crate::store::{heads, steps};
 use serde_json::Value;
@@ -10,8 +10,6 @@ use std::time::Duration;
 
 /// What was read longer ago is read anew.
 const FRESH: Duration = Duration::from_secs(60);
-/// A commit that no repository has: beside it GitHub tells what else is asked.
-const NOWHERE: &str = "0000000000000000000000000000000000000000";
 
 impl Steps {
     pub(super) async fn read_heads(&self, ctx: &StepCtx, pull: u64) -> Done {
@@ -20,7 +18,7 @@ impl Steps {
     }
 
     pub(super) async fn read_pull(&self, ctx: &StepCtx, repo: &RepoRef, pull: u64, sha: Option<&Sha>) -> Done {
-        let nowhere = Sha::parse(NOWHERE).map_err(|why| StepError::Fail(Refusal::us("no_zero", why.to_string())))?;
+        let nowhere = super::reads::nowhere()?;
         let sha = sha.unwrap_or(&nowhere);
         let (facts, pull) = self.at(repo).pull_facts(&repo.name, sha, pull).await.map_err(trouble)?;
         let app_id = self.github.own_app_id().await.map_err(trouble)?;

@@ -16,6 +16,11 @@ use crate::workflow::{self, range, release};
 /// How many of our own releases are remembered as possible baselines.
 const RELEASES: u32 = 200;
 
+/// A commit that no repository has: beside it GitHub tells what else is asked.
+pub(super) fn nowhere() -> Result<Sha, StepError> {
+    Sha::parse(&"0".repeat(40)).map_err(|why| StepError::Fail(Refusal::us("no_zero", why.to_string())))
+}
+
 impl Steps {
     pub(super) async fn read_commit(&self, ctx: &StepCtx, repo: &RepoRef, tag: Option<&Tag>, sha: Option<&Sha>) -> Done {
         let ask = match (tag, sha) {
@@ -36,7 +41,7 @@ impl Steps {
 
     /// The default branch's head: told beside whatever is asked for, here a commit that no repository has.
     async fn head(&self, repo: &RepoRef) -> Result<Sha, StepError> {
-        let nowhere = Sha::parse(&"0".repeat(40)).map_err(|why| StepError::Fail(Refusal::us("no_zero", why.to_string())))?;
+        let nowhere = nowhere()?;
         let facts = self.at(repo).commit_facts(&repo.name, &TagOrSha::Sha(nowhere)).await.map_err(trouble)?;
         Ok(facts.default_branch.head)
     }

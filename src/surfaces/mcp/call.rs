@@ -144,6 +144,6 @@ fn no_id() -> Refusal {
     Refusal::user("input_invalid", "`deployment_id` is empty.", "Take the id from list_deployments or get_status.")
 }
 
-fn odd() -> Refusal {
+pub(super) fn odd() -> Refusal {
     Refusal::us("outcome_odd", "The answer is about something else than the question.")
 }

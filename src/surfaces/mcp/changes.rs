@@ -1,6 +1,7 @@
 //! Tools that change something: each is done once for each idempotency key, and an environment only as it was planned.
 
 use super::arguments::{Arguments, Own};
+use super::call::odd;
 use super::envelope::{Envelope, Refused, Word};
 use super::server::Agents;
 use super::views::{Lock as LockShown, Release as ReleaseShown};
@@ -131,8 +132,4 @@ fn is_digest(text: &str) -> bool {
 fn key(own: &Own) -> Result<String, Refusal> {
     let missing = || Refusal::user("input_invalid", "`idempotency_key` is empty.", "Give each new request a text of its own.");
     own.idempotency_key.clone().ok_or_else(missing)
-}
-
-fn odd() -> Refusal {
-    Refusal::us("outcome_odd", "The answer is about something else than the question.")
 }
