@@ -141,7 +141,7 @@ impl Steps {
 }
 
 /// Since when something is tried, and how that went, as far as this process knows. Known race: a program that is killed
-/// right after GitHub has taken a dispatch without telling its run waits only [`LISTED`] for it to be listed.
+/// right after GitHub has taken a dispatch without telling its run waits only ten seconds for it to be listed.
 #[derive(Default)]
 pub struct Tries(Mutex<HashMap<(RunId, String), Try>>);
 
