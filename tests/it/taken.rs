@@ -76,7 +76,9 @@ async fn what_somebody_has_made_is_carried_out_and_shown_there() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_may_not_deploy_is_told_so_on_the_deployment() {
-    let world = world("who = [\"user:bob\"]\n").await;
+    let world = world("agents = \"allow\"\nwho = [\"user:bob\"]\n").await;
+    let id = by(&world, "github-actions[bot]");
+    assert!(state(&world, id, "failure").await.contains("says itself who may"), "no program goes past it either");
     let id = by(&world, "eve");
     assert!(state(&world, id, "failure").await.contains("needs the role write"));
     let id = by(&world, "ann");
