@@ -6,15 +6,14 @@
 
 use crate::domain::Refusal;
 use crate::engine::callbacks::{Reports, Told};
+use crate::surfaces::http::{Unread, whole};
 use crate::targets::callback::LARGEST_REPORT;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use bytes::Bytes;
 use http::{Request, StatusCode, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -40,10 +39,9 @@ pub fn callback_router(reports: Reports) -> Router {
 
 async fn receive(State(callback): State<Callback>, Path(run): Path<String>, request: Request<Body>) -> Response {
     let (parts, body) = request.into_parts();
-    let body = match tokio::time::timeout(READ_TIMEOUT, read(body)).await {
-        Ok(Ok(body)) => body,
-        Ok(Err(response)) => return response,
-        Err(_) => return refused(StatusCode::REQUEST_TIMEOUT, "callback_too_slow", "The report did not arrive in time."),
+    let body = match whole(body, LARGEST_REPORT, READ_TIMEOUT).await {
+        Ok(body) => body,
+        Err(why) => return unread(why),
     };
     // Only now, so that nobody keeps a place by being slow.
     let Ok(_place) = callback.places.try_acquire() else { return busy(Duration::from_secs(1)) };
@@ -58,16 +56,13 @@ async fn receive(State(callback): State<Callback>, Path(run): Path<String>, requ
     }
 }
 
-async fn read(body: Body) -> Result<Bytes, Response> {
-    match Limited::new(body, LARGEST_REPORT).collect().await {
-        Ok(whole) => Ok(whole.to_bytes()),
-        Err(why) if why.is::<LengthLimitError>() => {
-            Err(refused(StatusCode::PAYLOAD_TOO_LARGE, "callback_too_large", "The report is larger than 64 KB."))
-        }
-        Err(_) => {
-            Err(refused(StatusCode::BAD_REQUEST, "callback_broken", "The connection broke before the report was complete."))
-        }
-    }
+fn unread(why: Unread) -> Response {
+    let (status, code, text) = match why {
+        Unread::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "callback_too_large", "The report is larger than 64 KB."),
+        Unread::Broken => (StatusCode::BAD_REQUEST, "callback_broken", "The connection broke before the report was complete."),
+        Unread::TooSlow => (StatusCode::REQUEST_TIMEOUT, "callback_too_slow", "The report did not arrive in time."),
+    };
+    refused(status, code, text)
 }
 
 fn said(told: Told) -> Response {

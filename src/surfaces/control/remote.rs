@@ -9,13 +9,13 @@ use super::desk::Desk;
 use super::routes::{Counter, routes};
 use crate::domain::Refusal;
 use crate::engine::client::Client;
+use crate::surfaces::http::whole;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use http::{HeaderValue, StatusCode, header};
-use http_body_util::{BodyExt, Limited};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
@@ -56,10 +56,10 @@ async fn with_key(State(guard): State<Guard>, request: Request, next: Next) -> R
         return (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, after)], Json(busy())).into_response();
     };
     let (parts, body) = request.into_parts();
-    let Ok(Ok(whole)) = tokio::time::timeout(READ_TIMEOUT, Limited::new(body, LARGEST).collect()).await else {
+    let Ok(body) = whole(body, LARGEST, READ_TIMEOUT).await else {
         return (StatusCode::BAD_REQUEST, Json(unread())).into_response();
     };
-    let mut request = Request::from_parts(parts, Body::from(whole.to_bytes()));
+    let mut request = Request::from_parts(parts, Body::from(body));
     request.extensions_mut().insert(caller);
     next.run(request).await
 }

@@ -13,6 +13,7 @@ use super::server::{Agents, may_ever};
 use crate::actions::access::Caller;
 use crate::domain::{Refusal, Scope};
 use crate::surfaces::control::{Attempts, Count, bearer};
+use crate::surfaces::http::{Unread, whole};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
@@ -21,7 +22,6 @@ use axum::routing::get;
 use axum::{Json, Router};
 use http::header::{self, HeaderValue};
 use http::{StatusCode, Uri};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use serde_json::json;
@@ -137,11 +137,11 @@ async fn with_key(State(guard): State<Guard>, request: Request, next: Next) -> R
             .into_response();
     };
     let (parts, body) = request.into_parts();
-    let body = match tokio::time::timeout(READ_TIMEOUT, Limited::new(body, LARGEST).collect()).await {
-        Ok(Ok(whole)) => whole.to_bytes(),
-        Ok(Err(why)) if why.is::<LengthLimitError>() => return unread(StatusCode::PAYLOAD_TOO_LARGE),
-        Ok(Err(_)) => return unread(StatusCode::BAD_REQUEST),
-        Err(_) => return unread(StatusCode::REQUEST_TIMEOUT),
+    let body = match whole(body, LARGEST, READ_TIMEOUT).await {
+        Ok(body) => body,
+        Err(Unread::TooLarge) => return unread(StatusCode::PAYLOAD_TOO_LARGE),
+        Err(Unread::Broken) => return unread(StatusCode::BAD_REQUEST),
+        Err(Unread::TooSlow) => return unread(StatusCode::REQUEST_TIMEOUT),
     };
     let named = parts.headers.get("mcp-name").and_then(|name| name.to_str().ok()).and_then(Tool::named);
     let lacking = named.filter(|tool| may_ever(*tool, &caller).is_err());
