@@ -46,6 +46,7 @@ pub async fn examine(local: &Local, app: &App, resources: &Resources) -> Vec<Fin
         Ok(github) => at_github(&github, app, resources, &mut findings).await,
         Err(refusal) => findings.push(Finding::bad("key", refusal)),
     }
+    findings.push(judge::notifiers(&resources.notifiers));
     findings.push(data_dir(&local.data_dir));
     findings.push(git());
     findings

@@ -8,6 +8,7 @@ use crate::engine::callbacks::Reports;
 use crate::engine::client::Client;
 use crate::engine::host::{Host, Options};
 use crate::engine::intent::Intent;
+use crate::engine::outbox::Notifiers;
 use crate::engine::reconcile::Reconciler;
 use crate::engine::replies::Replies;
 use crate::engine::steps::{COMMANDS, Steps, Tries};
@@ -123,8 +124,10 @@ impl Server {
         let (gh, to, jobs_listed) = (github.clone(), host.clone(), AtomicBool::new(false));
         let reconciler = Reconciler { github: gh, host: to, store: store.clone(), jobs_listed };
         let replies = Replies { store: store.clone(), host: host.clone(), github: github.clone(), every: tuning.edits };
+        let notifiers = notifiers(&settings, &store, &host)?;
         let tasks = vec![
             tokio::spawn(replies.run(told(stopped.clone()))),
+            tokio::spawn(notifiers.run(told(stopped.clone()))),
             tokio::spawn(serve(listener, doors, Limits::default(), told(stopped.clone()))),
             tokio::spawn(door.serve(desk, told(stopped.clone()))),
             tokio::spawn(worker.run(told(stopped.clone()))),
@@ -188,6 +191,12 @@ fn reports(settings: &Serve, host: &Host, store: &Store) -> Result<Reports, Refu
     let callbacks = Callbacks::new(&issuer(&settings.app.github_api_url), settings.app.public_url.clone(), caller);
     let (resources, own_hooks) = (settings.resources.clone(), OwnHooks::of(&settings.app.private_key)?);
     Ok(Reports::new(host.clone(), store.clone(), resources, own_hooks, callbacks))
+}
+
+fn notifiers(settings: &Serve, store: &Store, host: &Host) -> Result<Notifiers, Refusal> {
+    let caller = Caller::new(AllowList::from(settings.allow_addresses.clone()))?;
+    let (all, site) = (settings.resources.notifiers.clone(), site(&settings.app.github_api_url));
+    Ok(Notifiers { store: store.clone(), host: host.clone(), all, caller, site })
 }
 
 /// Tokens of GitHub Actions are made for our public URL.

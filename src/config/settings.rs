@@ -8,6 +8,7 @@ mod fields;
 mod file;
 mod flags;
 mod lent;
+mod notifiers;
 mod prefix;
 mod resources;
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod values;
 pub use address::AddressRange;
 pub use flags::Flags;
 pub use lent::Lent;
+pub use notifiers::{NotifierKind, NotifierSettings};
 pub use prefix::CommandPrefix;
 pub use resources::{
     BalancerAddress, BalancerSettings, COMMAND_PLACEHOLDERS, CommandSettings, HookSettings, PrometheusSettings, Repositories,

@@ -7,6 +7,8 @@ pub mod host;
 pub mod intent;
 pub mod known;
 pub mod limit;
+mod news;
+pub mod outbox;
 mod reasons;
 pub mod reconcile;
 pub mod replies;

@@ -5,7 +5,9 @@
 pub mod check;
 pub mod job;
 pub mod markdown;
+pub mod news;
 pub mod reply;
+pub mod slack;
 
 #[cfg(test)]
 mod testing;

@@ -22,6 +22,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0014_looks.sql"),
     include_str!("migrations/0015_pulls.sql"),
     include_str!("migrations/0016_reviews_source.sql"),
+    include_str!("migrations/0017_outbox.sql"),
 ];
 
 /// # Errors

@@ -28,6 +28,7 @@ mod migrate;
 pub mod mirrors;
 mod mover;
 mod open;
+pub mod outbox;
 pub mod plans;
 mod reader;
 pub mod replies;

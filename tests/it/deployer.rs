@@ -26,6 +26,11 @@ pub struct Asked {
 }
 
 impl Asked {
+    /// Empty where there is none.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
     pub fn is_signed(&self, secret: &str) -> bool {
         let signature = self.headers.get(sign::HEADER).map_or(&b""[..], |value| value.as_bytes());
         sign::is_signed(&Secret::from(secret), signature, &self.raw)

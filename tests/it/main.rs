@@ -48,6 +48,7 @@ mod merge;
 mod mirror;
 mod notes;
 mod notes_config;
+mod notify;
 mod operator;
 mod own_hook;
 mod process;

@@ -1,5 +1,6 @@
 //! What each answer of GitHub means: pure.
 
+use crate::config::settings::NotifierSettings;
 use crate::domain::Refusal;
 use crate::github::{AppInfo, EVENTS, HookConfig, InstallationInfo, Quota, required_permissions};
 use crate::surfaces::cli::doctor::Finding;
@@ -92,6 +93,18 @@ pub fn quota(quotas: &[Quota]) -> Finding {
     let told: Vec<String> = quotas.iter().map(|q| format!("{} {} of {}", whose(q), q.remaining, q.limit)).collect();
     let told = if told.is_empty() { "GitHub names no limit".to_owned() } else { told.join(", ") };
     Finding::well("quota", format!("Calls left: {told}."))
+}
+
+/// Who is told of what; their settings were read before. Nobody is asked whether they listen: they would be told something.
+pub fn notifiers(all: &BTreeMap<String, NotifierSettings>) -> Finding {
+    let one = |(name, notifier): (&String, &NotifierSettings)| {
+        let events: Vec<&str> = notifier.events.iter().map(|event| event.as_str()).collect();
+        format!("{name} ({}) of {}", notifier.kind.as_str(), events.join(", "))
+    };
+    let told: Vec<String> = all.iter().map(one).collect();
+    let found =
+        if told.is_empty() { "Nobody is told of what happens.".to_owned() } else { format!("Told: {}.", told.join("; ")) };
+    Finding::well("notifiers", found)
 }
 
 /// `Label: access` of what is needed and not granted.

@@ -4,6 +4,7 @@
 //! Invariants: each says which repositories may name it, and none may unless it is said; no message holds a value.
 
 use super::fields::Fields;
+use super::notifiers::{NotifierSettings, notifier};
 use crate::config::Secret;
 use crate::config::repo::glob;
 use crate::domain::{Refusal, RepoName};
@@ -13,7 +14,7 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 /// Tables of `lockkeeper.toml` that are read here.
-pub(super) const TABLES: [&str; 4] = ["commands", "balancers", "hooks", "prometheus"];
+pub(super) const TABLES: [&str; 5] = ["commands", "balancers", "hooks", "prometheus", "notifiers"];
 
 /// Names that may stand between `{{` and `}}` in a command.
 pub const COMMAND_PLACEHOLDERS: [&str; 10] =
@@ -28,6 +29,7 @@ pub struct Resources {
     pub balancers: BTreeMap<String, BalancerSettings>,
     pub hooks: BTreeMap<String, HookSettings>,
     pub prometheus: BTreeMap<String, PrometheusSettings>,
+    pub notifiers: BTreeMap<String, NotifierSettings>,
 }
 
 impl Resources {
@@ -147,6 +149,7 @@ pub(super) fn read(
         match table {
             "commands" => drop(command(&mut fields).map(|made| into.commands.insert(name, made))),
             "balancers" => drop(balancer(&mut fields).map(|made| into.balancers.insert(name, made))),
+            "notifiers" => drop(notifier(&mut fields).map(|made| into.notifiers.insert(name, made))),
             "prometheus" => drop(prometheus(&mut fields).map(|made| into.prometheus.insert(name, made))),
             _ => drop(hook(&mut fields).map(|made| into.hooks.insert(name, made))),
         }
@@ -250,7 +253,7 @@ fn prometheus(fields: &mut Fields<'_, '_, '_>) -> Option<PrometheusSettings> {
     Some(PrometheusSettings { url: url?.trim_end_matches('/').to_owned(), repositories: repositories? })
 }
 
-fn web(fields: &mut Fields<'_, '_, '_>, key: &str, text: &str) -> bool {
+pub(super) fn web(fields: &mut Fields<'_, '_, '_>, key: &str, text: &str) -> bool {
     let uri = text.parse::<http::Uri>().ok().filter(|uri| matches!(uri.scheme_str(), Some("http" | "https")));
     let good = uri.is_some_and(|uri| uri.authority().is_some_and(|a| !a.host().is_empty() && !a.as_str().contains('@')));
     if !good {
@@ -259,7 +262,7 @@ fn web(fields: &mut Fields<'_, '_, '_>, key: &str, text: &str) -> bool {
     good
 }
 
-fn secret(fields: &mut Fields<'_, '_, '_>) -> Option<Secret> {
+pub(super) fn secret(fields: &mut Fields<'_, '_, '_>) -> Option<Secret> {
     let (inline, file) = (fields.text("secret"), fields.text("secret_file"));
     let text = match (inline, file) {
         (Some(text), None) => text,
@@ -282,7 +285,7 @@ fn secret(fields: &mut Fields<'_, '_, '_>) -> Option<Secret> {
     Some(Secret::new(text))
 }
 
-fn repositories(fields: &mut Fields<'_, '_, '_>) -> Option<Repositories> {
+pub(super) fn repositories(fields: &mut Fields<'_, '_, '_>) -> Option<Repositories> {
     let Some(list) = fields.texts("repositories").filter(|list| !list.is_empty()) else {
         fields.missing("repositories", "Say who may use it, like `repositories = [\"acme/shop\"]`, or `[\"**\"]` for all.");
         return None;

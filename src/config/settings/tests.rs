@@ -178,7 +178,18 @@ fn what_is_lent_wrongly_is_told_without_a_value() {
     let folder = tempfile::tempdir().unwrap();
     let command = |more: &str| format!("[commands.x]\nrun = [\"/bin/x\"]\nrepositories = [\"**\"]\n{more}");
     let hook = |more: &str| format!("[hooks.x]\nrepositories = [\"**\"]\n{more}");
+    let told = |more: &str| format!("[notifiers.x]\nrepositories = [\"**\"]\nevents = [\"failed\"]\n{more}");
     for (tables, expected) in [
+        (told("kind = \"hunter2\"\n"), "settings_bad_value"),
+        (told(""), "settings_missing_key"),
+        (told("kind = \"webhook\"\nurl = \"https://x\"\n"), "settings_missing_key"),
+        (told("kind = \"slack\"\nurl = \"https://x/hunter2\"\n"), "settings_missing_key settings_unknown_key"),
+        (told("kind = \"slack\"\nurl_file = \"/absent\"\n"), "settings_bad_value"),
+        (
+            told("kind = \"slack\"\nurl_file = \"/absent\"\n").replace("failed", "hunter2"),
+            "settings_bad_value settings_bad_value",
+        ),
+        (told("kind = \"slack\"\nurl_file = \"/proc/self/environ\"\n"), "settings_bad_value"),
         ("[commands.x]\nrun = [\"/bin/x\"]\n".to_owned(), "settings_missing_key"),
         ("[commands.x]\nrun = [\"/bin/x\"]\nrepositories = []\n".into(), "settings_missing_key"),
         ("[commands.x]\nrepositories = [\"**\"]\n".into(), "settings_missing_key"),

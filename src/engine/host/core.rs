@@ -8,6 +8,7 @@ use super::rows;
 use super::timers::Timers;
 use super::types::{Event, NewRun, Options, Submitted, What};
 use crate::domain::{Blame, EnvName, Millis, Refusal, RunId, Sha, Tag};
+use crate::engine::news;
 use crate::flow::{Advance, Command, Flow, Message, Outcome, State, StepFailure, Stop, Workflow, WorkflowFn, advance};
 use crate::store::runs::{Run, RunState, Subject};
 use crate::store::{StoreError, Tx, holds, inbox, ledger, locks, runs, signals, steps, timers};
@@ -104,7 +105,9 @@ impl Core {
         let cancel = state.cancel.clone();
         let advance = self.evaluate(&run, &mut state, message, now);
         for (name, kind, state) in rows::save(tx, &run, &state, &advance, now)? {
-            self.tell(tx, id, now, What::Step { name, kind: kind.to_owned(), state: state.to_owned() });
+            let what = What::Step { name, kind: kind.to_owned(), state: state.to_owned() };
+            news::waits(tx, &run, &what, now)?;
+            self.tell(tx, id, now, what);
         }
         if cancel.is_none() && state.cancel.is_some() {
             let core = Arc::clone(self);
@@ -247,6 +250,7 @@ impl Core {
             bury(tx, &run.subject, &format!("Run {} was given up: {why}", run.id), now)?;
         }
         ended::record(tx, run, now)?;
+        news::ended(tx, run, now)?;
         let (core, id) = (Arc::clone(self), run.id.clone());
         tx.after_commit(move || core.wake(&id));
         self.tell(tx, &run.id, now, What::Ended { state: run.state });

@@ -41,6 +41,10 @@ pub struct Snapshot {
     /// Age of the oldest of them.
     pub inbox_oldest: Duration,
     pub dead_letters: u64,
+    /// News that somebody has not taken yet.
+    pub outbox_depth: u64,
+    /// Age of the oldest of it.
+    pub outbox_oldest: Duration,
     /// Runs by state.
     pub runs: Vec<(String, u64)>,
     /// Requests to GitHub since the start; a 304 counts.
@@ -61,6 +65,8 @@ pub struct Metrics {
     inbox_depth: Gauge<u64, AtomicU64>,
     inbox_oldest: Gauge<f64, AtomicU64>,
     dead_letters: Gauge<u64, AtomicU64>,
+    outbox_depth: Gauge<u64, AtomicU64>,
+    outbox_oldest: Gauge<f64, AtomicU64>,
     runs: Family<StateLabels, Gauge<u64, AtomicU64>>,
     github_calls: Gauge<u64, AtomicU64>,
     github_quota: Family<InstallationLabels, Gauge<u64, AtomicU64>>,
@@ -80,6 +86,8 @@ impl Default for Metrics {
             inbox_depth: Gauge::default(),
             inbox_oldest: Gauge::default(),
             dead_letters: Gauge::default(),
+            outbox_depth: Gauge::default(),
+            outbox_oldest: Gauge::default(),
             runs: Family::default(),
             github_calls: Gauge::default(),
             github_quota: Family::default(),
@@ -91,6 +99,8 @@ impl Default for Metrics {
         registry.register("inbox_depth", "Deliveries stored and not yet done", metrics.inbox_depth.clone());
         registry.register_with_unit("inbox_oldest", "Age of the oldest of them", Unit::Seconds, metrics.inbox_oldest.clone());
         registry.register("dead_letters", "Deliveries given up", metrics.dead_letters.clone());
+        registry.register("outbox_depth", "News that somebody has not taken yet", metrics.outbox_depth.clone());
+        registry.register_with_unit("outbox_oldest", "Age of the oldest of it", Unit::Seconds, metrics.outbox_oldest.clone());
         registry.register("runs", "Runs by state", metrics.runs.clone());
         registry.register("github_calls", "Requests to GitHub since the start", metrics.github_calls.clone());
         registry.register("github_quota", "Requests left in an installation's window", metrics.github_quota.clone());
@@ -111,6 +121,8 @@ impl Metrics {
         self.inbox_depth.set(now.inbox_depth);
         self.inbox_oldest.set(now.inbox_oldest.as_secs_f64());
         self.dead_letters.set(now.dead_letters);
+        self.outbox_depth.set(now.outbox_depth);
+        self.outbox_oldest.set(now.outbox_oldest.as_secs_f64());
         // States and installations that are gone must not linger.
         self.runs.clear();
         for (state, count) in &now.runs {
