@@ -46,6 +46,8 @@ struct Open {
     may_at_end: Instant,
     changed: bool,
     in_flight: bool,
+    /// What it says, as far as this process has seen to it: much that happens changes nothing in it.
+    says: Option<String>,
 }
 
 type All = HashMap<RunId, Open>;
@@ -122,6 +124,7 @@ impl Replies {
                         may_at_end: now,
                         changed: true,
                         in_flight: false,
+                        says: None,
                     };
                     let known = all.entry(view.run).or_insert(open);
                     known.changed = true;
@@ -137,9 +140,9 @@ impl Replies {
         for (run, open) in due.take(TOGETHER.saturating_sub(edits.len())) {
             (open.changed, open.in_flight) = (false, true);
             let (this, run, repo) = (self.clone(), run.clone(), open.repo.clone());
-            let (comment, asked) = (open.comment, open.asked);
+            let (comment, asked, says) = (open.comment, open.asked, open.says.take());
             edits.spawn(async move {
-                let edited = this.edit_one(&run, &repo, comment, asked).await;
+                let edited = this.edit_one(&run, &repo, (comment, says), asked).await;
                 (run, edited)
             });
         }
@@ -147,12 +150,16 @@ impl Replies {
 
     fn edited(&self, all: &mut All, run: &RunId, edited: Edited) {
         match (edited, all.get_mut(run)) {
-            (Edited::Again(after), Some(open)) => open.waits(after, self.every),
+            (Edited::Says(text), Some(open)) => {
+                open.says = Some(text);
+                open.waits(None, self.every);
+            }
+            (Edited::Again(after), Some(open)) => open.waits(Some(after), self.every),
             (Edited::Done, _) | (_, None) => drop(all.remove(run)),
         }
     }
 
-    async fn edit_one(&self, run: &RunId, repo: &RepoRef, comment: u64, asked: u64) -> Edited {
+    async fn edit_one(&self, run: &RunId, repo: &RepoRef, (comment, says): (u64, Option<String>), asked: u64) -> Edited {
         let id = run.clone();
         let view: View = match self.store.read(move |rx| view::of(rx, &id)).await {
             Ok(Some(view)) => view,
@@ -160,16 +167,20 @@ impl Replies {
             Ok(None) => return Edited::Done,
             Err(why) => {
                 tracing::warn!(%run, %why, "an answer that goes on cannot be read");
-                return Edited::Again(Some(AGAIN));
+                return Edited::Again(AGAIN);
             }
         };
         let github = self.github.installation(repo.installation);
-        match github.update_comment(&repo.name, comment, &view.text).await {
+        let edited = match says {
+            Some(says) if says == view.text => Ok(()),
+            _ => github.update_comment(&repo.name, comment, &view.text).await,
+        };
+        match edited {
             Err(why) if !is_gone(&why) => {
                 tracing::warn!(%run, code = why.code, %why, "an answer cannot be edited");
-                return Edited::Again(Some(why.after().unwrap_or(AGAIN)));
+                return Edited::Again(why.after().unwrap_or(AGAIN));
             }
-            Ok(()) if !view.left.is_empty() => return Edited::Again(None),
+            Ok(()) if !view.left.is_empty() => return Edited::Says(view.text),
             // Somebody has deleted the answer, or it has said everything.
             Ok(()) | Err(_) => {}
         }
@@ -187,8 +198,10 @@ impl Replies {
 
 enum Edited {
     Done,
-    /// It goes on; there is something to be said after this span, or when something happens.
-    Again(Option<Duration>),
+    /// It goes on, and this is what it says now.
+    Says(String),
+    /// It goes on; there is something to be said after this span.
+    Again(Duration),
 }
 
 impl Open {

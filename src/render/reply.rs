@@ -111,8 +111,11 @@ fn here(text: &str, prefix: &str) -> String {
         let (name, ours) = (word.as_str(), format!("`{prefix}{}", word.as_str()));
         text.replace(&format!("`lockkeeper {name}"), &ours).replace(&format!("`/{name}"), &ours)
     };
-    // In a comment the ref stands without its name.
-    Word::ALL.into_iter().fold(text.to_owned(), typed).replace(" --ref ", " ")
+    // In a comment the ref stands without its name, and the repository is the comment's.
+    let text = Word::ALL.into_iter().fold(text.to_owned(), typed).replace(" --ref ", " ");
+    let mut pieces = text.split(" --repo ");
+    let first = pieces.next().unwrap_or_default().to_owned();
+    pieces.fold(first, |text, piece| text + piece.trim_start_matches(|c: char| !c.is_whitespace() && c != '`'))
 }
 
 /// The gates as a table, with what to do where they do not pass.

@@ -20,7 +20,12 @@ fn sha(digit: char) -> Sha {
 fn verdicts() -> Vec<Verdict> {
     vec![
         verdict("checks", Status::Pass, "All 3 checks have passed.", ""),
-        verdict("lock", Status::Fail, "Locked by ann: \"a | move\" @all.", "Wait, or `lockkeeper unlock staging --reason …`."),
+        verdict(
+            "lock",
+            Status::Fail,
+            "Locked by ann: \"a | move\" @all.",
+            "Wait, or `lockkeeper unlock staging --repo acme/shop --reason …`.",
+        ),
     ]
 }
 
@@ -114,7 +119,7 @@ fn a_deployment_from_its_beginning_to_each_of_its_ends() {
         sha: &sha,
         commit: Some(changes[0].clone()),
         rollback: false,
-        head: true,
+        own: true,
         before: Some("v1.2.0"),
         changes: &changes,
         more: true,
@@ -132,7 +137,7 @@ fn a_deployment_from_its_beginning_to_each_of_its_ends() {
     let mut texts = vec![
         text(&of(Phase::Waiting)),
         text(&Deployed { gates: &people, ..Deployed { phase: Phase::Waiting, ..bare() } }),
-        text(&Deployed { gates: &people, head: false, ..Deployed { phase: Phase::Waiting, ..bare() } }),
+        text(&Deployed { gates: &people, own: false, ..Deployed { phase: Phase::Waiting, ..bare() } }),
         text(&of(Phase::Going)),
         text(&of(Phase::Paused)),
         text(&of(Phase::Live)),
@@ -159,7 +164,7 @@ fn a_deployment_keeps_to_its_share() {
         sha: &sha,
         commit: None,
         rollback: false,
-        head: true,
+        own: true,
         before: Some("v1.2.0"),
         changes: &changes,
         more: false,
