@@ -23,6 +23,8 @@ pub enum Rights {
         role: Role,
         /// As [`Person::role_read`].
         role_read: Millis,
+        /// The pull request whose comment asks.
+        pull: Option<u64>,
     },
     Only(Grant),
 }
@@ -41,7 +43,16 @@ impl Caller {
 
     pub fn person(person: Person, repo: RepoId) -> Self {
         let Person { actor, role, role_read } = person;
-        Self { actor, rights: Rights::In { repo, role, role_read } }
+        Self { actor, rights: Rights::In { repo, role, role_read, pull: None } }
+    }
+
+    /// The same person, in a comment on this pull request.
+    #[must_use]
+    pub fn on(mut self, said_on: Option<u64>) -> Self {
+        if let Rights::In { pull, .. } = &mut self.rights {
+            *pull = said_on;
+        }
+        self
     }
 
     pub fn key(key: &Key) -> Self {

@@ -258,7 +258,7 @@ impl Client {
     fn deploy_input(&self, repo: &RepoRef, environment: &EnvName, planned: &Planned, caller: &Caller) -> deploy::Input {
         let now = self.host.now();
         let by_comment = match caller.rights {
-            Rights::In { role, role_read, .. } => Some(ByComment { role_read, role, head: false, given: None }),
+            Rights::In { role, role_read, pull, .. } => Some(ByComment { role_read, role, head: false, pull, given: None }),
             Rights::All | Rights::Only(_) => None,
         };
         let pin = planned.plan.pin.clone();

@@ -149,7 +149,7 @@ fn allowed(
             strategy: None,
             wait: true,
             remarks: Vec::new(),
-            by_comment: by_person.then_some(ByComment { role_read, role, head, given }),
+            by_comment: by_person.then_some(ByComment { role_read, role, head, pull: None, given }),
             leaving: None,
             taken: Some(input.deployment),
         },

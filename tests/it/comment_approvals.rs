@@ -130,6 +130,28 @@ async fn what_belongs_to_others_must_be_named() {
     world.finish().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_version_that_was_asked_for_on_a_pull_request_is_agreed_to_there() {
+    let world = World::with(&places("{ count = 1 }")).await;
+    let number = pull(&world).await;
+    world.shop.set_role("bob", Role::Write);
+    let main = world.shop.resolve("main").unwrap();
+    world.green(&main);
+    says(&world, number, "ann", &format!("/deploy production {main}"));
+    let waits = |_: &_| replies(&world).into_iter().find(|reply| reply.body.contains("waits to go to **production**"));
+    let waits = world.until("the answer", waits).await;
+    // What changes nothing in it is no edit.
+    let seen = |what: &str| world.github.log().iter().filter(|entry| entry.route.contains(what)).count();
+    let (edits, looks) = (seen("PATCH"), seen("Recheck"));
+    world.jump(Duration::from_secs(2 * 3600));
+    world.until("another look", |_| (seen("Recheck") > looks).then_some(())).await;
+    has(&answer(&world, number, "bob", "/lock staging --reason x").await, &["closed"]);
+    assert_eq!(seen("PATCH"), edits, "{}", waits.body);
+    has(&answer(&world, number, "bob", "/approve production").await, &["👍"]);
+    brought_up(&world, &main).await;
+    world.finish().await;
+}
+
 /// By GitHub's clock the comment was there first, whatever a delivery that comes late makes of it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_agrees_to_what_was_not_there_yet() {

@@ -102,8 +102,9 @@ impl Accept<'_> {
         let mut subject = Subject { delivery: self.delivery.cloned(), ..run.subject.clone() };
         if let Some(by) = by {
             let head = input["by_comment"]["head"] == json!(true);
+            let asked = deploy::ByComment { role_read: Millis(0), role: Role::None, head, pull: None, given: None };
             input["actor"] = json!(by);
-            input["by_comment"] = json!(deploy::ByComment { role_read: Millis(0), role: Role::None, head, given: None });
+            input["by_comment"] = json!(asked);
             subject.actor = by.clone();
         }
         self.submit(&run.workflow, key, subject, &input)

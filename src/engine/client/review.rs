@@ -135,19 +135,34 @@ fn meant(rx: &Rx<'_>, repo: &RepoRef, ask: &Approve) -> Found<Meant> {
             Err(refusal) => last = Some(refusal),
         }
     }
-    // A plan that is named was seen, wherever that was.
-    let head = pull.filter(|_| ask.digest.is_none()).map(|pull| heads::of(rx, repo.id, pull)).transpose()?;
-    let head = head.map(|seen| seen.into_iter().next().map(|newest| newest.sha));
-    let own = |meant: &Meant| head.as_ref().is_none_or(|head| *head == meant.run.subject.sha);
-    let (mut own, others): (Vec<Meant>, Vec<Meant>) = waits.into_iter().partition(own);
+    let (mut own, mut others) = (Vec::new(), Vec::new());
+    for meant in waits {
+        // A plan that is named was seen, wherever that was.
+        let seen = match pull.filter(|_| ask.digest.is_none()) {
+            Some(pull) => shown_on(rx, &meant.run, pull)?,
+            None => true,
+        };
+        if seen { own.push(meant) } else { others.push(meant) }
+    }
     Ok(match (own.pop(), own.is_empty()) {
         (Some(one), true) if at.is_some() || pull.is_some() || ask.digest.is_some() => Ok(one),
         (Some(one), _) => Err(which("Nobody can say which of these deployments is meant.", own.iter().chain([&one]))),
-        (None, _) if !others.is_empty() => {
-            Err(which("No deployment of this pull request's head waits for people there.", others.iter()))
-        }
+        (None, _) if !others.is_empty() => Err(which(
+            "No deployment of this pull request's head waits for people, and none that was asked for here.",
+            others.iter(),
+        )),
         (None, _) => Err(last.unwrap_or_else(|| approve::nothing_to_approve("No deployment waits for people there."))),
     })
+}
+
+/// It deploys the head of this pull request, or another version that was asked for there, where the answer tells which.
+fn shown_on(rx: &Rx<'_>, run: &Run, pull: u64) -> Result<bool, StoreError> {
+    let head = heads::of(rx, run.subject.repo.id, pull)?.into_iter().next().map(|newest| newest.sha);
+    if head == run.subject.sha {
+        return Ok(true);
+    }
+    let input = runs::input(rx, &run.id)?.and_then(|value| serde_json::from_value::<deploy::Input>(value).ok());
+    Ok(input.and_then(|input| input.by_comment).is_some_and(|by| by.pull == Some(pull)))
 }
 
 /// What came later was not before the eyes of whoever said it. GitHub tells the time of a comment in whole seconds.

@@ -87,7 +87,7 @@ fn of_deployment(rx: &Rx<'_>, run: &Run, prefix: &str, answers: usize) -> Result
         sha: &input.subject.sha,
         commit: history.first().map(change),
         rollback: input.rollback,
-        head: input.by_comment.as_ref().is_some_and(|by| by.head),
+        own: input.by_comment.as_ref().is_some_and(|by| by.head || by.pull.is_some()),
         before: name.as_deref(),
         changes: &changes,
         more,
@@ -153,7 +153,8 @@ fn phase(ended: Option<&Outcome>, steps: &[Step]) -> Phase {
     let open = |part: &str| steps.iter().any(|step| step.state == PENDING && step.name.contains(part));
     let queued = || steps.iter().any(|step| step.state == PENDING && step.kind == "lock");
     match ended.map(|ended| ended.state) {
-        None if open("/wake/") => Phase::Waiting,
+        // Between two looks, too: what is open there is a step of the loop.
+        None if open("gates/") => Phase::Waiting,
         None if queued() => Phase::Queued,
         None if open("paused.") => Phase::Paused,
         None => Phase::Going,

@@ -89,7 +89,7 @@ impl Steps {
         ctx.place.leave();
         let (client, repo) = (self.door("comment", Some(once))?, ctx.subject.repo.clone());
         let done = match ask {
-            Ask::Act { action } => client.act(*action, &Caller::person(by, repo.id)).await,
+            Ask::Act { action } => client.act(*action, &Caller::person(by, repo.id).on(said.pull)).await,
             Ask::Steer { verb, at, reason } => {
                 let said_at = self.github.to_ours(said.at);
                 client.steer_at(verb, at, reason, (&Caller::person(by, repo.id), said_at)).await

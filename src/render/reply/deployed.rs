@@ -44,8 +44,8 @@ pub struct Deployed<'a> {
     pub sha: &'a Sha,
     pub commit: Option<Change>,
     pub rollback: bool,
-    /// It is the head of the pull request on which this is told.
-    pub head: bool,
+    /// It is the head of the pull request on which this is told, or was asked for there: it need not be named by its id.
+    pub own: bool,
     /// What was live before it.
     pub before: Option<&'a str>,
     /// Since then, newest first.
@@ -117,7 +117,7 @@ impl Deployed<'_> {
         let (p, at) = (self.prefix, self.environment);
         match self.phase {
             Phase::Waiting if asks_people(self.gates).is_some() => {
-                let it = if self.head { at } else { self.run };
+                let it = if self.own { at } else { self.run };
                 format!("`{p}approve {it}` agrees to it, `{p}reject {it} --reason …` ends it, `{p}abort {at}` stops it.")
             }
             Phase::Waiting | Phase::Queued | Phase::Going => format!("`{p}abort {at}` stops it."),

@@ -139,7 +139,13 @@ impl Head<'_> {
             wait: asked.wait,
             remarks: Vec::new(),
             taken: None,
-            by_comment: Some(ByComment { role_read: self.by.role_read, role: self.by.role, head: true, given: found.given }),
+            by_comment: Some(ByComment {
+                role_read: self.by.role_read,
+                role: self.by.role,
+                head: true,
+                pull: None,
+                given: found.given,
+            }),
             leaving: None,
         };
         Ok((input, plan))

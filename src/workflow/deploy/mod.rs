@@ -102,6 +102,9 @@ pub struct ByComment {
     /// It is the head of a pull request.
     #[serde(default)]
     pub head: bool,
+    /// Another version that was asked for in a comment on this pull request: who approves there has seen which.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull: Option<u64>,
     /// Where everything about the commit was read.
     pub given: Option<Given>,
 }
