@@ -66,6 +66,10 @@ impl Trouble {
     pub fn is_retryable(&self) -> bool {
         matches!(self.class, Class::Retryable { .. })
     }
+    /// The call was held back, or GitHub asked for it later: it has made nothing.
+    pub fn made_nothing(&self) -> bool {
+        ["github_paced", "github_quota", "github_secondary_limit", "github_rate_limit"].contains(&self.code)
+    }
     pub fn is_gone(&self) -> bool {
         self.class == Class::Gone
     }

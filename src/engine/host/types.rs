@@ -57,6 +57,8 @@ pub struct StepCtx {
 pub enum StepError {
     /// Trying again may help. `after` is the time that GitHub named; without it the host chooses.
     Retry { after: Option<Duration>, refusal: Refusal },
+    /// As `Retry`, and nothing was made for certain: the next attempt need not look for what this one has done.
+    Untried { after: Option<Duration>, refusal: Refusal },
     /// Trying again cannot help; the workflow gets the refusal.
     Fail(Refusal),
 }

@@ -130,15 +130,16 @@ fn settle(core: &Arc<Core>, tx: &Tx<'_>, job: &CallJob, result: &Result<Value, S
         return Ok(());
     }
     let now = core.now();
+    let fresh = job.fresh && matches!(result, Err(StepError::Untried { .. }));
     match result {
         Ok(value) => answer(core, tx, job, Ok(value.clone())),
         Err(StepError::Fail(refusal)) => {
             steps::failed(tx, &job.run, &job.step, &refusal.to_string(), now, None)?;
             give_up(core, tx, job, refusal.clone(), refusal.blame == Blame::Us)
         }
-        Err(StepError::Retry { after, refusal }) => {
+        Err(StepError::Retry { after, refusal } | StepError::Untried { after, refusal }) => {
             let first = job.first_error_at.unwrap_or(now);
-            let job = CallJob { attempts: job.attempts + 1, first_error_at: Some(first), fresh: false, ..job.clone() };
+            let job = CallJob { attempts: job.attempts + 1, first_error_at: Some(first), fresh, ..job.clone() };
             if job.attempts >= core.options.least_attempts && first.until(now) >= core.options.dead_after {
                 steps::failed(tx, &job.run, &job.step, &refusal.to_string(), now, None)?;
                 let note = format!("Step {} of run {} was given up: {refusal}", job.step, job.run);

@@ -47,6 +47,33 @@ async fn a_time_that_github_names_is_kept() {
     assert!(began.elapsed() >= Duration::from_millis(300));
 }
 
+/// What was held back has left nothing to look for; what may have been done has, also when the next attempt is held back.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_an_attempt_that_may_have_acted_is_doubted() {
+    struct Held(std::sync::Mutex<Vec<bool>>);
+    impl Executor for Held {
+        fn execute(&self, ctx: StepCtx, _: Value) -> BoxFuture<'_, Result<Value, StepError>> {
+            let mut asked = self.0.lock().unwrap();
+            asked.push(ctx.first);
+            let refusal = Refusal::world("held", "Not now.", "Wait.");
+            let after = Some(Duration::from_millis(5));
+            let end = match asked.len() {
+                1 | 2 | 4 => Err(StepError::Untried { after, refusal }),
+                3 => Err(StepError::Retry { after, refusal }),
+                _ => Ok(json!(0)),
+            };
+            Box::pin(async move { end })
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let held = Arc::new(Held(std::sync::Mutex::default()));
+    let store = Store::open(dir.path()).unwrap();
+    let host = Host::start(store, vec![workflow("listed", listed)], held.clone(), fast()).await.unwrap();
+    let run = start(&host, new_run("listed", "k", json!({"steps": [{"name": "a"}]}))).await;
+    assert_eq!(end(&host, &run).await, finished(json!(0)));
+    assert_eq!(*held.0.lock().unwrap(), [true, true, true, false, false]);
+}
+
 /// As a real one: what it cannot do it reports.
 fn reports(f: &mut Flow, input: &Value) -> Result<Value, Stop> {
     match f.try_step::<Value>("a", &input["a"])? {
