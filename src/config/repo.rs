@@ -76,6 +76,9 @@ pub struct ReleaseConfig {
     /// Environments that must have had this version with success before the release is published.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub publish_after: Vec<EnvName>,
+    /// Whether the pull requests of a release are told of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub comment_on_pull_requests: bool,
     /// Keys that are valid but that this version cannot enforce; a release is refused while there is one.
     #[serde(default)]
     pub unsupported: Vec<String>,
@@ -268,6 +271,7 @@ impl Default for ReleaseConfig {
             notes: None,
             gates: default_gates(),
             publish_after: Vec::new(),
+            comment_on_pull_requests: false,
             unsupported: Vec::new(),
         }
     }

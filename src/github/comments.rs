@@ -38,10 +38,11 @@ impl From<Raw> for CommentInfo {
 }
 
 impl Installation {
-    /// Writes a comment. Repeated, it is there twice: look with [`Self::find_comment`] first.
-    pub async fn create_comment(&self, repo: &RepoName, pull: u64, body: &str) -> Result<CommentInfo, Trouble> {
+    /// Writes a comment. Repeated, it is there twice: look with [`Self::find_comment`] first. A `spare` one leaves half of what
+    /// may be made to others.
+    pub async fn create_comment(&self, repo: &RepoName, pull: u64, body: &str, spare: bool) -> Result<CommentInfo, Trouble> {
         let path = repo_path(repo, &format!("issues/{pull}/comments"));
-        let call = Call::new(Operation::CommentCreate, path).with(json!({ "body": body }));
+        let call = Call::new(Operation::CommentCreate, path).with(json!({ "body": body })).spare(spare);
         Ok(self.call(call).await?.json::<Raw>()?.into())
     }
 

@@ -4,7 +4,8 @@ use super::Plan;
 use super::check::CheckRunCall;
 use super::deployments::{DeploymentCall, MirrorCall, ReviewCall, StatusCall};
 use super::parts::{
-    AskCall, Base, DraftCall, ErrandCall, Given, LandCall, MeasureCall, NotesCall, ProbeCall, PublishCall, TrafficCall,
+    AskCall, Base, DraftCall, ErrandCall, Given, LandCall, MeasureCall, NotesCall, ProbeCall, PublishCall, ReplyCall,
+    TrafficCall,
 };
 use crate::domain::{
     Actor, EnvName, EnvPlace, Folder, Lease, Millis, NewHold, Person, Refusal, RepoRef, RunId, Sha, Slot, Tag, UserId,
@@ -277,17 +278,7 @@ pub enum Call {
         login: String,
     },
     /// Our answer to a comment, as a comment that names the run; answers `Replied`.
-    Reply {
-        repo: RepoRef,
-        pull: u64,
-        /// Markdown, within GitHub's 65,536 characters.
-        body: String,
-        /// When the question was asked; our answer cannot be older.
-        since: Millis,
-        /// It is edited as what it tells of goes on.
-        #[serde(default)]
-        follows: bool,
-    },
+    Reply(ReplyCall),
     /// A button of the check run that shows `run` was pressed; answers the action's outcome.
     Press {
         run: RunId,

@@ -16,7 +16,8 @@ pub use check::{Annotation, CheckAction, CheckOutcome, CheckRunCall};
 pub use deployments::{DeploymentCall, MirrorCall, ReviewCall, StatusCall, Task};
 pub use digest::{Digest, canonical};
 pub use parts::{
-    AskCall, Base, DraftCall, ErrandCall, Given, LandCall, Latest, MeasureCall, NotesCall, ProbeCall, PublishCall, TrafficCall,
+    AskCall, Base, DraftCall, ErrandCall, Given, LandCall, Latest, MeasureCall, NotesCall, ProbeCall, PublishCall, ReplyCall,
+    TrafficCall,
 };
 pub use results::{
     Awaiting, CheckRunMade, DeploymentMade, DispatchMade, DraftMade, Ground, NotesMade, ProbeAnswer, PublishMade, Replied,

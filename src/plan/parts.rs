@@ -139,3 +139,20 @@ pub struct ProbeCall {
     pub sha: Sha,
     pub environment: String,
 }
+
+/// A comment of ours on a pull request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReplyCall {
+    pub repo: RepoRef,
+    pub pull: u64,
+    /// Markdown, within GitHub's 65,536 characters.
+    pub body: String,
+    /// When the question was asked; our answer cannot be older.
+    pub since: Millis,
+    /// It is edited as what it tells of goes on.
+    #[serde(default)]
+    pub follows: bool,
+    /// Nobody waits for it: half of what may be made is left to others.
+    #[serde(default)]
+    pub spare: bool,
+}

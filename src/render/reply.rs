@@ -79,6 +79,11 @@ pub fn outcome(outcome: &Outcome, prefix: &str, answers: usize) -> String {
     fit(text, share)
 }
 
+/// On a pull request that a release has brought.
+pub fn part_of(tag: &str, url: &str) -> String {
+    format!("Released in [{}](<{url}>).", code(tag))
+}
+
 /// Why things wait or were refused.
 pub fn why(reasons: &[Reason], prefix: &str, answers: usize) -> String {
     fit(why::text(reasons, prefix), share(answers))

@@ -14,7 +14,7 @@ use crate::actions::authority;
 use crate::actions::outcome::{Outcome, Reason};
 use crate::domain::{Actor, Millis, Person, Refusal, RepoRef, Role, RunId};
 use crate::flow::{Flow, StepFailure, Stop, Workflow};
-use crate::plan::{Call, Replied};
+use crate::plan::{Call, Replied, ReplyCall};
 use crate::render::reply::{self, Answer, Page};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -105,7 +105,8 @@ fn run(f: &mut Flow, input: &Value) -> Result<Value, Stop> {
     let refusal = answers.iter().find_map(|answer| answer.told.as_ref().err().cloned());
     let shown: Vec<Answer<'_>> = answers.iter().map(Answered::first).collect();
     let body = Page { to: &input.actor.login, prefix: &input.prefix, answers: &shown }.text();
-    let call = Call::Reply { repo: input.repo.clone(), pull: input.pull, body, since: input.commented_at, follows };
+    let call = ReplyCall { repo: input.repo.clone(), pull: input.pull, body, since: input.commented_at, follows, spare: false };
+    let call = Call::Reply(call);
     let replied: Result<Replied, StepFailure> = f.try_step("reply", &call)?;
     // What goes on is not over: whoever edits the reply reacts when it is.
     if !follows || replied.is_err() {

@@ -21,6 +21,7 @@ pub mod preview;
 pub mod protect;
 pub mod range;
 pub mod release;
+pub mod released;
 mod report;
 pub mod reviews;
 pub mod taken;
@@ -33,8 +34,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// Every workflow, for the host.
-pub const ALL: [Workflow; 11] = [
+pub const ALL: [Workflow; 12] = [
     release::WORKFLOW,
+    released::WORKFLOW,
     deploy::WORKFLOW,
     merge::WORKFLOW,
     mirror::WORKFLOW,

@@ -2,6 +2,7 @@
 //! a read of its own.
 
 use super::ground;
+use super::released::Pulls;
 use crate::config::repo::{Component, RepoConfig};
 use crate::domain::{Commit, CommitFacts, Folder, Millis, Range, Recheck, Refusal, RepoRef, Sha, Tag, Version};
 use crate::flow::{Flow, Stop};
@@ -10,6 +11,7 @@ use crate::notes::bump::{self, Bump, Policy};
 use crate::notes::tags::{ParsedTag, Scheme};
 use crate::notes::{self, Classified};
 use crate::plan::{Base, Call, NotesCall, NotesMade};
+use std::collections::HashSet;
 
 /// How many candidates for the previous tag are asked about.
 const CANDIDATES: usize = 10;
@@ -243,6 +245,18 @@ impl Found {
         seen.truncate(MOST);
         // Without an earlier release everybody is new; that is no news.
         if self.base.is_none() { Vec::new() } else { seen }
+    }
+
+    /// The pull requests that it has brought; nothing where that cannot be told for certain.
+    pub fn brought(&self) -> Option<Pulls> {
+        let all = self.range.commits.iter().rev().filter_map(|commit| commit.pull_request.as_ref());
+        let mut seen = HashSet::new();
+        let numbers: Vec<u64> = all.map(|pull| pull.number).filter(|number| seen.insert(*number)).collect();
+        if !self.fetched {
+            return Some(Pulls::Known(numbers));
+        }
+        let base = self.base.as_ref()?.commit.clone()?;
+        Some(Pulls::Between { base, head: self.range.head.clone(), only: self.narrowed.then_some(numbers) })
     }
 
     /// Commits that a person has to name.

@@ -12,6 +12,7 @@ use self::passed::Passed;
 use super::gating::{self, Case, Gated};
 use super::ground;
 use super::range;
+use super::released;
 use super::report::{Outcome, State};
 use crate::actions::deploy::Subject;
 use crate::actions::publish::{self, ReadTag};
@@ -203,6 +204,9 @@ impl Tagged<'_> {
         self.await_environments(f, passed.config)?;
         let published: PublishMade = f.step("publish", &passed.publish_call(input, &self.sha, draft.id))?;
         self.report_success(f, &passed, &notes, &published)?;
+        if let Some(child) = passed.telling(input, &published.url) {
+            f.spawn("released", released::WORKFLOW.name, &child.key(), &child)?;
+        }
         let mut outcome = Outcome::new(State::Succeeded).at(&self.sha);
         outcome.version = Some(passed.parsed.version.to_string());
         outcome.url = Some(published.url);

@@ -58,6 +58,7 @@ mod readme;
 mod reconcile;
 mod rehearse;
 mod release;
+mod released;
 mod sandbox;
 mod slots;
 mod smoke;

@@ -24,10 +24,10 @@ fn config(more: &str) -> String {
 }
 
 /// A pull request, its head, and what came of it on the default branch.
-struct Pull {
-    number: u64,
-    head: Sha,
-    merge: Sha,
+pub struct Pull {
+    pub number: u64,
+    pub head: Sha,
+    pub merge: Sha,
 }
 
 fn opened(shop: &RepoHandle, name: &str, fork: bool) -> (u64, Sha) {
@@ -39,7 +39,7 @@ fn opened(shop: &RepoHandle, name: &str, fork: bool) -> (u64, Sha) {
     (shop.open_pull(seed).unwrap(), head)
 }
 
-fn merged_as(shop: &RepoHandle, name: &str, how: Merge, fork: bool) -> Pull {
+pub fn merged_as(shop: &RepoHandle, name: &str, how: Merge, fork: bool) -> Pull {
     let (number, head) = opened(shop, name, fork);
     let merge = shop.merge_pull(number, how, "ann").unwrap();
     shop.check("github-actions", &merge, "build", "success").unwrap();

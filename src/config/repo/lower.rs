@@ -31,6 +31,7 @@ pub(super) fn lower(file: File, order: &[String], later: &[Later]) -> Result<Rep
         notes: file.release.notes.map(|p| p.0),
         gates: gates(file.release.gates)?.unwrap_or_else(default_gates),
         publish_after: publish_after(file.release.publish_after)?,
+        comment_on_pull_requests: file.release.comment_on_pull_requests,
         unsupported: labels(later, |path| path.first().is_some_and(|p| p == "release")),
     };
     let components = file.component.into_iter().map(component).collect();

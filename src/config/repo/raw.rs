@@ -54,6 +54,9 @@ pub struct Release {
     /// Environments that must have had this version with success before the release is published; until then it is a
     /// draft.
     pub publish_after: Option<EnvRefs>,
+    /// Whether each pull request that a release has brought is told so by a comment: "Released in v1.2.3". Prereleases tell nobody.
+    #[serde(default)]
+    pub comment_on_pull_requests: bool,
 }
 
 /// One environment or several.

@@ -1,6 +1,6 @@
 //! Deployments and their statuses.
 
-use super::{Done, Steps, answer, trouble};
+use super::{Done, Steps, answer, trouble, unmade};
 use crate::domain::RepoRef;
 use crate::engine::host::{StepCtx, StepError};
 use crate::github::{NewDeployment, NewDeploymentStatus};
@@ -37,7 +37,7 @@ impl Steps {
             spare: call.task == Task::Mirror,
             payload,
         };
-        let made = at.create_deployment(repo, &new).await.map_err(trouble)?;
+        let made = at.create_deployment(repo, &new).await.map_err(unmade)?;
         Ok(DeploymentMade { id: made.id, sha: made.sha })
     }
 
@@ -56,7 +56,7 @@ impl Steps {
             auto_inactive: call.state == "success" && !call.beside,
             spare: call.beside,
         };
-        at.create_deployment_status(repo, id, &new).await.map_err(trouble)?;
+        at.create_deployment_status(repo, id, &new).await.map_err(unmade)?;
         answer(&true)
     }
 

@@ -8,11 +8,11 @@ use crate::domain::{EnvPlace, LedgerEntry, Mirror, RepoRef, RunId, Sha};
 use crate::engine::host::{StepCtx, StepError};
 use crate::plan::MirrorCall;
 use crate::store::{ledger, mirrors};
-use crate::workflow::mirror;
+use crate::workflow::{mirror, released};
 
 /// Entries of the ledger that are looked at.
 const HISTORY: u32 = 100;
-/// How often a mirror is tried: it only decorates, so it is no reason to give a run up.
+/// How often a mirror or a word about a release is tried: it only decorates, so it is no reason to give a run up.
 const ATTEMPTS: u32 = 30;
 
 impl Steps {
@@ -52,10 +52,11 @@ fn still_there(history: &[LedgerEntry], of: &RunId, sha: &Sha) -> bool {
     is_live && since.is_some_and(|since| since.iter().all(|entry| !entry.rollback || entry.sha == *sha))
 }
 
-/// Trouble that goes on is told, not waited for.
+/// Trouble that goes on is told, not waited for, where nothing hangs on it.
 pub(super) fn patience(ctx: &StepCtx, why: StepError) -> StepError {
+    let decorates = [mirror::WORKFLOW.name, released::WORKFLOW.name].contains(&ctx.workflow.as_str());
     match why {
-        StepError::Retry { refusal, .. } if ctx.workflow == mirror::WORKFLOW.name && ctx.attempt >= ATTEMPTS => {
+        StepError::Retry { refusal, .. } | StepError::Untried { refusal, .. } if decorates && ctx.attempt >= ATTEMPTS => {
             StepError::Fail(refusal)
         }
         other => other,

@@ -208,7 +208,7 @@ impl Steps {
             }
             Call::React { repo, comment, content } => self.react(&repo, comment, &content).await,
             Call::ReadRole { repo, account, login } => self.read_role(&repo, account, &login).await,
-            Call::Reply { repo, pull, body, since, follows } => self.reply(ctx, (&repo, pull), &body, since, follows).await,
+            Call::Reply(call) => self.reply(ctx, call).await,
             Call::Look { action, actor } => self.look(ctx, action, actor).await,
             Call::Act { ask, by, said_at, pull } => self.act(ctx, ask, by, talk::Said { at: said_at, pull }).await,
             Call::TurnedAway { ask, actor, refusal } => self.turned_away(ctx, ask, actor, refusal).await,
@@ -245,7 +245,9 @@ fn somebody_waits(ctx: &StepCtx) -> bool {
 /// Trouble that does not pass within moments is told, not waited for.
 fn soon(ctx: &StepCtx, why: StepError) -> StepError {
     match why {
-        StepError::Retry { after, refusal } if ctx.attempt >= LOOKS || after.is_some_and(|time| time > MOMENT) => {
+        StepError::Retry { after, refusal } | StepError::Untried { after, refusal }
+            if ctx.attempt >= LOOKS || after.is_some_and(|time| time > MOMENT) =>
+        {
             StepError::Fail(refusal)
         }
         other => other,
@@ -262,6 +264,15 @@ fn trouble(trouble: Trouble) -> StepError {
     let (again, after) = (trouble.is_retryable(), trouble.after());
     let refusal = Refusal::from(trouble);
     if again { StepError::Retry { after, refusal } } else { StepError::Fail(refusal) }
+}
+
+/// As [`trouble`], for the one call of a step that makes something.
+fn unmade(trouble: Trouble) -> StepError {
+    let nothing = trouble.made_nothing();
+    match self::trouble(trouble) {
+        StepError::Retry { after, refusal } if nothing => StepError::Untried { after, refusal },
+        other => other,
+    }
 }
 
 fn stored(why: StoreError) -> StepError {

@@ -1,6 +1,6 @@
 //! Talking with people on pull requests: reactions, replies, roles, and what is told of the whole.
 
-use super::{Done, Steps, answer, stored, trouble};
+use super::{Done, Steps, answer, stored, trouble, unmade};
 use crate::actions::Action;
 use crate::actions::access::Caller;
 use crate::actions::approve::{self, Approve, Where};
@@ -10,7 +10,7 @@ use crate::domain::{Actor, Millis, Person, Refusal, RepoRef, Role, Said as Spoke
 use crate::engine::client::{Client, Heard, Once};
 use crate::engine::host::{StepCtx, StepError};
 use crate::engine::reasons;
-use crate::plan::{Plan, Replied};
+use crate::plan::{Plan, Replied, ReplyCall};
 use crate::render::reply::marker;
 use crate::store::{acts, replies};
 use crate::workflow::{deploy, taken};
@@ -38,20 +38,17 @@ impl Steps {
         answer(&self.at(repo).role(&repo.name, login, account).await.map_err(trouble)?)
     }
 
-    pub(super) async fn reply(
-        &self,
-        ctx: &StepCtx,
-        (repo, pull): (&RepoRef, u64),
-        body: &str,
-        since: Millis,
-        follows: bool,
-    ) -> Done {
-        let (at, marker) = (self.at(repo), marker(ctx.run.as_str()));
+    pub(super) async fn reply(&self, ctx: &StepCtx, call: ReplyCall) -> Done {
+        let ReplyCall { repo, pull, body, since, follows, spare } = call;
+        let (at, marker) = (self.at(&repo), marker(ctx.run.as_str()));
         let earlier =
             if ctx.first { None } else { at.find_comment(&repo.name, pull, &marker, since).await.map_err(trouble)? };
         let made = match earlier {
             Some(made) => made,
-            None => at.create_comment(&repo.name, pull, &format!("{body}\n\n{marker}")).await.map_err(trouble)?,
+            None => {
+                let text = format!("{body}\n\n{marker}");
+                at.create_comment(&repo.name, pull, &text, spare).await.map_err(unmade)?
+            }
         };
         let made = Replied { id: made.id, url: made.url };
         if follows { self.follow(ctx, made).await } else { answer(&made) }

@@ -7,6 +7,7 @@ use crate::gates::Verdict;
 use crate::notes::tags::{ParsedTag, Scheme};
 use crate::plan::{Call, DraftCall, Latest, NotesMade, Plan, PublishCall};
 use crate::workflow::range::Found;
+use crate::workflow::released::{self, Pulls};
 
 /// Everything that publishing needs, after the gates.
 pub(super) struct Passed<'a> {
@@ -54,8 +55,24 @@ impl Passed<'_> {
         }
     }
 
+    /// Whom to tell that it is out, where the repository wants that.
+    pub fn telling(&self, input: &Input, url: &str) -> Option<released::Input> {
+        let (repo, tag, url) = (input.repo.clone(), input.tag.clone(), url.to_owned());
+        let pulls = self.told()?;
+        Some(released::Input { repo, tag, url, asked_at: input.asked_at, pulls })
+    }
+
+    fn told(&self) -> Option<Pulls> {
+        let wanted = self.config.release.comment_on_pull_requests && !self.parsed.is_prerelease();
+        let nobody = |pulls: &Pulls| matches!(pulls, Pulls::Known(all) if all.is_empty());
+        wanted.then(|| self.found.brought()).flatten().filter(|pulls| !nobody(pulls))
+    }
+
     pub fn remarks(&self, notes: &NotesMade) -> Vec<String> {
         let mut remarks = self.found.remarks(notes);
+        if let Some(Pulls::Known(all)) = self.told() {
+            remarks.extend(released::left_out(all.len()));
+        }
         remarks.push(format!("Plan {}.", self.plan.digest));
         remarks
     }

@@ -170,12 +170,12 @@ async fn comments_and_reactions_agree() {
     assert_eq!(shop.find_comment(asked).unwrap().reactions.len(), 1);
     let find = || github.find_comment(&repo, pull, "<!-- lockkeeper:run:1 -->", Millis(0));
     assert_eq!(find().await.unwrap(), None, "a person can write our marker");
-    let ours = github.create_comment(&repo, pull, "one\n\n<!-- lockkeeper:run:1 -->").await.unwrap();
+    let ours = github.create_comment(&repo, pull, "one\n\n<!-- lockkeeper:run:1 -->", false).await.unwrap();
     assert_eq!(find().await.unwrap(), Some(ours.clone()));
     assert!(ours.url.ends_with(&format!("#issuecomment-{}", ours.id)), "{}", ours.url);
     clean(&sandbox);
-    assert!(github.create_comment(&repo, pull, " ").await.is_err_and(|why| why.status == Some(422)));
-    assert!(github.create_comment(&repo, pull, &"x".repeat(65_537)).await.is_err_and(|why| why.status == Some(422)));
+    assert!(github.create_comment(&repo, pull, " ", false).await.is_err_and(|why| why.status == Some(422)));
+    assert!(github.create_comment(&repo, pull, &"x".repeat(65_537), false).await.is_err_and(|why| why.status == Some(422)));
     shop.delete_comment(asked, "ann").unwrap();
     assert!(github.react(&repo, asked, "eyes").await.is_err_and(|why| why.is_gone()));
 }
