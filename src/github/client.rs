@@ -194,6 +194,19 @@ impl Inner {
         self.judge(caller, &lane, call.operation, incoming)
     }
 
+    /// A call of the App's with its client secret; these are the only credentials of this kind.
+    pub async fn send_basic(&self, call: &Call, authorization: HeaderValue) -> Result<Reply, Trouble> {
+        let lane = self.lanes.of(None, &self.config);
+        let _writing = lane.enter(call.operation, call.spare, now()).await?;
+        let url = self.absolute(&call.target)?;
+        let body = call.body.as_ref().map(|body| Bytes::from(body.to_string()));
+        let out = Outgoing { method: call.operation.method(), url, authorization, body, if_none_match: None };
+        let result = self.transport.exchange(out).await;
+        self.counters.add(call.operation, result.as_ref().map_or(0, |incoming| incoming.status.as_u16()));
+        let incoming = result.map_err(|trouble| trouble.at(call.operation))?;
+        self.judge(None, &lane, call.operation, incoming)
+    }
+
     /// The App's JWT or the installation's token.
     async fn credentials(&self, caller: Option<InstallationId>) -> Result<Secret, Trouble> {
         match caller {

@@ -61,6 +61,7 @@ mod topology;
 mod touched;
 mod transport;
 mod trouble;
+mod user_tokens;
 mod workflows;
 
 pub use crate::config::Secret;
@@ -84,4 +85,5 @@ pub use range::{FETCH_ABOVE, RangeBase};
 pub use recheck::RecheckAsk;
 pub use releases::{MakeLatest, NewRelease};
 pub use trouble::{Class, Trouble};
+pub use user_tokens::TokenHolder;
 pub use workflows::{DispatchedAsk, StartedRun};

@@ -124,6 +124,8 @@ operations! {
     HookConfig Read GET "/app/hook/config" [];
     HookDeliveries Read GET "/app/hook/deliveries" [];
     HookRedeliver Write POST "/app/hook/deliveries/{delivery_id}/attempts" [];
+    // With the App's client id and secret.
+    TokenCheck Write POST "/applications/{client_id}/token" [];
     // As an installation.
     InstallationRepositories Read GET "/installation/repositories" [Metadata Read];
     RepositoryInfo Read GET "/repos/{owner}/{repo}" [Metadata Read];

@@ -68,7 +68,7 @@ fn open(shared: &Shared, info: &RequestInfo, headers: &HeaderMap) -> Result<Open
     let role = login.as_ref().map_or(Role::None, |login| repo.role(login));
     let read = match &caller {
         Caller::Installation { repos, .. } => repos.contains(&repo.id) && caller.may("contents", "read"),
-        Caller::Nobody | Caller::App => !repo.private || role >= Role::Read,
+        Caller::Nobody | Caller::App | Caller::Client => !repo.private || role >= Role::Read,
     };
     if !read || (writes(&info.path) && role < Role::Write) {
         return Err(unseen());

@@ -53,6 +53,7 @@ impl Sandbox {
             repos: BTreeMap::new(),
             installs: BTreeMap::new(),
             tokens: HashMap::new(),
+            user_tokens: HashMap::new(),
             buckets: HashMap::new(),
             outbox: Outbox::default(),
             clock_offset_ms: 0,

@@ -34,6 +34,15 @@ pub(super) struct Token {
     pub expires: Millis,
 }
 
+/// A token that a person has let GitHub make for an App.
+#[derive(Clone, Debug)]
+pub(super) struct UserToken {
+    pub login: String,
+    /// The App's client id.
+    pub client: String,
+    pub expires: Millis,
+}
+
 /// Another App, known by the check runs that it makes.
 #[derive(Clone, Debug)]
 pub(super) struct OtherApp {
@@ -67,6 +76,8 @@ pub(super) struct World {
     pub repos: BTreeMap<u64, Repo>,
     pub installs: BTreeMap<u64, Install>,
     pub tokens: HashMap<String, Token>,
+    /// Tokens of people, of this App and of others.
+    pub user_tokens: HashMap<String, UserToken>,
     pub buckets: HashMap<String, Bucket>,
     pub outbox: Outbox,
     /// Added to this machine's clock, for tests of clocks that disagree.

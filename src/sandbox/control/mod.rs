@@ -11,6 +11,7 @@ mod rehearsal;
 mod rules;
 mod seed;
 mod state;
+mod user_tokens;
 
 pub use automation::{DeploymentReport, DeploymentSeed};
 pub use code::RefPush;

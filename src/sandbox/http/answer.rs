@@ -134,9 +134,13 @@ fn authorize(world: &World, route: &Route, call: &mut Call) -> Result<(), Refuse
         let app = matches!(call.caller, Caller::App);
         return if app { Ok(()) } else { Err(Refused::new(401, "A JSON web token could not be decoded")) };
     }
+    if matches!(route.needs, Needs::Client) {
+        let client = matches!(call.caller, Caller::Client);
+        return if client { Ok(()) } else { Err(Refused::new(401, "Bad credentials")) };
+    }
     let repos = match &call.caller {
         Caller::Installation { repos, .. } => repos,
-        Caller::App => return Err(Refused::new(401, "Bad credentials")),
+        Caller::App | Caller::Client => return Err(Refused::new(401, "Bad credentials")),
         Caller::Nobody => return Err(Refused::new(401, "Requires authentication")),
     };
     if let (Some(owner), Some(name)) = (call.params.get("owner"), call.params.get("repo")) {
@@ -148,7 +152,7 @@ fn authorize(world: &World, route: &Route, call: &mut Call) -> Result<(), Refuse
         call.repo = id;
     }
     let allowed = match route.needs {
-        Needs::Jwt | Needs::Token => true,
+        Needs::Jwt | Needs::Client | Needs::Token => true,
         Needs::Right(name, level) => call.caller.may(name, level),
         Needs::OneOf(any) => any.iter().any(|(name, level)| call.caller.may(name, level)),
     };
@@ -165,6 +169,7 @@ fn spend(
     let who = match caller {
         Caller::Nobody => "nobody".to_owned(),
         Caller::App => "app".to_owned(),
+        Caller::Client => "client".to_owned(),
         Caller::Installation { id, .. } => format!("installation {id}"),
     };
     let limit = if matches!(caller, Caller::Nobody) { 60 } else { world.config.rate_limit };
@@ -186,7 +191,7 @@ fn spend(
 fn slow_down(world: &mut World, method: &str, route: &Route) -> Result<(), Refused> {
     let now = world.now();
     let Some(creates) = world.creates.as_mut() else { return Ok(()) };
-    if method == "GET" || matches!(route.needs, Needs::Jwt) {
+    if method == "GET" || matches!(route.needs, Needs::Jwt | Needs::Client) {
         return Ok(());
     }
     creates.retain(|at| now.0 - at.0 < 3_600_000);

@@ -20,7 +20,13 @@ impl World {
         let (scheme, rest) = header.split_once(' ').ok_or_else(bad)?;
         let token = match scheme.to_ascii_lowercase().as_str() {
             "bearer" | "token" => rest.trim().to_owned(),
-            "basic" => basic_password(rest).ok_or_else(bad)?,
+            "basic" => {
+                let (user, password) = basic(rest).ok_or_else(bad)?;
+                if user == self.client_id() {
+                    return if password == self.client_secret() { Ok(Caller::Client) } else { Err(bad()) };
+                }
+                password
+            }
             _ => return Err(bad()),
         };
         if token.starts_with("ghs_") {
@@ -91,6 +97,10 @@ impl World {
         format!("Iv23li{:014x}", self.config.app_id)
     }
 
+    pub fn client_secret(&self) -> String {
+        format!("{:040x}", self.config.app_id)
+    }
+
     /// A new token in today's long form, `ghs_<app>_<jwt>`: nothing may depend on 40 characters.
     pub fn issue(&mut self, token: Token) -> String {
         let segment = |n: usize| URL_SAFE_NO_PAD.encode((0..n).map(|_| rand::random::<u8>()).collect::<Vec<_>>());
@@ -102,7 +112,8 @@ impl World {
     }
 }
 
-fn basic_password(encoded: &str) -> Option<String> {
+/// User and password.
+fn basic(encoded: &str) -> Option<(String, String)> {
     let plain = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
-    plain.split_once(':').map(|(_, password)| password.to_owned())
+    plain.split_once(':').map(|(user, password)| (user.to_owned(), password.to_owned()))
 }

@@ -11,6 +11,8 @@ pub(in crate::sandbox) enum Caller {
     Nobody,
     /// With the App's own JWT.
     App,
+    /// With the App's client id and secret.
+    Client,
     /// With an installation token.
     Installation {
         id: u64,

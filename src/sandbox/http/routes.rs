@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 pub(in crate::sandbox) enum Needs {
     /// The App's JWT.
     Jwt,
+    /// The App's client id and secret.
+    Client,
     /// Any installation token.
     Token,
     /// An installation token with this permission.
@@ -48,8 +50,9 @@ pub(in crate::sandbox) struct Route {
 
 /// All operations, area by area.
 fn table() -> impl Iterator<Item = &'static Route> {
-    let areas: [&'static [Route]; 14] = [
+    let areas: [&'static [Route]; 15] = [
         rest::app::ROUTES,
+        rest::oauth::ROUTES,
         rest::hook::ROUTES,
         rest::repo::ROUTES,
         rest::git::ROUTES,

@@ -11,6 +11,7 @@ pub(super) mod commits;
 pub(super) mod deployments;
 pub(super) mod git;
 pub(super) mod hook;
+pub(super) mod oauth;
 pub(super) mod people;
 pub(super) mod releases;
 pub(super) mod repo;
