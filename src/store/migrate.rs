@@ -23,6 +23,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0015_pulls.sql"),
     include_str!("migrations/0016_reviews_source.sql"),
     include_str!("migrations/0017_outbox.sql"),
+    include_str!("migrations/0018_plan_uses.sql"),
 ];
 
 /// # Errors

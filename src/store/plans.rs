@@ -86,6 +86,15 @@ pub fn done_by(rx: &Rx<'_>, digest: &str) -> Result<Option<String>, StoreError> 
     Ok(statement.query_row([digest], |row| row.get(0)).optional()?)
 }
 
+/// What the plan stood for that became this run.
+///
+/// # Errors
+/// Those of the store.
+pub fn of_run(rx: &Rx<'_>, run: &RunId) -> Result<Option<Value>, StoreError> {
+    let sql = "SELECT plans.body FROM plan_uses JOIN plans ON plans.digest = plan_uses.digest WHERE plan_uses.run = ?1";
+    rx.conn.prepare_cached(sql)?.query_and_then([run.as_str()], |row| json(row, "body"))?.next().transpose()
+}
+
 fn read(row: &Row<'_>) -> Result<Kept, StoreError> {
     let repo: i64 = row.get("repo_id")?;
     Ok(Kept {

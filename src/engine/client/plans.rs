@@ -16,6 +16,7 @@ use crate::actions::outcome::{Outcome, Planned};
 use crate::actions::rollback::Rollback;
 use crate::domain::{Actor, EnvName, Millis, Refusal, RepoRef, RunId, Sha, Tag};
 use crate::engine::known;
+use crate::gates;
 use crate::plan::{Digest, Ground, Plan};
 use crate::store::plans::{self, NewPlan};
 use crate::store::{Rx, StoreError, Tx, steps};
@@ -280,6 +281,15 @@ pub fn kept(rx: &Rx<'_>, actor: &Actor, digest: &str) -> Result<Option<(Kept, bo
     let body: Body = serde_json::from_value(found.body).map_err(|why| StoreError::Sql(why.to_string()))?;
     let kept = Kept { digest: found.digest, planned: body.planned, live: body.live, expires_at: found.expires_at };
     Ok(Some((kept, found.used)))
+}
+
+/// Whom the plan asked for that became this run, as it was judged when it was done.
+///
+/// # Errors
+/// Those of the store.
+pub(super) fn asked(rx: &Rx<'_>, run: &RunId) -> Result<Option<String>, StoreError> {
+    let body: Option<Body> = plans::of_run(rx, run)?.and_then(|body| serde_json::from_value(body).ok());
+    Ok(body.and_then(|body| gates::asks_people(&body.planned.gates.verdicts)))
 }
 
 impl Body {

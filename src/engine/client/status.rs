@@ -1,6 +1,6 @@
 //! What is live, what runs and what it waits for: from our own store, without asking GitHub.
 
-use super::{Client, succeeded};
+use super::{Client, plans, succeeded};
 use crate::actions::access::Caller;
 use crate::actions::outcome::{Active, Live, Overview, QuotaLeft, RepoOverview};
 use crate::domain::{EnvName, LedgerEntry, Millis, Refusal, RepoRef, RunId};
@@ -86,7 +86,9 @@ pub struct Waits {
 /// Those of the store.
 pub fn waiting(rx: &Rx<'_>, run: &RunId, steps: &[Step], errors: bool) -> Result<Waits, StoreError> {
     let before = turns(locks::all(rx)?).get(run).copied();
-    let approval = gates::asks_people(&reasons::gates(steps));
+    let judged = reasons::gates(steps);
+    // Until the run has judged by itself, what its plan said is what is known.
+    let approval = if judged.is_empty() { plans::asked(rx, run)? } else { gates::asks_people(&judged) };
     Ok(Waits { on: waits_for(steps, &timers::of(rx, run)?, before, errors), approval })
 }
 

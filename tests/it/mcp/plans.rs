@@ -58,7 +58,10 @@ async fn a_plan_is_done_once_and_by_whom_it_was_made_for() {
     let world = Setup::new().config(CONFIG).start().await;
     let (agent, other) = (agent(&world, ALL).await, agent(&world, ALL).await);
     let sha = world.head();
+    world.github.clear_log();
     let first = planned(&agent, staging(sha.as_str())).await;
+    let asked = world.github.log().len();
+    assert!((1..=8).contains(&asked), "the first plan costs at most eight questions: {asked}");
     world.github.clear_log();
     let second = planned(&agent, staging(sha.as_str())).await;
     let asked: Vec<String> = world.github.log().iter().map(|entry| entry.route.clone()).collect();
@@ -308,9 +311,12 @@ async fn an_agent_is_told_where_a_person_approves_or_that_it_may_not() {
     let page = format!("https://github.com/acme/shop/commit/{sha}/checks");
     assert_eq!(told["approval"]["url"], json!(page));
     assert!(told["approval"]["who_may"].as_str().unwrap().contains("did not ask for it"), "{told}");
+    // At once too, before the run has judged for itself.
+    let id = &told["deployment"]["id"];
+    let look = agent.call("get_deployment", json!({ "deployment_id": id })).await;
+    assert_eq!((&look.told()["outcome"], &look.told()["approval"]["url"]), (&json!("pending_approval"), &json!(page)));
     assert_eq!(agent.call("deploy_to_environment", apply(&digest, "one")).await.told(), told);
     world.check(&sha, "lockkeeper/staging", "action_required").await;
-    let id = &told["deployment"]["id"];
     let look = agent.call("get_deployment", json!({ "deployment_id": id })).await;
     assert_eq!((&look.told()["outcome"], &look.told()["approval"]["url"]), (&json!("pending_approval"), &json!(page)));
     assert_eq!(world.shop.deployments().len(), 0);
