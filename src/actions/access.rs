@@ -3,6 +3,7 @@
 //! Invariants: what a request needs follows from the request; nothing is implied by anything else; the answer to "not yours"
 //! is the same as to "not there", so that nobody learns what else this server looks after.
 
+use super::authority::DEPLOYS;
 use super::{Action, approve};
 use crate::domain::{Actor, EnvName, Grant, Key, Millis, Person, Refusal, RepoId, Role, Scope};
 
@@ -27,7 +28,23 @@ pub enum Rights {
         pull: Option<u64>,
     },
     Only(Grant),
+    /// An agent of a person whom GitHub knows. Nothing until it is known which repository a request is about: then nothing may be
+    /// done.
+    Through(Option<Through>),
 }
+
+/// What the person may do whom an agent acts for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Through {
+    pub repo: RepoId,
+    /// Theirs in this repository.
+    pub role: Role,
+    /// As [`Person::role_read`].
+    pub role_read: Millis,
+}
+
+/// Stands for no repository: GitHub counts from 1.
+const NOWHERE: RepoId = RepoId(0);
 
 /// What a request is about, as far as it is known: a run says it for those who name a run.
 #[derive(Clone, Copy, Debug, Default)]
@@ -63,10 +80,13 @@ impl Caller {
     /// `insufficient_scope`.
     pub fn may(&self, action: &Action, about: About<'_>) -> Result<(), Refusal> {
         let grant = match &self.rights {
-            Rights::All | Rights::Only(_) if matches!(action, Action::Approve(_)) => return Err(approve::people_only()),
+            Rights::All | Rights::Only(_) | Rights::Through(_) if matches!(action, Action::Approve(_)) => {
+                return Err(approve::people_only());
+            }
             Rights::All => return Ok(()),
             Rights::In { repo, .. } if about.repo == Some(*repo) => return Ok(()),
             Rights::In { .. } => return Err(self.lacks("this repository")),
+            Rights::Through(at) => return self.may_through(*at, action, about),
             Rights::Only(grant) => grant,
         };
         let scope = scope(action).ok_or_else(approve::people_only)?;
@@ -83,6 +103,13 @@ impl Caller {
         }
     }
 
+    fn may_through(&self, at: Option<Through>, action: &Action, about: About<'_>) -> Result<(), Refusal> {
+        let Some(at) = at.filter(|at| about.repo == Some(at.repo)) else { return Err(self.lacks("this repository")) };
+        let scope = scope(action).ok_or_else(approve::people_only)?;
+        let has = scopes_of(at.role).contains(&scope);
+        if has { Ok(()) } else { Err(self.lacks(&format!("`{}` with the role {}", scope.as_str(), at.role.as_str()))) }
+    }
+
     /// # Errors
     /// `insufficient_scope`, for the first one that is not theirs.
     pub fn may_touch<'a>(&self, environments: impl IntoIterator<Item = &'a EnvName>) -> Result<(), Refusal> {
@@ -92,7 +119,8 @@ impl Caller {
 
     pub fn sees_environment(&self, environment: &EnvName) -> bool {
         match &self.rights {
-            Rights::All | Rights::In { .. } => true,
+            Rights::All | Rights::In { .. } | Rights::Through(Some(_)) => true,
+            Rights::Through(None) => false,
             Rights::Only(grant) => grant.environments.contains(environment),
         }
     }
@@ -102,6 +130,9 @@ impl Caller {
         let grant = match &self.rights {
             Rights::All => return true,
             Rights::In { repo, .. } => return about.repo == Some(*repo),
+            Rights::Through(at) => {
+                return at.is_some_and(|at| about.repo == Some(at.repo) && scopes_of(at.role).contains(&Scope::Read));
+            }
             Rights::Only(grant) => grant,
         };
         let own = asked_by.kind == self.actor.kind && asked_by.id == self.actor.id;
@@ -112,7 +143,12 @@ impl Caller {
     /// Whether they may read errors in their own words: those of the store and of deployers are not for a page that anybody
     /// may read.
     pub fn reads_errors(&self) -> bool {
-        !matches!(self.rights, Rights::In { .. })
+        match &self.rights {
+            Rights::All | Rights::Only(_) => true,
+            // Anybody may read a public repository.
+            Rights::Through(at) => at.is_some_and(|at| at.role >= DEPLOYS),
+            Rights::In { .. } => false,
+        }
     }
 
     /// The only repository that they may know of.
@@ -121,6 +157,7 @@ impl Caller {
             Rights::All => None,
             Rights::In { repo, .. } => Some(*repo),
             Rights::Only(grant) => Some(grant.repo),
+            Rights::Through(at) => Some(at.map_or(NOWHERE, |at| at.repo)),
         }
     }
 
@@ -130,6 +167,15 @@ impl Caller {
             format!("{} has no right to {what}.", self.actor.login),
             "Ask somebody who has it, or use a key that has it: `lockkeeper keys create` makes one.",
         )
+    }
+}
+
+/// What a person's role lets their agent do; as [`super::authority::needs`] lets them do it in a comment.
+pub fn scopes_of(role: Role) -> &'static [Scope] {
+    match role {
+        Role::None => &[],
+        Role::Read | Role::Triage => &[Scope::Read],
+        Role::Write | Role::Maintain | Role::Admin => &Scope::ALL,
     }
 }
 

@@ -40,7 +40,7 @@ fn role(caller: &Caller) -> Option<String> {
     match &caller.rights {
         Rights::All => Some("operator".to_owned()),
         Rights::In { role, .. } if *role >= OPENS => Some(role.as_str().to_owned()),
-        Rights::In { .. } | Rights::Only(_) => None,
+        Rights::In { .. } | Rights::Only(_) | Rights::Through(_) => None,
     }
 }
 

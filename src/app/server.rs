@@ -20,7 +20,7 @@ use crate::store::{Store, StoreError};
 use crate::surfaces::callback::callback_router;
 use crate::surfaces::control::{Desk, Door, remote};
 use crate::surfaces::http::{Ask, Health, Limits, Metrics, Readiness, Snapshot, health_router, serve, traced};
-use crate::surfaces::mcp::{Agents, Jobs, Place, mcp_router};
+use crate::surfaces::mcp::{Agents, Jobs, People, Place, mcp_router};
 use crate::surfaces::webhook::{Own, Receiver, Secrets, Worker, router};
 use crate::targets::callback::oidc::Keys;
 use crate::targets::callback::{Callbacks, issuer};
@@ -114,6 +114,8 @@ impl Server {
         let acting = Some(Client { door: "mcp", ..client.clone() });
         let agents =
             Agents::new(desk.clone(), acting, &site(&settings.app.github_api_url), stopped.clone()).with_jobs(jobs(&settings)?);
+        let people = settings.sign_in.clone().map(|sign_in| People::new(github.clone(), sign_in));
+        let agents = agents.with_people(people);
         let door = Door::open(&settings.local.data_dir).await?.acting(client, OwnHooks::of(&settings.app.private_key)?);
         let address_here = door.address;
         let door = door.beside(mcp_router(agents.clone(), &Place { public_url: None, ..place(&settings, address_here) }));
@@ -177,7 +179,8 @@ fn github_config(settings: &Serve, tuning: &Tuning) -> GitHubConfig {
 }
 
 fn place(settings: &Serve, listen: SocketAddr) -> Place {
-    Place { public_url: settings.app.public_url.clone(), listen, github: site(&settings.app.github_api_url) }
+    let (github, issuer) = (site(&settings.app.github_api_url), issuer(&settings.app.github_api_url));
+    Place { public_url: settings.app.public_url.clone(), listen, github, issuer }
 }
 
 fn secrets(settings: &Serve) -> Result<Secrets, Refusal> {
@@ -234,7 +237,13 @@ async fn start_host(settings: &Serve, tuning: &Tuning, store: &Store, github: &G
         prometheus: Prometheus::new(&settings.resources.prometheus)?,
         caller: Caller::new(AllowList::from(settings.allow_addresses.clone()))?,
         // What no command may say.
-        secrets: Masker::new(settings.webhook_secrets.iter().chain([&settings.app.private_key])),
+        secrets: Masker::new(
+            settings
+                .webhook_secrets
+                .iter()
+                .chain([&settings.app.private_key])
+                .chain(settings.sign_in.iter().map(|of| &of.client_secret)),
+        ),
         renders: Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)),
         commands: Semaphore::new(COMMANDS),
         tries: Tries::default(),

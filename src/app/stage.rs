@@ -53,6 +53,7 @@ impl Stage {
             allow_addresses: Vec::new(),
             resources,
             command_prefix: CommandPrefix::default(),
+            sign_in: None,
         };
         let server = Server::start(settings, Tuning { rehearsal, ..Tuning::default() }).await?;
         github.set_webhook(&format!("http://{}/webhook", server.address), &secret);

@@ -11,6 +11,7 @@ mod lent;
 mod notifiers;
 mod prefix;
 mod resources;
+mod sign_in;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -24,6 +25,7 @@ pub use resources::{
     BalancerAddress, BalancerSettings, COMMAND_PLACEHOLDERS, CommandSettings, HookSettings, PrometheusSettings, Repositories,
     Resources,
 };
+pub use sign_in::SignIn;
 
 use super::Secret;
 use crate::domain::Refusal;
@@ -70,6 +72,8 @@ pub struct Serve {
     pub resources: Resources,
     /// What commands in comments begin with.
     pub command_prefix: CommandPrefix,
+    /// By which tokens of people are known; without it none are taken.
+    pub sign_in: Option<SignIn>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,10 +93,11 @@ impl Flags {
         let allow_addresses = reader.allow_addresses();
         let resources = reader.resources();
         let prefix = reader.command_prefix();
+        let sign_in = reader.sign_in();
         reader.finish(|| {
             let (webhook_secrets, allow_addresses) = (webhook_secrets?, allow_addresses?);
             let command_prefix = prefix?;
-            Some(Serve { local: local?, app: app?, webhook_secrets, allow_addresses, resources, command_prefix })
+            Some(Serve { local: local?, app: app?, webhook_secrets, allow_addresses, resources, command_prefix, sign_in })
         })
     }
 

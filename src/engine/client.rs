@@ -30,7 +30,7 @@ use super::accept::{Accept, Asked, outcome as ended};
 use super::host::{Host, NewRun};
 use super::known;
 use crate::actions::Action;
-use crate::actions::access::{About, Caller, Rights};
+use crate::actions::access::{About, Caller, Rights, Through};
 use crate::actions::approve;
 use crate::actions::deploy::{Deploy, Subject as Deployed};
 use crate::actions::outcome::{Live, Outcome, Planned, Started};
@@ -259,7 +259,10 @@ impl Client {
         let now = self.host.now();
         let by_comment = match caller.rights {
             Rights::In { role, role_read, pull, .. } => Some(ByComment { role_read, role, head: false, pull, given: None }),
-            Rights::All | Rights::Only(_) => None,
+            Rights::Through(Some(Through { role, role_read, .. })) => {
+                Some(ByComment { role_read, role, head: false, pull: None, given: None })
+            }
+            Rights::All | Rights::Only(_) | Rights::Through(None) => None,
         };
         let pin = planned.plan.pin.clone();
         deploy::Input {

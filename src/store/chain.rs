@@ -91,6 +91,24 @@ pub fn after(rx: &Rx<'_>, row: u64, limit: u32) -> Result<Vec<Link>, StoreError>
     rx.conn.prepare_cached(sql)?.query_and_then(params![row, limit.min(PAGE)], read)?.collect()
 }
 
+/// One row.
+///
+/// # Errors
+/// Those of the store.
+pub fn get(rx: &Rx<'_>, row: u64) -> Result<Option<Link>, StoreError> {
+    let mut statement = rx.conn.prepare_cached("SELECT * FROM audit WHERE id = ?1")?;
+    statement.query_and_then([i64::try_from(row).unwrap_or(i64::MAX)], read)?.next().transpose()
+}
+
+/// The newest rows, newest first; at most a page.
+///
+/// # Errors
+/// Those of the store.
+pub fn newest(rx: &Rx<'_>) -> Result<Vec<Link>, StoreError> {
+    let mut statement = rx.conn.prepare_cached("SELECT * FROM audit ORDER BY id DESC LIMIT ?1")?;
+    statement.query_and_then([PAGE], read)?.collect()
+}
+
 /// The last row's place in the chain, as it is stored.
 pub(super) fn head(rx: &Rx<'_>) -> Result<Head, StoreError> {
     let mut statement = rx.conn.prepare_cached("SELECT * FROM audit ORDER BY id DESC LIMIT 1")?;

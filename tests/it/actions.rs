@@ -49,6 +49,7 @@ impl House {
             allow_addresses: vec![AddressRange::parse("127.0.0.1").unwrap()],
             resources: Resources::default(),
             command_prefix: CommandPrefix::default(),
+            sign_in: None,
         };
         let program = Some(PathBuf::from(env!("CARGO_BIN_EXE_lockkeeper")));
         let server = Server::start(settings, Tuning { program, ..Tuning::default() }).await.unwrap();

@@ -8,6 +8,7 @@ mod jobs;
 mod listen;
 mod looks;
 mod order;
+mod people;
 mod plans;
 mod stdio;
 

@@ -6,7 +6,7 @@
 use lockkeeper::app::{Server, Tuning};
 use lockkeeper::config::Secret;
 use lockkeeper::config::repo::CONFIG_PATH;
-use lockkeeper::config::settings::{AddressRange, App, CommandPrefix, Local, LogFormat, Resources, Serve};
+use lockkeeper::config::settings::{AddressRange, App, CommandPrefix, Local, LogFormat, Resources, Serve, SignIn};
 use lockkeeper::domain::Sha;
 use lockkeeper::engine::host::Options;
 use lockkeeper::sandbox::{CheckRun, CommitSeed, Deployment, Release, RepoHandle, RepoSeed, Sandbox, SandboxConfig};
@@ -31,6 +31,7 @@ pub struct Setup {
     files: Vec<(String, String)>,
     allow: Vec<String>,
     enterprise: bool,
+    people: bool,
     prefix: CommandPrefix,
     public_url: Option<String>,
     pub resources: Resources,
@@ -54,7 +55,18 @@ impl Setup {
         let tuning = Tuning { host, reconcile: LONG, program, grace, edits, ..Tuning::default() };
         let (files, allow, resources) = (Vec::new(), Vec::new(), Resources::default());
         let prefix = CommandPrefix::default();
-        Self { repo: "acme/shop", files, allow, enterprise: false, prefix, public_url: None, resources, tuning, clock }
+        Self {
+            repo: "acme/shop",
+            files,
+            allow,
+            enterprise: false,
+            people: false,
+            prefix,
+            public_url: None,
+            resources,
+            tuning,
+            clock,
+        }
     }
     /// The repository is another one than `acme/shop`.
     pub fn named(mut self, repo: &'static str) -> Self {
@@ -82,6 +94,11 @@ impl Setup {
     /// GitHub Enterprise Server: REST below `/api/v3`, GraphQL at `/api/graphql`.
     pub fn enterprise(mut self) -> Self {
         self.enterprise = true;
+        self
+    }
+    /// People may come with tokens of the App.
+    pub fn people(mut self) -> Self {
+        self.people = true;
         self
     }
     /// Where the world is told to reach the server.
@@ -153,6 +170,10 @@ impl World {
             allow_addresses: self.setup.allow.iter().map(|text| AddressRange::parse(text).unwrap()).collect(),
             resources: self.setup.resources.clone(),
             command_prefix: self.setup.prefix.clone(),
+            sign_in: self.setup.people.then(|| SignIn {
+                client_id: self.github.client_id(),
+                client_secret: Secret::new(self.github.client_secret()),
+            }),
         };
         let server = Server::start(settings, self.setup.tuning.clone()).await.unwrap();
         self.github.set_webhook(&format!("http://{}/webhook", server.address), SECRET);

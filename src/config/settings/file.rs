@@ -11,11 +11,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
-pub(super) const KEYS: [&str; 12] = [
+pub(super) const KEYS: [&str; 15] = [
     "app_id",
     "private_key",
     "private_key_file",
     "webhook_secret",
+    "client_id",
+    "client_secret",
+    "client_secret_file",
     "github_api_url",
     "listen",
     "data_dir",

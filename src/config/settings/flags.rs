@@ -22,6 +22,15 @@ pub struct Flags {
     /// Secret of the webhook; several, for rotation, are separated by commas
     #[arg(long, env = "LOCKKEEPER_WEBHOOK_SECRET", value_name = "SECRET", hide_env_values = true)]
     pub webhook_secret: Option<Secret>,
+    /// The App's client id, with a client secret: people may come to the agents' door with tokens of the App
+    #[arg(long, env = "LOCKKEEPER_CLIENT_ID", value_name = "ID")]
+    pub client_id: Option<String>,
+    /// A client secret of the App
+    #[arg(long, env = "LOCKKEEPER_CLIENT_SECRET", value_name = "SECRET", hide_env_values = true)]
+    pub client_secret: Option<Secret>,
+    /// File with the client secret
+    #[arg(long, env = "LOCKKEEPER_CLIENT_SECRET_FILE", value_name = "FILE")]
+    pub client_secret_file: Option<PathBuf>,
     /// Base of GitHub's REST API; on your own server it ends in /api/v3 [default: that of github.com]
     #[arg(long, env = "LOCKKEEPER_GITHUB_API_URL", value_name = "URL")]
     pub github_api_url: Option<String>,

@@ -7,7 +7,7 @@ use crate::domain::Refusal;
 use std::path::{Path, PathBuf};
 
 pub(super) struct Reader<'f> {
-    flags: &'f Flags,
+    pub(super) flags: &'f Flags,
     file: file::Contents,
     problems: Vec<Refusal>,
 }
@@ -41,12 +41,12 @@ impl<'f> Reader<'f> {
     }
 
     /// Flag or environment, then file. An empty value counts as not set.
-    fn text(&self, given: Option<&str>, key: &str) -> Option<String> {
+    pub(super) fn text(&self, given: Option<&str>, key: &str) -> Option<String> {
         let given = given.map(str::to_owned).or_else(|| self.file.values.get(key).cloned());
         given.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
     }
 
-    fn problem(&mut self, code: &str, message: impl Into<String>, fix: impl Into<String>) {
+    pub(super) fn problem(&mut self, code: &str, message: impl Into<String>, fix: impl Into<String>) {
         self.problems.push(Refusal::operator(code, message, fix));
     }
 
@@ -97,7 +97,7 @@ impl<'f> Reader<'f> {
         prefix
     }
 
-    fn path(&self, given: Option<&Path>, key: &str) -> Option<PathBuf> {
+    pub(super) fn path(&self, given: Option<&Path>, key: &str) -> Option<PathBuf> {
         let given = given.filter(|path| !path.as_os_str().is_empty());
         given.map(Path::to_path_buf).or_else(|| self.text(None, key).map(PathBuf::from))
     }

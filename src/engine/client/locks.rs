@@ -143,8 +143,8 @@ fn may_end(caller: &Caller, hold: &Hold, reason: Option<&str>) -> Result<(), Ref
     match &caller.rights {
         Rights::All => Ok(()),
         Rights::In { role, .. } => authority::may_end(&caller.actor, *role, hold, reason),
-        Rights::Only(_) if own => Ok(()),
-        Rights::Only(_) => Err(not_theirs(hold)),
+        Rights::Only(_) | Rights::Through(_) if own => Ok(()),
+        Rights::Only(_) | Rights::Through(_) => Err(not_theirs(hold)),
     }
 }
 

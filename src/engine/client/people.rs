@@ -2,7 +2,7 @@
 
 use super::Client;
 use crate::actions::Action;
-use crate::actions::access::{About, Caller, Rights};
+use crate::actions::access::{About, Caller, Rights, Through};
 use crate::actions::agents;
 use crate::actions::authority::{self, Standing};
 use crate::actions::control::{Control, Verb};
@@ -39,7 +39,8 @@ impl Client {
         caller: &Caller,
     ) -> Result<(), Refusal> {
         let role = match (&caller.rights, caller.actor.kind) {
-            (Rights::In { role, .. }, _) => *role,
+            (Rights::In { role, .. } | Rights::Through(Some(Through { role, .. })), _) => *role,
+            (Rights::Through(None), _) => Role::None,
             // The role of the one whom an agent acts for has not been read.
             (Rights::Only(_), ActorKind::Agent) => Role::None,
             (Rights::Only(_) | Rights::All, _) => return Ok(()),

@@ -99,7 +99,7 @@ impl Sender {
         let (_stop, stopping) = watch::channel(false);
         let agents = Agents::new(Desk::new(store.clone(), Arc::default()), None, SITE, stopping);
         let listen = SocketAddr::from((IpAddr::V4(Ipv4Addr::LOCALHOST), 0));
-        let door = Door { public_url: None, listen, github: SITE.to_owned() };
+        let door = Door { public_url: None, listen, github: SITE.to_owned(), issuer: SITE.to_owned() };
         let service = TowerToHyperService::new(mcp_router(agents, &door));
         let mut request = http::Request::post("/mcp").header("host", "localhost").header("accept", ACCEPT);
         request = request.header("content-type", "application/json");

@@ -128,8 +128,8 @@ impl Agents {
 
     pub(super) fn engine(&self, caller: &Caller) -> Result<&Client, Refusal> {
         // A person's or an operator's rights are no agent's, whatever door was left open.
-        if !matches!(caller.rights, Rights::Only(_)) {
-            return Err(Refusal::us("not_an_agent", "Only keys are taken here."));
+        if !matches!(caller.rights, Rights::Only(_) | Rights::Through(_)) {
+            return Err(Refusal::us("not_an_agent", "Only keys and tokens are taken here."));
         }
         self.client.as_ref().ok_or_else(not_running)
     }

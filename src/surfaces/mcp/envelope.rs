@@ -1,5 +1,6 @@
 //! The one shape of every answer: what came of it, what it is about, why it was refused, and what to call next.
 
+use super::audited::AuditEntry;
 use super::views::{Approval, Deployment, Health, Lock, Notes, PlanShown, Release, Status, Validation};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -30,6 +31,8 @@ pub(super) struct Envelope {
     pub release: Option<Release>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub locks: Option<Vec<Lock>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audit: Option<AuditEntry>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refusal: Option<Refused>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -91,6 +94,7 @@ impl Envelope {
             approval: None,
             release: None,
             locks: None,
+            audit: None,
             refusal: None,
             next: Vec::new(),
         }

@@ -1,6 +1,6 @@
 //! `/mcp` over HTTP, and the page that tells a client which server authorizes it.
 //!
-//! Invariants: without a good key, or a token of a job, nothing is answered and nothing is read but the key's digest; a key that was revoked is no
+//! Invariants: without a good key, or a token of a job or a person, nothing is answered and nothing is read but the key's digest; a key that was revoked is no
 //! key at the next request, because there are no sessions; only the names of this server are answered to, as host and as
 //! origin, so that no page in a browser reaches it by another name; a request has a size and a time.
 //!
@@ -9,6 +9,7 @@
 
 use super::catalog::Tool;
 use super::jobs::is_token;
+use super::people;
 use super::server::{Agents, may_ever};
 use crate::actions::access::Caller;
 use crate::domain::{Refusal, Scope};
@@ -47,6 +48,8 @@ pub struct Place {
     pub listen: SocketAddr,
     /// Where GitHub authorizes people.
     pub github: String,
+    /// Where its Actions make tokens for jobs.
+    pub issuer: String,
 }
 
 #[derive(Clone)]
@@ -64,7 +67,7 @@ pub fn mcp_router(agents: Agents, place: &Place) -> Router {
     let resource = json!({
         "resource": format!("{base}{PATH}"),
         "resource_name": "Lockkeeper",
-        "authorization_servers": [format!("{}/login/oauth", place.github)],
+        "authorization_servers": [place.authorizes(&agents)],
         "scopes_supported": Scope::ALL,
         "bearer_methods_supported": ["header"],
     });
@@ -89,6 +92,11 @@ pub fn mcp_router(agents: Agents, place: &Place) -> Router {
 }
 
 impl Place {
+    /// Who makes the tokens that are taken here: GitHub for people, where their tokens are; else its Actions for jobs.
+    fn authorizes(&self, agents: &Agents) -> String {
+        if agents.people.is_some() { format!("{}/login/oauth", self.github) } else { self.issuer.clone() }
+    }
+
     fn base(&self) -> Option<String> {
         let own = || self.listen.ip().is_loopback().then(|| format!("http://{}", self.listen));
         self.public_url.clone().or_else(own)
@@ -168,6 +176,13 @@ impl Guard {
             // The issuer makes tokens for all of GitHub: those of repositories that we do not look after open nothing.
             return Ok(self.agents.own_repo(&caller).await.map(|_| caller));
         }
+        if let Some(people) = self.agents.people.as_ref().filter(|_| people::is_token(given)) {
+            return people.caller(given).await.map_err(|refusal| {
+                tracing::warn!(code = refusal.code, message = refusal.message, "GitHub does not say whose token it is");
+                let text = "GitHub does not say whose token it is.";
+                Refusal::world("token_not_looked_up", text, "Try again in a minute.")
+            });
+        }
         self.agents.desk.holder(given).await.map_err(|refusal| {
             tracing::error!(code = refusal.code, message = refusal.message, "a key could not be looked up");
             Refusal::world("key_not_looked_up", "The key could not be looked up.", "Try again in a minute.")
@@ -185,8 +200,9 @@ impl Guard {
                 (StatusCode::TOO_MANY_REQUESTS, Some(left.as_secs() + 1))
             }
         };
-        let fix = "Send `Authorization: Bearer KEY` with a key that `lockkeeper keys create` printed, or with a token of GitHub \
-                   Actions whose audience is this server's public URL.";
+        let fix = "Send `Authorization: Bearer KEY` with a key that `lockkeeper keys create` printed, with a token of GitHub \
+                   Actions whose audience is this server's public URL, or, where the operator lets people in, with a token that \
+                   GitHub made for you and for this App.";
         let refusal = Refusal::user("key_invalid", "The key is missing, unknown, expired or revoked.", fix);
         let mut response = (status, Json(refusal)).into_response();
         if let Some(seconds) = wait {

@@ -8,7 +8,7 @@
 use super::catalog::Tool;
 use super::resources::{About, about};
 use super::server::{Agents, may_ever};
-use crate::actions::access::Caller;
+use crate::actions::access::{Caller, Rights};
 use crate::domain::{ActorKind, RepoId, RunId};
 use crate::store::{holds, keys, runs};
 use crate::surfaces::control::sees;
@@ -29,6 +29,8 @@ const GATHERED: Duration = Duration::from_millis(250);
 const MANY: usize = 500;
 /// How often the key and the locks are looked at.
 const LOOK: Duration = Duration::from_secs(2);
+/// The same where nothing will be told.
+const SELDOM: Duration = Duration::from_secs(30);
 /// Then a client listens anew.
 const LONGEST: Duration = Duration::from_secs(3_600);
 
@@ -43,8 +45,15 @@ pub(super) fn accepted(requested: &SubscriptionFilter) -> SubscriptionFilter {
 /// The token of a job is good for a few minutes, and its end is not known here.
 const OF_A_JOB: Duration = Duration::from_secs(5 * 60);
 
+/// As long as what GitHub says of a person's token is believed.
+const OF_A_PERSON: Duration = Duration::from_secs(60);
+
 fn longest(caller: &Caller) -> Duration {
-    if caller.actor.kind == ActorKind::Agent { OF_A_JOB } else { LONGEST }
+    match (&caller.rights, caller.actor.kind) {
+        (Rights::Through(_), _) => OF_A_PERSON,
+        (_, ActorKind::Agent) => OF_A_JOB,
+        _ => LONGEST,
+    }
 }
 
 /// What has happened since the last word.
@@ -62,6 +71,10 @@ impl Agents {
         let reads = may_ever(Tool::GetStatus, caller).is_ok();
         let uris = uris.filter_map(|uri| Some((uri, about(uri)?)));
         let uris: BTreeMap<&String, About> = uris.filter(|(_, about)| reads || matches!(about, About::Deployment(_))).collect();
+        if uris.is_empty() {
+            self.idle(context, caller).await;
+            return Ok(());
+        }
         let Ok(_place) = self.waits.clone().try_acquire_owned() else {
             return Err(ErrorData::internal_error("Too many listen now; ask with get_deployment instead.", None));
         };
@@ -106,6 +119,23 @@ impl Agents {
                     }
                 }
             }
+        }
+    }
+
+    /// Nothing will ever be said: that takes nobody's place.
+    async fn idle(&self, context: &SubscriptionContext, caller: &Caller) {
+        let (mut stopping, end) = (self.stopping.clone(), Instant::now() + longest(caller));
+        let ended = async {
+            while self.is_still_good(caller).await {
+                tokio::time::sleep(SELDOM).await;
+            }
+        };
+        tokio::select! {
+            () = context.cancelled() => {}
+            // A sender that is gone means the same as a word from it.
+            _ = stopping.wait_for(|stop| *stop) => {}
+            () = ended => {}
+            () = sleep_until(end) => {}
         }
     }
 

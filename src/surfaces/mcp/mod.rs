@@ -5,6 +5,7 @@
 //! data of the tool's own output schema; no argument is a URL, a path or a command; what others wrote is cleaned and marked.
 
 mod arguments;
+mod audited;
 mod call;
 mod catalog;
 mod changes;
@@ -16,6 +17,7 @@ mod jobs;
 mod limits;
 mod listen;
 mod next;
+mod people;
 mod prompts;
 mod refuse;
 mod resources;
@@ -26,4 +28,5 @@ mod views;
 
 pub use http::{Place, mcp_router};
 pub use jobs::Jobs;
+pub use people::People;
 pub use server::Agents;

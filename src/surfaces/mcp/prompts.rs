@@ -115,6 +115,7 @@ impl Agents {
             ("owner", _) => repo.iter().map(|repo| repo.owner().to_owned()).collect(),
             ("environment", Rights::Only(grant)) => grant.environments.iter().map(ToString::to_string).collect(),
             ("id" | "deployment_id", _) => self.recent(caller).await,
+            ("entry", _) => self.entries(caller).await,
             _ => Vec::new(),
         };
         all.retain(|value| value.starts_with(begun));

@@ -4,6 +4,7 @@ use super::call::Where;
 use super::catalog::Tool;
 use super::clean::clean;
 use super::envelope::{Envelope, Word};
+use super::people::Names;
 use super::server::{Agents, Asked, may_ever};
 use super::views::PlanShown;
 use crate::actions::access::Caller;
@@ -35,6 +36,8 @@ const OF_DEPLOYMENT: [(&str, &str, &str); 2] = [
 ];
 
 const OF_PLAN: (&str, &str, &str) = ("plans/{digest}", "plan", "A plan of yours, as it was told");
+const OF_AUDIT: (&str, &str, &str) =
+    ("audit/{entry}", "audit-entry", "Who asked for something, what was decided, how it ended, and who had approved");
 const OF_RELEASE: (&str, &str, &str) =
     ("repos/{owner}/{repo}/releases/{+tag}", "release", "What became of the release of a tag");
 
@@ -45,6 +48,7 @@ enum Look {
     Told(Tool, JsonObject),
     Plan(String),
     Release(RepoName, Tag),
+    Audit(u64),
 }
 
 /// What somebody who listens to an address hears of.
@@ -67,6 +71,7 @@ fn look(uri: &str) -> Option<Look> {
     let (path, query) = uri.strip_prefix(SCHEME)?.split_once('?').unwrap_or((uri.strip_prefix(SCHEME)?, ""));
     let parts: Vec<&str> = path.split('/').collect();
     let (tool, arguments) = match parts.as_slice() {
+        ["audit", id] if query.is_empty() => return Some(Look::Audit(id.parse().ok()?)),
         ["plans", digest] if query.is_empty() => return Some(Look::Plan((*digest).to_owned())),
         ["repos", owner, name, "releases", tag @ ..] if !tag.is_empty() && query.is_empty() => {
             let repo = RepoName::parse(&format!("{owner}/{name}")).ok()?;
@@ -88,7 +93,7 @@ fn look(uri: &str) -> Option<Look> {
 
 pub(super) fn templates() -> Vec<ResourceTemplate> {
     let of_repo = OF_REPO.iter().map(|(what, title, _)| (format!("repos/{{owner}}/{{repo}}/{what}"), *what, *title));
-    let others = OF_DEPLOYMENT.iter().chain([&OF_PLAN, &OF_RELEASE]);
+    let others = OF_DEPLOYMENT.iter().chain([&OF_PLAN, &OF_RELEASE, &OF_AUDIT]);
     let others = others.map(|(address, name, title)| ((*address).to_owned(), *name, *title));
     let template = |(address, name, title): (String, &str, &str)| {
         ResourceTemplate::new(format!("{SCHEME}{address}"), name).with_title(title).with_mime_type(JSON)
@@ -122,6 +127,13 @@ impl Agents {
         let none = |why: &str| ErrorData::resource_not_found(why.to_owned(), Some(json!({ "uri": uri })));
         let look =
             look(uri).ok_or_else(|| none("There is nothing at this address; resources/templates/list shows what there is."))?;
+        let names = match &look {
+            Look::Told(..) => None,
+            Look::Plan(digest) => Some(Names::Plan(digest)),
+            Look::Release(repo, _) => Some(Names::Repo(repo.as_str())),
+            Look::Audit(id) => Some(Names::Audit(*id)),
+        };
+        let caller = &self.placed(caller.clone(), names).await.map_err(|why| none(&super::clean::text(&why.message)))?;
         let asked = |arguments: JsonObject| Asked { arguments, client, tell: None };
         let address = || json!({ "uri": uri }).as_object().cloned().unwrap_or_default();
         let envelope = match look {
@@ -133,6 +145,10 @@ impl Agents {
             Look::Release(repo, tag) => {
                 let tool = Tool::ListReleases;
                 self.recorded(tool, asked(address()), caller, self.release_told(repo, &tag, caller)).await
+            }
+            Look::Audit(id) => {
+                let tool = Tool::GetStatus;
+                self.recorded(tool, asked(address()), caller, async { told(self.audited(id, caller).await) }).await
             }
         };
         if envelope.outcome == Word::Refused {
@@ -217,6 +233,8 @@ mod tests {
         assert_eq!(look("lockkeeper://repos/acme/shop/releases/api/v1.2.0"), Some(Look::Release(repo, tag)));
         assert_eq!(look("lockkeeper://plans/sha256:00"), Some(Look::Plan("sha256:00".to_owned())));
         assert_eq!(look("lockkeeper://repos/acme/shop/releases/a..b"), None);
-        assert_eq!(templates().len(), 7);
+        assert_eq!(look("lockkeeper://audit/12"), Some(Look::Audit(12)));
+        assert_eq!((look("lockkeeper://audit/x"), look("lockkeeper://audit/1?a=b")), (None, None));
+        assert_eq!(templates().len(), 8);
     }
 }

@@ -6,8 +6,9 @@ use super::clean::clean;
 use super::envelope::{Envelope, Refused, Word};
 use super::jobs::Jobs;
 use super::limits::Limits;
+use super::people::{Names, People};
 use super::{listen, next, prompts, resources, tasks};
-use crate::actions::access::{Caller, Rights};
+use crate::actions::access::{Caller, Rights, scopes_of};
 use crate::domain::{Refusal, RunId, Scope};
 use crate::engine::client::Client;
 use crate::plan::Digest;
@@ -60,6 +61,8 @@ pub struct Agents {
     pub(super) waits: Arc<Semaphore>,
     /// Nothing where no token can be meant for us.
     pub(super) jobs: Option<Arc<Jobs>>,
+    /// Nothing where nobody can say whose token it is.
+    pub(super) people: Option<Arc<People>>,
     /// Where people see repositories.
     pub(super) site: Arc<str>,
     /// True when the server stops: nobody is made to wait any more.
@@ -69,7 +72,7 @@ pub struct Agents {
 impl Agents {
     pub fn new(desk: Desk, client: Option<Client>, site: &str, stopping: watch::Receiver<bool>) -> Self {
         let (limits, waits) = (Arc::default(), Arc::new(Semaphore::new(WAITING)));
-        Self { desk, client, limits, waits, jobs: None, site: site.into(), stopping }
+        Self { desk, client, limits, waits, jobs: None, people: None, site: site.into(), stopping }
     }
 
     /// Jobs of GitHub Actions are let in too.
@@ -78,9 +81,18 @@ impl Agents {
         Self { jobs: jobs.map(Arc::new), ..self }
     }
 
+    /// People are let in with tokens of the App too.
+    #[must_use]
+    pub fn with_people(self, people: Option<People>) -> Self {
+        Self { people: people.map(Arc::new), ..self }
+    }
+
     pub(super) async fn answer(&self, tool: Tool, asked: Asked, caller: &Caller) -> Envelope {
         let (arguments, tell) = (asked.arguments.clone(), asked.tell.clone());
-        self.recorded(tool, asked, caller, self.do_it(tool, arguments, tell, caller)).await
+        match self.placed(caller.clone(), Names::of(&arguments)).await {
+            Ok(caller) => self.recorded(tool, asked, &caller, self.do_it(tool, arguments, tell, &caller)).await,
+            Err(refusal) => self.recorded(tool, asked, caller, async { Envelope::refused(refusal.into()) }).await,
+        }
     }
 
     /// Within the limits of this tool, and on record.
@@ -168,7 +180,7 @@ async fn with_progress(
 fn record(tool: Tool, caller: &Caller, envelope: &Envelope, detail: Value) -> Record {
     let decision = envelope.refusal.as_ref().map_or_else(|| "accepted".to_owned(), |r| format!("refused:{}", r.code));
     let run = envelope.deployment.as_ref().and_then(|deployment| RunId::parse(&deployment.id));
-    let (at, actor, repo) = (now(), caller.actor.clone(), caller.only_repo());
+    let (at, actor, repo) = (now(), caller.actor.clone(), caller.only_repo().filter(|repo| repo.0 > 0));
     Record { at, actor, door: "mcp".to_owned(), action: tool.face().name.to_owned(), run, repo, decision, detail }
 }
 
@@ -177,6 +189,9 @@ pub(super) fn may_ever(tool: Tool, caller: &Caller) -> Result<(), Refusal> {
     let scopes = tool.face().scopes;
     let has = match &caller.rights {
         Rights::Only(grant) => scopes.iter().any(|scope| grant.scopes.contains(scope)),
+        // Which repository it is about is not known yet.
+        Rights::Through(None) => true,
+        Rights::Through(Some(at)) => scopes.iter().any(|scope| scopes_of(at.role).contains(scope)),
         Rights::All | Rights::In { .. } => false,
     };
     if has {
@@ -186,7 +201,7 @@ pub(super) fn may_ever(tool: Tool, caller: &Caller) -> Result<(), Refusal> {
     Err(Refusal::user(
         "insufficient_scope",
         text,
-        "Ask the operator for a key with this scope; `lockkeeper keys create` makes one.",
+        "Ask the operator for a key with this scope (`lockkeeper keys create` makes one), or for a role that has it.",
     ))
 }
 
@@ -324,6 +339,9 @@ impl ServerHandler for Agents {
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
         let caller = caller(context.request_context())?;
+        let first = context.accepted().resource_subscriptions.iter().flatten().find_map(|uri| resources::about(uri));
+        let caller =
+            self.placed_at(caller, first.as_ref()).await.map_err(|why| ErrorData::internal_error(why.message, None))?;
         self.listened(&context, &caller).await
     }
 

@@ -6,6 +6,7 @@
 
 use super::catalog::Tool;
 use super::envelope::{Envelope, Word};
+use super::people::Names;
 use super::server::{Agents, Asked, result_of};
 use crate::actions::Action;
 use crate::actions::access::Caller;
@@ -72,8 +73,9 @@ impl Agents {
                 None,
             )
         })?;
-        let engine = self.engine(caller).map_err(refused)?;
-        match engine.act(Action::Control(ask), caller).await {
+        let caller = self.placed(caller.clone(), Some(Names::Run(id))).await.map_err(refused)?;
+        let engine = self.engine(&caller).map_err(refused)?;
+        match engine.act(Action::Control(ask), &caller).await {
             // It is over: there is nothing to stop, and to ask twice is no mistake.
             Err(why) if why.code == "run_over" => Ok(()),
             done => done.map(drop).map_err(refused),

@@ -159,7 +159,8 @@ impl Deployment<'_> {
                 let good = f.step("lease.key", &Call::IsKeyGood { number: actor.id.0 })?;
                 Ok(if good { Ok(()) } else { Err(key_ended(&actor.login)) })
             }
-            (ActorKind::User, Some(by)) => {
+            // Also those whom an agent acts for.
+            (ActorKind::User | ActorKind::Agent, Some(by)) => {
                 let now = f.now();
                 let at: Millis = f.record("lease.role.at", || now)?;
                 if at <= by.role_read.plus(ROLE_IS_GOOD_FOR) {

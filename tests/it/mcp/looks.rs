@@ -221,7 +221,7 @@ async fn what_tools_tell_can_be_read_by_address_and_prompts_say_how_to_begin() {
     }
     assert_eq!(
         ask(&agent, "resources/templates/list", json!({})).await["result"]["resourceTemplates"].as_array().unwrap().len(),
-        7
+        8
     );
     let reference = json!({ "type": "ref/prompt", "name": "rollback_decision" });
     let complete = json!({ "ref": reference, "argument": { "name": "environment", "value": "st" } });
