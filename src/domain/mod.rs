@@ -4,6 +4,7 @@
 //! value that may be used. Nothing here reads a clock, a file or the network: time comes in as [`Millis`].
 
 mod actor;
+mod digest;
 mod facts;
 mod head;
 mod ids;
@@ -17,10 +18,12 @@ mod review;
 mod role;
 mod sample;
 mod slot;
+mod text;
 mod time;
 mod world;
 
 pub use actor::{Actor, ActorKind, Person};
+pub use digest::{Digest, canonical};
 pub use facts::{CommitFacts, DeploymentInfo, DeploymentStatusInfo, Folder, Recheck, TagName, WorkflowRunInfo};
 pub use head::{PullHead, SeenHead};
 pub use ids::{DeliveryId, InstallationId, KeyId, RepoId, RunId, UserId};
@@ -34,6 +37,7 @@ pub use review::{Overridable, Override, Review, Reviews, Said};
 pub use role::Role;
 pub use sample::{Number, Sample};
 pub use slot::{PerSlot, Slot};
+pub use text::{hidden, one_line};
 pub use time::Millis;
 pub use world::{
     Ancestry, Artifact, Attestation, BranchRef, CheckChange, CheckItem, CheckSource, CheckState, Commit, FileAt, PullRequest,

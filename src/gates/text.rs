@@ -2,6 +2,7 @@
 //! Escaping for Markdown or HTML is the renderer's work.
 
 use super::Link;
+use crate::domain::{hidden, one_line};
 
 /// Longest foreign word in a sentence, in characters.
 const LONGEST: usize = 100;
@@ -13,21 +14,12 @@ const LONGEST_SENTENCE: usize = 400;
 
 /// One line without control or direction characters, cut at 100 characters.
 pub fn plain(text: &str) -> String {
-    clean(text, LONGEST)
+    one_line(text, LONGEST)
 }
 
 /// A sentence of our own in which foreign words stand, cut at 400 characters.
 pub(super) fn sentence(text: &str) -> String {
-    format!("{}.", clean(text, LONGEST_SENTENCE).trim_end_matches('.'))
-}
-
-fn clean(text: &str, longest: usize) -> String {
-    let clean: String = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| !hidden(*c)).collect();
-    let clean = clean.split(' ').filter(|w| !w.is_empty()).collect::<Vec<_>>().join(" ");
-    if clean.chars().count() <= longest {
-        return clean;
-    }
-    clean.chars().take(longest - 1).chain(['…']).collect()
+    format!("{}.", one_line(text, LONGEST_SENTENCE).trim_end_matches('.'))
 }
 
 /// A link that a reader may follow: http or https, without blanks or hidden characters.
@@ -55,11 +47,4 @@ pub(super) fn join(words: &[String]) -> String {
         Some((last, [])) => last.clone(),
         Some((last, first)) => format!("{} and {last}", first.join(", ")),
     }
-}
-
-/// Control characters, and those that turn or hide text (Unicode's default-ignorable format characters).
-fn hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }

@@ -6,7 +6,6 @@
 mod call;
 mod check;
 mod deployments;
-mod digest;
 mod parts;
 mod results;
 mod stored;
@@ -14,7 +13,6 @@ mod stored;
 pub use call::Call;
 pub use check::{Annotation, CheckAction, CheckOutcome, CheckRunCall};
 pub use deployments::{DeploymentCall, MirrorCall, ReviewCall, StatusCall, Task};
-pub use digest::{Digest, canonical};
 pub use parts::{
     AskCall, Base, DraftCall, ErrandCall, Given, LandCall, Latest, MeasureCall, NotesCall, ProbeCall, PublishCall, ReplyCall,
     TrafficCall,
@@ -24,6 +22,8 @@ pub use results::{
     Settings,
 };
 pub use stored::{Pin, Plan, PlannedStep, Work};
+
+pub use crate::domain::{Digest, canonical};
 
 /// What every release body of ours holds, followed by `run=<id> -->`.
 pub const MARKER: &str = "<!-- lockkeeper:";
