@@ -9,6 +9,7 @@ mod file;
 mod flags;
 mod lent;
 mod notifiers;
+mod peers;
 mod prefix;
 mod resources;
 mod sign_in;
@@ -20,6 +21,7 @@ pub use address::AddressRange;
 pub use flags::Flags;
 pub use lent::Lent;
 pub use notifiers::{NotifierKind, NotifierSettings};
+pub use peers::{PeerAddress, PeerProcess, PeerSettings};
 pub use prefix::CommandPrefix;
 pub use resources::{
     BalancerAddress, BalancerSettings, COMMAND_PLACEHOLDERS, CommandSettings, HookSettings, PrometheusSettings, Repositories,
@@ -106,6 +108,13 @@ impl Flags {
         let mut reader = values::Reader::new(self);
         let (local, app, resources) = (reader.local(), reader.app(), reader.resources());
         reader.finish(|| Some((local?, app?, resources)))
+    }
+
+    /// What is lent to repositories.
+    pub fn resources(&self) -> Result<Resources, Vec<Refusal>> {
+        let mut reader = values::Reader::new(self);
+        let resources = reader.resources();
+        reader.finish(|| Some(resources))
     }
 
     /// Settings for a command that only looks at the server's data or asks the server.

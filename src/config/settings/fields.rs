@@ -118,6 +118,19 @@ impl<'t, 'i, 'p> Fields<'t, 'i, 'p> {
         read
     }
 
+    pub(super) fn whole(&mut self, key: &str, default: u64, range: std::ops::RangeInclusive<u64>) -> Option<u64> {
+        let Some(value) = self.take(key) else { return Some(default) };
+        let DeValue::Integer(number) = value.get_ref() else {
+            self.wrong_type(key, "a whole number");
+            return None;
+        };
+        let read = u64::from_str_radix(number.as_str(), number.radix()).ok().filter(|read| range.contains(read));
+        if read.is_none() {
+            self.bad(key, "is out of its range", &format!("Write a whole number from {} to {}.", range.start(), range.end()));
+        }
+        read
+    }
+
     pub(super) fn bad(&mut self, key: &str, what: &str, fix: &str) {
         self.report("settings_bad_value", key, &format!("`{key}` of `{}` {what}", self.name), fix);
     }

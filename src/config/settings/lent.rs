@@ -13,16 +13,21 @@ pub struct Lent {
     pub prometheus: BTreeSet<String>,
     /// With the backends that may be moved; empty: all.
     pub balancers: BTreeMap<String, Vec<String>>,
+    /// With the tools that may be called.
+    #[serde(default)]
+    pub peers: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Resources {
     pub fn lent_to(&self, repo: &RepoName) -> Lent {
         let balancers = self.balancers.iter().filter(|(_, balancer)| balancer.repositories.allow(repo));
+        let peers = self.peers.iter().filter(|(_, peer)| peer.repositories.allow(repo));
         Lent {
             commands: names(&self.commands, repo, |command| &command.repositories),
             hooks: names(&self.hooks, repo, |hook| &hook.repositories),
             prometheus: names(&self.prometheus, repo, |server| &server.repositories),
             balancers: balancers.map(|(name, balancer)| (name.clone(), balancer.backends.clone())).collect(),
+            peers: peers.map(|(name, peer)| (name.clone(), peer.tools.keys().cloned().collect())).collect(),
         }
     }
 }
@@ -66,6 +71,26 @@ impl Lent {
     }
 }
 
+impl Lent {
+    /// # Errors
+    /// `not_lent`; `peer_tool_not_allowed` where it is another tool that may be called.
+    pub fn peer(&self, name: &str, tool: &str, repo: &RepoName) -> Result<(), Refusal> {
+        let Some(tools) = self.peers.get(name) else {
+            return Err(not_lent("peer", name, repo, self.peers.keys()));
+        };
+        if tools.contains(tool) {
+            return Ok(());
+        }
+        let ask = format!("sk the operator to pin it in `tools` of [peers.{name}].");
+        let known = tools.iter().map(String::as_str).collect::<Vec<_>>().join("`, `");
+        Err(Refusal::user(
+            "peer_tool_not_allowed",
+            format!("The tool {} of the peer {name} may not be called.", tool.escape_debug()),
+            if known.is_empty() { format!("A{ask}") } else { format!("Use one of `{known}`, or a{ask}") },
+        ))
+    }
+}
+
 fn names<T>(all: &BTreeMap<String, T>, repo: &RepoName, who: impl Fn(&T) -> &Repositories) -> BTreeSet<String> {
     all.iter().filter(|(_, one)| who(one).allow(repo)).map(|(name, _)| name.clone()).collect()
 }
@@ -76,7 +101,7 @@ fn has(lent: &BTreeSet<String>, what: &str, name: &str, repo: &RepoName) -> Resu
 
 #[cfg(test)]
 mod tests {
-    use super::super::{BalancerAddress, BalancerSettings, PrometheusSettings};
+    use super::super::{BalancerAddress, BalancerSettings, PeerAddress, PeerSettings, PrometheusSettings};
     use super::*;
     use std::time::Duration;
 
@@ -95,15 +120,28 @@ mod tests {
         all.prometheus.insert("secret".into(), server("evil/*"));
         all.balancers.insert("edge".into(), balancer(&["web", "api"]));
         all.balancers.insert("any".into(), balancer(&[]));
+        let peer = |who: &str, tools: &[&str]| PeerSettings {
+            at: PeerAddress::Url("http://10.0.0.5/mcp".into()),
+            tools: tools.iter().map(|tool| ((*tool).to_owned(), String::new())).collect(),
+            timeout: Duration::from_secs(5),
+            max_bytes: 1024,
+            credential: None,
+            repositories: to(who),
+        };
+        all.peers.insert("security".into(), peer("acme/*", &["scan", "look"]));
+        all.peers.insert("theirs".into(), peer("evil/*", &["scan"]));
         let repo = RepoName::parse("acme/shop").unwrap();
         let lent = all.lent_to(&repo);
         assert_eq!((lent.prometheus("default", &repo), lent.balancer("any", "x", &repo)), (Ok(()), Ok(())));
         assert_eq!(lent.balancer("edge", "api", &repo), Ok(()));
+        assert_eq!(lent.peer("security", "scan", &repo), Ok(()));
         for (refused, code, says) in [
             (lent.prometheus("secret", &repo), "not_lent", "Use `default`"),
             (lent.command("deploy", &repo), "not_lent", "Ask the operator to lend it"),
             (lent.hook("h", &repo), "not_lent", "Ask the operator to lend it"),
             (lent.balancer("x", "web", &repo), "not_lent", "Use one of `any`, `edge`"),
+            (lent.peer("theirs", "scan", &repo), "not_lent", "Use `security`"),
+            (lent.peer("security", "fix", &repo), "peer_tool_not_allowed", "Use one of `look`, `scan`"),
             (lent.balancer("edge", "db", &repo), "balancer_not_allowed", "Use one of `web`, `api`"),
         ] {
             let refusal = refused.unwrap_err();

@@ -1,10 +1,11 @@
-//! What the operator lends to repositories, by name: commands, balancers, deploy hooks and Prometheus servers. A repository's configuration can
+//! What the operator lends to repositories, by name: commands, balancers, deploy hooks, Prometheus servers and peers. A repository's configuration can
 //! name one of them and can never say more about it.
 //!
 //! Invariants: each says which repositories may name it, and none may unless it is said; no message holds a value.
 
 use super::fields::Fields;
 use super::notifiers::{NotifierSettings, notifier};
+use super::peers::{self, PeerSettings};
 use crate::config::Secret;
 use crate::config::repo::glob;
 use crate::domain::{Refusal, RepoName};
@@ -14,7 +15,7 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 /// Tables of `lockkeeper.toml` that are read here.
-pub(super) const TABLES: [&str; 5] = ["commands", "balancers", "hooks", "prometheus", "notifiers"];
+pub(super) const TABLES: [&str; 6] = ["commands", "balancers", "hooks", "peers", "prometheus", "notifiers"];
 
 /// Names that may stand between `{{` and `}}` in a command.
 pub const COMMAND_PLACEHOLDERS: [&str; 10] =
@@ -28,6 +29,7 @@ pub struct Resources {
     pub commands: BTreeMap<String, CommandSettings>,
     pub balancers: BTreeMap<String, BalancerSettings>,
     pub hooks: BTreeMap<String, HookSettings>,
+    pub peers: BTreeMap<String, PeerSettings>,
     pub prometheus: BTreeMap<String, PrometheusSettings>,
     pub notifiers: BTreeMap<String, NotifierSettings>,
 }
@@ -150,6 +152,7 @@ pub(super) fn read(
             "commands" => drop(command(&mut fields).map(|made| into.commands.insert(name, made))),
             "balancers" => drop(balancer(&mut fields).map(|made| into.balancers.insert(name, made))),
             "notifiers" => drop(notifier(&mut fields).map(|made| into.notifiers.insert(name, made))),
+            "peers" => drop(peers::read(&mut fields).map(|made| into.peers.insert(name, made))),
             "prometheus" => drop(prometheus(&mut fields).map(|made| into.prometheus.insert(name, made))),
             _ => drop(hook(&mut fields).map(|made| into.hooks.insert(name, made))),
         }
@@ -160,13 +163,7 @@ pub(super) fn read(
 fn command(fields: &mut Fields<'_, '_, '_>) -> Option<CommandSettings> {
     let run = line(fields, "run", true);
     let observe = line(fields, "observe", false);
-    let (env, pass_env) = (fields.map("env"), fields.texts("pass_env").unwrap_or_default());
-    for name in env.keys().chain(&pass_env) {
-        if name.is_empty() || name.contains(['=', '\0']) || name.starts_with("LOCKKEEPER_") {
-            let fix = "Use a name without `=` that does not begin with LOCKKEEPER_; those are ours.";
-            fields.bad("env", "has a variable that cannot be set", fix);
-        }
-    }
+    let (env, pass_env) = variables(fields);
     let directory = fields.text("directory").map(PathBuf::from);
     if directory.as_ref().is_some_and(|d| !d.is_absolute()) {
         fields.bad("directory", "is not an absolute path", "Write it like `/srv/deploy`.");
@@ -176,8 +173,24 @@ fn command(fields: &mut Fields<'_, '_, '_>) -> Option<CommandSettings> {
     Some(CommandSettings { run: run?, observe, env, pass_env, directory, timeout: timeout?, repositories: repositories? })
 }
 
+/// What a process finds in its environment: values of the file, and names of the server's own variables.
+pub(super) fn variables(fields: &mut Fields<'_, '_, '_>) -> (BTreeMap<String, Secret>, Vec<String>) {
+    let (env, pass_env) = (fields.map("env"), fields.texts("pass_env").unwrap_or_default());
+    for name in env.keys().chain(&pass_env) {
+        if !is_variable(name) {
+            let fix = "Use a name without `=` that does not begin with LOCKKEEPER_; those are ours.";
+            fields.bad("env", "has a variable that cannot be set", fix);
+        }
+    }
+    (env, pass_env)
+}
+
+pub(super) fn is_variable(name: &str) -> bool {
+    !name.is_empty() && !name.contains(['=', '\0']) && !name.starts_with("LOCKKEEPER_")
+}
+
 /// A program and its arguments.
-fn line(fields: &mut Fields<'_, '_, '_>, key: &str, required: bool) -> Option<Vec<String>> {
+pub(super) fn line(fields: &mut Fields<'_, '_, '_>, key: &str, required: bool) -> Option<Vec<String>> {
     let Some(words) = fields.texts(key) else {
         if required {
             fields

@@ -174,8 +174,41 @@ fn a_prometheus_is_named_by_the_file_or_the_environment() {
 }
 
 #[test]
+fn peers_are_read_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, "hunter2hunter2\n").unwrap();
+    let lent = serve_with(
+        &folder,
+        &format!(
+            "[peers.security]\nurl = \"https://scan.example/mcp\"\ntools = {{ scan = \"sha256:{}\" }}\ntimeout = \"5m\"\n\
+             max_bytes = 0x1000\ncredential = {{ file = \"{}\" }}\nrepositories = [\"acme/*\"]\n\
+             [peers.testing]\ncommand = [\"/usr/bin/suite\", \"--all\"]\nenv = {{ A = \"b\" }}\npass_env = [\"PATH\"]\n\
+             credential = {{ file = \"{}\", as = \"TOKEN\" }}\nrepositories = [\"**\"]\n",
+            "ab".repeat(32),
+            file.display(),
+            file.display()
+        ),
+    )
+    .unwrap();
+    let (security, testing) = (&lent.peers["security"], &lent.peers["testing"]);
+    assert_eq!(security.at, PeerAddress::Url("https://scan.example/mcp".into()));
+    assert_eq!(security.tools["scan"], format!("sha256:{}", "ab".repeat(32)));
+    assert_eq!((security.timeout.as_secs(), security.max_bytes), (300, 4096));
+    assert_eq!(security.credential.as_ref().map(Secret::expose), Some("hunter2hunter2"));
+    let PeerAddress::Process(process) = &testing.at else { panic!("{testing:?}") };
+    assert_eq!(process.run, ["/usr/bin/suite", "--all"]);
+    let env: Vec<_> = process.env.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
+    assert_eq!(env, [("A", "b"), ("PATH", std::env::var("PATH").unwrap().as_str()), ("TOKEN", "hunter2hunter2")]);
+    assert_eq!((testing.tools.len(), testing.timeout.as_secs(), testing.max_bytes), (0, 60, 256 << 10));
+    assert!(!format!("{lent:?}").contains("hunter2"));
+}
+
+#[test]
 fn what_is_lent_wrongly_is_told_without_a_value() {
     let folder = tempfile::tempdir().unwrap();
+    let peer = |more: &str| format!("[peers.x]\nrepositories = [\"**\"]\nurl = \"https://x/mcp\"\n{more}");
+    let process = |more: &str| format!("[peers.x]\nrepositories = [\"**\"]\ncommand = [\"/bin/x\"]\n{more}");
     let command = |more: &str| format!("[commands.x]\nrun = [\"/bin/x\"]\nrepositories = [\"**\"]\n{more}");
     let hook = |more: &str| format!("[hooks.x]\nrepositories = [\"**\"]\n{more}");
     let told = |more: &str| format!("[notifiers.x]\nrepositories = [\"**\"]\nevents = [\"failed\"]\n{more}");
@@ -216,6 +249,22 @@ fn what_is_lent_wrongly_is_told_without_a_value() {
         ("[prometheus.x]\nurl = \"http://x\"\n".into(), "settings_missing_key"),
         ("[prometheus.x]\nurl = \"hunter2\"\nrepositories = [\"**\"]\n".into(), "settings_bad_value"),
         ("[prometheus.x]\nurl = \"http://x?a=hunter2\"\nrepositories = [\"**\"]\n".into(), "settings_bad_value"),
+        ("[peers.x]\nurl = \"https://x\"\n".into(), "settings_missing_key"),
+        ("[peers.x]\nrepositories = [\"**\"]\n".into(), "settings_missing_key"),
+        (peer("command = [\"/bin/x\"]\n"), "settings_missing_key"),
+        (peer("env = { A = \"hunter2\" }\n"), "settings_bad_value"),
+        (peer("tools = { scan = \"hunter2\" }\n"), "settings_bad_value"),
+        (peer("tools = [\"hunter2\"]\n"), "settings_wrong_type"),
+        (peer("max_bytes = \"hunter2\"\n"), "settings_wrong_type"),
+        (peer("max_bytes = 3\n"), "settings_bad_value"),
+        (peer("timeout = \"2h\"\n"), "settings_bad_value"),
+        (peer("credential = \"hunter2\"\n"), "settings_wrong_type"),
+        (peer("credential = { value = \"hunter2\" }\n"), "settings_bad_value"),
+        (peer("credential = { env = \"LOCKKEEPER_NO_SUCH_hunter2\" }\n"), "settings_bad_value"),
+        (peer("credential = { file = \"/hunter2\" }\n"), "settings_bad_value"),
+        (process("credential = { file = \"/etc/hostname\" }\n"), "settings_bad_value"),
+        ("[peers.x]\nrepositories = [\"**\"]\ncommand = [\"hunter2\"]\n".into(), "settings_bad_value settings_missing_key"),
+        ("[peers.x]\nrepositories = [\"**\"]\ncommand = [\"/x\", \"{{ sha }}\"]\n".into(), "settings_bad_value"),
         (hook("url = \"https://x\"\n"), "settings_missing_key"),
         (hook("url = \"https://x\"\nsecret = \"hunter2\"\n"), "settings_bad_value"),
         (hook("url = \"https://x\"\nsecret_file = \"/absent\"\n"), "settings_bad_value"),
