@@ -12,6 +12,7 @@ pub mod flow;
 pub mod gates;
 pub mod github;
 pub mod notes;
+pub mod peers;
 pub mod probes;
 pub mod rollout;
 pub mod store;

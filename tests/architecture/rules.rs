@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// A module imports only modules of lower levels; modules of one level never import each other.
-const LEVELS: [(&str, u8); 17] = [
+const LEVELS: [(&str, u8); 18] = [
     ("domain", 0),
     ("config", 1),
     ("expect", 1),
@@ -13,6 +13,7 @@ const LEVELS: [(&str, u8); 17] = [
     ("gates", 2),
     ("github", 2),
     ("notes", 2),
+    ("peers", 2),
     ("probes", 2),
     ("rollout", 2),
     ("store", 2),
@@ -39,8 +40,8 @@ const EXCLUSIVE: [(&str, &[&str]); 11] = [
     ("jsonwebtoken", &["github", "sandbox", "targets::callback"]),
     ("rusqlite", &["store"]),
     ("sigstore_verify", &["github"]),
-    ("reqwest", &["probes", "surfaces::cli"]),
-    ("rmcp", &["probes", "surfaces::mcp"]),
+    ("reqwest", &["peers", "probes", "surfaces::cli"]),
+    ("rmcp", &["peers", "probes", "surfaces::mcp"]),
     ("axum", &["surfaces", "app", "sandbox"]),
     ("git_cliff_core", &["notes"]),
     ("cel", &["expect"]),

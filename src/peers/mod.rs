@@ -1,0 +1,117 @@
+//! Other MCP servers that the operator names, called as a client: for gates, for configuration, for announcements.
+//!
+//! Invariants: only a tool whose definition has the pinned digest is called, and it is looked at again in the conversation
+//! that calls it; the credential reaches nobody but the peer; a conversation has one deadline for all of it and every message
+//! a limit, which holds while it is read; redirects are not followed; nothing is offered to the peer (no sampling, no
+//! elicitation, no roots). What a peer says is data: its words are cleaned and cut before anybody reads them, and nothing
+//! else of it stands in a text of ours.
+//!
+//! Known races: a peer can list a tool and then do something else when it is called; nobody can see that from outside. A
+//! process whose server is killed finds its input closed; one that does not end by itself then is left behind.
+
+mod answer;
+mod process;
+mod session;
+mod trouble;
+
+pub use answer::Said;
+pub use session::{Defined, Pinned};
+pub use trouble::PeerTrouble;
+
+use crate::config::settings::{PeerAddress, PeerSettings};
+use crate::domain::Refusal;
+use process::{Leash, start};
+use reqwest::{Client, redirect};
+use serde_json::{Map, Value};
+use session::{Link, Talk};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// Calls peers; one for the whole process.
+#[derive(Clone)]
+pub struct Peers {
+    client: Client,
+    all: Arc<BTreeMap<String, PeerSettings>>,
+}
+
+impl fmt::Debug for Peers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.all.keys()).finish()
+    }
+}
+
+impl Peers {
+    /// # Errors
+    /// `peers_unavailable`: the TLS library did not start.
+    pub fn new(all: &BTreeMap<String, PeerSettings>) -> Result<Self, Refusal> {
+        let client = Client::builder()
+            .user_agent(concat!("lockkeeper/", env!("CARGO_PKG_VERSION")))
+            .no_proxy()
+            .referer(false)
+            .redirect(redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .build()
+            .map_err(|_| {
+                let fix = "See that the machine has root certificates (package ca-certificates).";
+                Refusal::operator("peers_unavailable", "Peers cannot be called: the TLS library did not start.", fix)
+            })?;
+        Ok(Self { client, all: Arc::new(all.clone()) })
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.all.keys().map(String::as_str)
+    }
+
+    /// Every tool of the peer, and every pinned one that it has not, with what is pinned.
+    ///
+    /// # Errors
+    /// See [`PeerTrouble`].
+    pub async fn tools(&self, peer: &str) -> Result<Vec<Defined>, PeerTrouble> {
+        self.converse(peer, async |talk: &mut Talk| talk.tools().await).await
+    }
+
+    /// Calls one tool, once.
+    ///
+    /// # Errors
+    /// See [`PeerTrouble`]; the tool may have been called all the same when nothing came back in time.
+    pub async fn call(&self, peer: &str, tool: &str, arguments: Map<String, Value>) -> Result<Said, PeerTrouble> {
+        self.converse(peer, async |talk: &mut Talk| talk.call(tool, arguments).await).await
+    }
+
+    /// One conversation, from the first byte to the last. Whatever becomes of it, its process is ended.
+    async fn converse<T>(
+        &self,
+        name: &str,
+        what: impl AsyncFnOnce(&mut Talk) -> Result<T, PeerTrouble>,
+    ) -> Result<T, PeerTrouble> {
+        let settings = self.all.get(name).ok_or_else(|| PeerTrouble::unknown(name))?;
+        let whole = async {
+            let mut talk = self.open(name, settings).await?;
+            let said = what(&mut talk).await;
+            talk.close().await;
+            said
+        };
+        let timeout = settings.timeout;
+        tokio::time::timeout(timeout, whole).await.unwrap_or_else(|_| Err(PeerTrouble::timed_out(name, timeout)))
+    }
+
+    /// A peer that answers the question of the new era and speaks only the old one is asked again in the old way.
+    async fn open(&self, name: &str, settings: &PeerSettings) -> Result<Talk, PeerTrouble> {
+        let mut old = false;
+        loop {
+            let (link, leash) = match &settings.at {
+                PeerAddress::Url(url) => (Link::Web { client: self.client.clone(), url: url.clone() }, Leash::none()),
+                PeerAddress::Process(process) => {
+                    let (link, leash) = start(name, process, settings.max_bytes)?;
+                    (Link::Pipes(link), leash)
+                }
+            };
+            match Talk::begin(name, settings, link, leash, old).await? {
+                Some(talk) => return Ok(talk),
+                None if old => return Err(PeerTrouble::broken(name)),
+                None => old = true,
+            }
+        }
+    }
+}
