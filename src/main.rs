@@ -41,6 +41,7 @@ fn main() -> ExitCode {
         Command::HookSecret(args) => hook_secret::run(args),
         Command::Mcp(args) => mcp::run(&args),
         Command::Audit(args) => audit::run(args),
+        Command::Peers(args) => app::peers(&args),
         Command::Doctor(args) => app::doctor(&args),
     }
 }

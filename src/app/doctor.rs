@@ -47,6 +47,7 @@ pub async fn examine(local: &Local, app: &App, resources: &Resources) -> Vec<Fin
         Err(refusal) => findings.push(Finding::bad("key", refusal)),
     }
     findings.push(judge::notifiers(&resources.notifiers));
+    findings.extend(super::peers::findings(resources).await);
     findings.push(data_dir(&local.data_dir));
     findings.push(git());
     findings

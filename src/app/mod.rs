@@ -4,6 +4,7 @@ mod demo;
 mod doctor;
 mod logging;
 mod narrator;
+mod peers;
 mod rehearse;
 mod serve;
 mod server;
@@ -12,6 +13,7 @@ mod stage;
 
 pub use demo::demo;
 pub use doctor::{doctor, examine};
+pub use peers::peers;
 pub use rehearse::rehearse;
 pub use serve::serve;
 pub use server::{Server, Tuning};

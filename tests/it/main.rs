@@ -51,6 +51,8 @@ mod notes_config;
 mod notify;
 mod operator;
 mod own_hook;
+mod peer;
+mod peers;
 mod process;
 mod prometheus;
 mod range;

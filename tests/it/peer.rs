@@ -95,7 +95,7 @@ async fn serve(State(peer): State<Peer>, method: Method, headers: HeaderMap, bod
     }
     let token = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if token != format!("Bearer {CREDENTIAL}") {
-        return StatusCode::UNAUTHORIZED.into_response();
+        return (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")]).into_response();
     }
     let asked: Value = serde_json::from_slice(&body).unwrap();
     let result = |result: Value| {

@@ -19,7 +19,7 @@ pub struct Args {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
     /// Stable, for scripts: `key`, `permissions`, `events`, `installation`, `lent`, `webhook`,
-    /// `clock`, `data_dir`, `git`, `quota`.
+    /// `clock`, `peer`, `data_dir`, `git`, `quota`.
     pub check: String,
     /// One sentence: what was found.
     pub found: String,

@@ -14,6 +14,7 @@ pub mod mcp;
 mod mcp_send;
 pub mod notes;
 pub mod operator;
+pub mod peers;
 pub mod rehearse;
 pub mod runs;
 pub mod schema;
@@ -103,6 +104,8 @@ pub enum Command {
     Audit(audit::Args),
     /// Serve an agent over standard input and output (MCP), with the key in LOCKKEEPER_KEY
     Mcp(mcp::Args),
+    /// Ask the operator's peers for their tools, and show the digests to pin
+    Peers(peers::Args),
     /// Check the App's key, permissions, events, webhook and clock
     Doctor(doctor::Args),
 }
