@@ -124,12 +124,12 @@ impl Talk {
             return Err(PeerTrouble::not_pinned(&self.name, tool));
         };
         let listed = self.listed().await?;
-        let mut found = listed.iter().filter(|listed| listed.name == tool).map(digest).peekable();
-        if found.peek().is_none() {
+        let found: Vec<String> = listed.iter().filter(|listed| listed.name == tool).map(digest).collect();
+        if found.is_empty() {
             tracing::error!(peer = self.name, tool, "ALARM: a peer has no longer a tool that is pinned");
             return Err(PeerTrouble::missing(&self.name, tool));
         }
-        if let Some(other) = found.find(|digest| *digest != pin) {
+        if let Some(other) = found.iter().find(|digest| **digest != pin) {
             tracing::error!(
                 peer = self.name,
                 tool,
