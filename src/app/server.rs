@@ -13,6 +13,7 @@ use crate::engine::reconcile::Reconciler;
 use crate::engine::replies::Replies;
 use crate::engine::steps::{COMMANDS, Steps, Tries};
 use crate::github::{GitHub, GitHubConfig};
+use crate::peers::Peers;
 use crate::probes::prometheus::Prometheus;
 use crate::probes::{AllowList, Caller, Prober};
 use crate::store::inbox::{self, Delivery, DeliveryStatus};
@@ -199,7 +200,8 @@ fn reports(settings: &Serve, host: &Host, store: &Store) -> Result<Reports, Refu
 fn notifiers(settings: &Serve, store: &Store, host: &Host) -> Result<Notifiers, Refusal> {
     let caller = Caller::new(AllowList::from(settings.allow_addresses.clone()))?;
     let (all, site) = (settings.resources.notifiers.clone(), site(&settings.app.github_api_url));
-    Ok(Notifiers { store: store.clone(), host: host.clone(), all, caller, site })
+    let peers = Peers::new(&settings.resources.peers)?;
+    Ok(Notifiers { store: store.clone(), host: host.clone(), all, caller, peers, site })
 }
 
 /// Tokens of GitHub Actions are made for our public URL.

@@ -11,6 +11,7 @@ mod send;
 use super::host::{Event, Host, What};
 use crate::config::settings::NotifierSettings;
 use crate::domain::{Actor, Millis, NewsKind, RunId};
+use crate::peers::Peers;
 use crate::probes::Caller;
 use crate::store::audit::{self, Record};
 use crate::store::outbox::{self, Message};
@@ -42,6 +43,7 @@ pub struct Notifiers {
     pub host: Host,
     pub all: BTreeMap<String, NotifierSettings>,
     pub caller: Caller,
+    pub peers: Peers,
     /// Where people see repositories.
     pub site: String,
 }

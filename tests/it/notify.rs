@@ -6,8 +6,9 @@ use crate::keys::brought_up;
 use crate::process::{Process, SECRET};
 use crate::world::{Setup, World};
 use lockkeeper::config::Secret;
-use lockkeeper::config::settings::{NotifierKind, NotifierSettings, Repositories};
+use lockkeeper::config::settings::{NotifierKind, NotifierSettings, PeerAddress, PeerProcess, PeerSettings, Repositories};
 use lockkeeper::domain::{NewsKind, Role};
+use lockkeeper::peers::Peers;
 use lockkeeper::sandbox::{CommitSeed, RepoSeed, Sandbox, SandboxConfig};
 use lockkeeper::store::{Store, outbox};
 use serde_json::{Value, json};
@@ -246,4 +247,45 @@ async fn a_kill_between_telling_and_noting_it_tells_the_same_again() {
     let kept = String::from_utf8_lossy(&kept);
     assert!(kept.contains("v1.1.0"), "what is kept was looked through");
     assert!(!kept.contains("SECRET/B0") && !kept.contains(KEY), "no secret is kept or logged");
+}
+
+/// A real one: a program that posts what it is asked to announce.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_announces_what_it_is_pinned_for() {
+    let room = Deployer::start().await;
+    takes(&room);
+    let program = std::env::current_exe().unwrap().parent().unwrap().with_file_name("examples").join("peer-communications");
+    assert!(program.is_file(), "it is built with the tests, unless only some are: {}", program.display());
+    let run = vec![program.display().to_string(), format!("{}/room", room.url)];
+    let unpinned = PeerSettings {
+        at: PeerAddress::Process(PeerProcess { run, env: [].into() }),
+        tools: [("announce".to_owned(), format!("sha256:{}", "0".repeat(64)))].into(),
+        timeout: Duration::from_secs(10),
+        max_bytes: 64 << 10,
+        credential: None,
+        repositories: Repositories(vec!["**".into()]),
+    };
+    let peers = Peers::new(&[("one".to_owned(), unpinned.clone())].into()).unwrap();
+    let defined = peers.tools("one").await.unwrap().into_iter().find(|tool| tool.tool == "announce").unwrap();
+    let pinned = PeerSettings { tools: [("announce".to_owned(), defined.digest.unwrap())].into(), ..unpinned.clone() };
+    let mut setup = Setup::new();
+    for (name, settings) in [("good", pinned), ("other", unpinned)] {
+        setup.resources.peers.insert(name.into(), settings);
+        let kind = NotifierKind::Peer { peer: name.into(), tool: "announce".into() };
+        let notifier = NotifierSettings { kind, timeout: Duration::from_secs(10), ..webhook(&room, "/none") };
+        setup.resources.notifiers.insert(name.into(), notifier);
+    }
+    let mut world = setup.start().await;
+    world.shop.tag("v1.2.0", &world.head()).unwrap();
+    let said = told(&room, "/room", 1).await;
+    let text = said[0].body["text"].as_str().unwrap();
+    assert!(text.starts_with("**acme/shop v1.2.0** is released."), "{text}");
+    assert_eq!(said[0].header("x-delivery").len(), 36, "{said:?}");
+    world.released("v1.2.0", &world.head()).await;
+    world.quiet().await;
+    world.stop().await;
+    let store = Store::open(&world.data_dir()).unwrap();
+    let left = store.read(outbox::left).await.unwrap();
+    store.close().await;
+    assert_eq!((left.messages, room.asked().len()), (1, 1), "whose tool is not as it is pinned is asked nothing");
 }

@@ -3,11 +3,11 @@
 //! Invariant: an address that is a secret by itself, as Slack's are, is read from a file of its own and shown nowhere.
 
 use super::fields::Fields;
-use super::resources::{Repositories, repositories, secret, web};
+use super::resources::{Repositories, Resources, repositories, secret, web};
 use super::values::read_key;
 use crate::config::Secret;
 use crate::config::repo::glob;
-use crate::domain::{EnvName, News, NewsKind};
+use crate::domain::{EnvName, News, NewsKind, Refusal};
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -30,6 +30,8 @@ pub enum NotifierKind {
     Webhook { url: String, secret: Secret },
     /// An incoming webhook as Slack has them; who knows its address may write there.
     Slack { url: Secret },
+    /// A tool of one of `[peers]`.
+    Peer { peer: String, tool: String },
 }
 
 impl NotifierSettings {
@@ -45,6 +47,7 @@ impl NotifierKind {
         match self {
             Self::Webhook { .. } => "webhook",
             Self::Slack { .. } => "slack",
+            Self::Peer { .. } => "peer",
         }
     }
 }
@@ -53,8 +56,9 @@ pub(super) fn notifier(fields: &mut Fields<'_, '_, '_>) -> Option<NotifierSettin
     let kind = match fields.required("kind").as_deref() {
         Some("webhook") => webhook(fields),
         Some("slack") => slack(fields),
+        Some("peer") => peer(fields),
         Some(_) => {
-            fields.bad("kind", "is no kind of notifier", "Use `webhook` or `slack`.");
+            fields.bad("kind", "is no kind of notifier", "Use `webhook`, `slack` or `peer`.");
             None
         }
         None => None,
@@ -73,6 +77,27 @@ fn webhook(fields: &mut Fields<'_, '_, '_>) -> Option<NotifierKind> {
     let url = fields.required("url").filter(|url| web(fields, "url", url));
     let secret = secret(fields);
     Some(NotifierKind::Webhook { url: url?, secret: secret? })
+}
+
+fn peer(fields: &mut Fields<'_, '_, '_>) -> Option<NotifierKind> {
+    let (peer, tool) = (fields.required("peer"), fields.required("tool"));
+    Some(NotifierKind::Peer { peer: peer?, tool: tool? })
+}
+
+/// Notifiers that name what is not there, once all of the file is read.
+pub(super) fn check(lent: &Resources, problems: &mut Vec<Refusal>) {
+    for (name, notifier) in &lent.notifiers {
+        let NotifierKind::Peer { peer, tool } = &notifier.kind else { continue };
+        let tools = lent.peers.get(peer).map(|peer| &peer.tools);
+        let (what, fix) = match tools {
+            None => ("a peer that is not there", "Add it as [peers.…], or name one that there is."),
+            Some(tools) if !tools.contains_key(tool) => {
+                ("a tool that is not pinned", "See what to pin with `lockkeeper peers`, and add it to `tools` of the peer.")
+            }
+            Some(_) => continue,
+        };
+        problems.push(Refusal::operator("settings_bad_value", format!("[notifiers.{name}] names {what}."), fix));
+    }
 }
 
 fn slack(fields: &mut Fields<'_, '_, '_>) -> Option<NotifierKind> {

@@ -214,6 +214,8 @@ fn what_is_lent_wrongly_is_told_without_a_value() {
     let told = |more: &str| format!("[notifiers.x]\nrepositories = [\"**\"]\nevents = [\"failed\"]\n{more}");
     for (tables, expected) in [
         (told("kind = \"hunter2\"\n"), "settings_bad_value"),
+        (told("kind = \"peer\"\npeer = \"hunter2\"\ntool = \"announce\"\n"), "settings_bad_value"),
+        (told("kind = \"peer\"\npeer = \"x\"\n"), "settings_missing_key"),
         (told(""), "settings_missing_key"),
         (told("kind = \"webhook\"\nurl = \"https://x\"\n"), "settings_missing_key"),
         (told("kind = \"slack\"\nurl = \"https://x/hunter2\"\n"), "settings_missing_key settings_unknown_key"),

@@ -29,6 +29,7 @@ impl<'f> Reader<'f> {
             let default = PrometheusSettings { url: String::new(), repositories: all };
             lent.prometheus.entry("default".to_owned()).or_insert(default).url = url;
         }
+        super::notifiers::check(&lent, &mut self.problems);
         lent
     }
 

@@ -37,12 +37,28 @@ impl Notifiers {
                 let body = Bytes::from(news::slack(&message.news, &self.site).to_string());
                 headers(&[(DELIVERY, &message.id)]).map(|headers| (url.expose(), headers, body))
             }
+            NotifierKind::Peer { peer, tool } => return self.ask(peer, tool, notifier.timeout, message).await,
         };
         let Ok((url, headers, body)) = written else { return Told::Not("message_invalid", None) };
         let ask = Ask { method: Method::POST, url, trust: Trust::Operator, headers, body, timeout: notifier.timeout };
         match self.caller.call(ask).await {
             Ok(answer) => judged(&answer),
             Err(why) => Told::Not(uncalled(why), None),
+        }
+    }
+}
+
+impl Notifiers {
+    /// What a peer is asked to announce: the fields that programs are told, and the id of the message.
+    async fn ask(&self, peer: &str, tool: &str, timeout: Duration, message: &Message) -> Told {
+        let mut told = news::fields(&message.news, &self.site);
+        told["delivery"] = message.id.clone().into();
+        let fields = told.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
+        let arguments = fields.map(|(name, value)| (name.clone(), value.clone())).collect();
+        match tokio::time::timeout(timeout, self.peers.call(peer, tool, arguments)).await {
+            Ok(Ok(_)) => Told::Taken,
+            Ok(Err(trouble)) => Told::Not(trouble.code, None),
+            Err(_) => Told::Not("receiver_timed_out", None),
         }
     }
 }
