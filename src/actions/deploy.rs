@@ -141,7 +141,7 @@ pub fn possible<'c>(
     let target = config.targets.get(&environment.target).ok_or_else(|| no_target(environment))?;
     can_move(environment, target)?;
     can_judge(environment)?;
-    lent.map_or(Ok(()), |lent| may_use(&repo.name, environment, target, lent))?;
+    lent.map_or(Ok(()), |lent| may_use(&repo.name, environment, (target, rollback), lent))?;
     Ok(target)
 }
 
@@ -217,7 +217,17 @@ fn can_judge(environment: &Environment) -> Result<(), Refusal> {
 }
 
 /// What the operator must lend for it.
-fn may_use(repo: &RepoName, environment: &Environment, target: &Target, lent: &Lent) -> Result<(), Refusal> {
+fn may_use(
+    repo: &RepoName,
+    environment: &Environment,
+    (target, rollback): (&Target, bool),
+    lent: &Lent,
+) -> Result<(), Refusal> {
+    // No gate holds up a way back.
+    let gates = environment.gates.iter().flatten().filter(|_| !rollback);
+    gates
+        .filter_map(|gate| if let GatePolicy::Peer(gate) = gate { Some(gate) } else { None })
+        .try_for_each(|gate| lent.peer(&gate.peer, &gate.tool, repo))?;
     match target {
         Target::Command(target) => lent.command(&target.command, repo)?,
         Target::Http(HttpTarget { at: HttpAddress::Hook(name), .. }) => lent.hook(name, repo)?,

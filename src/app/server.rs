@@ -237,6 +237,7 @@ async fn start_host(settings: &Serve, tuning: &Tuning, store: &Store, github: &G
         public_url: settings.app.public_url.clone(),
         own_hooks: OwnHooks::of(&settings.app.private_key)?,
         prometheus: Prometheus::new(&settings.resources.prometheus)?,
+        peers: Peers::new(&settings.resources.peers)?,
         caller: Caller::new(AllowList::from(settings.allow_addresses.clone()))?,
         // What no command may say.
         secrets: Masker::new(

@@ -34,7 +34,8 @@ pub use format::duration;
 pub use health::{HealthCheck, HttpCheck, McpCheck, SmokeTest, TcpCheck};
 pub use parse::{Report, SIZE_LIMIT, check, parse};
 pub use policies::{
-    After, Agents, ApprovalsPolicy, AttestationPolicy, ChecksPolicy, GatePolicy, HttpGate, Window, WindowPolicy, default_gates,
+    After, Agents, ApprovalsPolicy, AttestationPolicy, ChecksPolicy, GatePolicy, HttpGate, PeerGate, Window, WindowPolicy,
+    default_gates,
 };
 pub use query::{QUERY_PLACEHOLDERS, fill_query};
 pub use reference::reference;

@@ -34,6 +34,8 @@ pub struct DeployView<'a> {
     pub overrides: &'a [Override],
     /// The newest answers of web services; one that is not listed has not been asked yet.
     pub http: &'a [HttpAnswer],
+    /// The same of peers.
+    pub peers: &'a [PeerAnswer],
     /// The files of the tag's release, by the newest read.
     pub artifacts: Option<&'a Result<Vec<Artifact>, Unreadable>>,
     /// Of those that a gate is about.
@@ -177,6 +179,38 @@ pub struct HttpMissed {
     /// What to do next.
     pub fix: String,
     /// Asking again cannot end otherwise: the address is at fault.
+    pub hopeless: bool,
+}
+
+/// What a tool of a peer answered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PeerAnswer {
+    /// [`crate::config::repo::PeerGate::key`]
+    pub key: String,
+    /// When it was read, by our clock.
+    pub at: Millis,
+    pub answer: Result<PeerSaid, PeerMissed>,
+}
+
+/// All of it is the peer's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PeerSaid {
+    /// Data, never shown.
+    pub result: serde_json::Value,
+    /// For people; to be shown in quotation marks.
+    pub words: String,
+}
+
+/// There was no answer that can be used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerMissed {
+    /// Stable, lower-case words joined by `_`.
+    pub code: String,
+    /// One plain sentence.
+    pub reason: String,
+    /// What to do next.
+    pub fix: String,
+    /// Asking again cannot end otherwise before somebody has mended something.
     pub hopeless: bool,
 }
 

@@ -14,6 +14,7 @@ mod lock;
 mod manifest;
 mod order;
 mod patience;
+mod peer;
 mod soak;
 mod tag;
 mod text;
@@ -25,7 +26,7 @@ pub use approvals::plan_name;
 pub use attestation::{deployed, digests};
 pub use deploy_view::{
     Approval, Asked, DeployView, EnvironmentHistory, HoldKind, HoldView, HttpAnswer, HttpMissed, HttpSeen, Live, LiveView,
-    Occupancy, Rejection, Standing,
+    Occupancy, PeerAnswer, PeerMissed, PeerSaid, Rejection, Standing,
 };
 pub use text::plain as shown;
 pub use verdict::{Link, Overall, Status, Verdict, overall};
@@ -46,6 +47,7 @@ pub fn judge(policy: &GatePolicy, view: &GateView<'_>, now: Millis) -> Verdict {
         GatePolicy::Lock => lock::judge(view, now),
         GatePolicy::Approvals(policy) => approvals::judge(policy, view, now),
         GatePolicy::Http(policy) => http::judge(policy, view, now),
+        GatePolicy::Peer(policy) => peer::judge(policy, view, now),
         GatePolicy::Attestation(policy) => attestation::judge(policy, view, now),
         GatePolicy::Unsupported { name } => not_available(name),
     }
@@ -73,9 +75,9 @@ pub fn asks_people(verdicts: &[Verdict]) -> Option<String> {
     (!all.is_empty()).then(|| all.join(" "))
 }
 
-/// Whether a web service decides this gate, or it waits for other gates before anybody is asked.
+/// Whether a web service or a peer decides this gate, or it waits for other gates before anybody is asked.
 pub fn is_asked(verdict: &Verdict) -> bool {
-    verdict.gate == http::GATE || verdict.code == attestation::NOT_READ
+    [http::GATE, peer::GATE].contains(&verdict.gate.as_str()) || verdict.code == attestation::NOT_READ
 }
 
 fn not_available(name: &str) -> Verdict {

@@ -20,6 +20,7 @@ pub use trouble::PeerTrouble;
 
 use crate::config::settings::{PeerAddress, PeerSettings};
 use crate::domain::Refusal;
+use futures::future::BoxFuture;
 use process::{Leash, start};
 use reqwest::{Client, redirect};
 use serde_json::{Map, Value};
@@ -67,33 +68,40 @@ impl Peers {
     ///
     /// # Errors
     /// See [`PeerTrouble`].
-    pub async fn tools(&self, peer: &str) -> Result<Vec<Defined>, PeerTrouble> {
-        self.converse(peer, async |talk: &mut Talk| talk.tools().await).await
+    pub fn tools(&self, peer: &str) -> BoxFuture<'static, Result<Vec<Defined>, PeerTrouble>> {
+        let (this, peer) = (self.clone(), peer.to_owned());
+        Box::pin(async move {
+            let settings = this.settings(&peer)?;
+            let whole = async {
+                let talk = this.open(&peer, settings).await?;
+                let tools = talk.tools().await;
+                talk.close().await;
+                tools
+            };
+            in_time(&peer, settings, whole).await
+        })
     }
 
-    /// Calls one tool, once.
+    /// Calls one tool, once. To drop the future is to end the conversation.
     ///
     /// # Errors
     /// See [`PeerTrouble`]; the tool may have been called all the same when nothing came back in time.
-    pub async fn call(&self, peer: &str, tool: &str, arguments: Map<String, Value>) -> Result<Said, PeerTrouble> {
-        self.converse(peer, async |talk: &mut Talk| talk.call(tool, arguments).await).await
+    pub fn call(&self, peer: &str, tool: &str, arguments: Map<String, Value>) -> BoxFuture<'static, Result<Said, PeerTrouble>> {
+        let (this, peer, tool) = (self.clone(), peer.to_owned(), tool.to_owned());
+        Box::pin(async move {
+            let settings = this.settings(&peer)?;
+            let whole = async {
+                let talk = this.open(&peer, settings).await?;
+                let said = talk.call(&tool, arguments).await;
+                talk.close().await;
+                said
+            };
+            in_time(&peer, settings, whole).await
+        })
     }
 
-    /// One conversation, from the first byte to the last. Whatever becomes of it, its process is ended.
-    async fn converse<T>(
-        &self,
-        name: &str,
-        what: impl AsyncFnOnce(&mut Talk) -> Result<T, PeerTrouble>,
-    ) -> Result<T, PeerTrouble> {
-        let settings = self.all.get(name).ok_or_else(|| PeerTrouble::unknown(name))?;
-        let whole = async {
-            let mut talk = self.open(name, settings).await?;
-            let said = what(&mut talk).await;
-            talk.close().await;
-            said
-        };
-        let timeout = settings.timeout;
-        tokio::time::timeout(timeout, whole).await.unwrap_or_else(|_| Err(PeerTrouble::timed_out(name, timeout)))
+    fn settings(&self, name: &str) -> Result<&PeerSettings, PeerTrouble> {
+        self.all.get(name).ok_or_else(|| PeerTrouble::unknown(name))
     }
 
     /// A peer that answers the question of the new era and speaks only the old one is asked again in the old way.
@@ -114,4 +122,14 @@ impl Peers {
             }
         }
     }
+}
+
+/// One conversation, from the first byte to the last. Whatever becomes of it, its process is ended.
+async fn in_time<T>(
+    name: &str,
+    settings: &PeerSettings,
+    whole: impl Future<Output = Result<T, PeerTrouble>>,
+) -> Result<T, PeerTrouble> {
+    let timeout = settings.timeout;
+    tokio::time::timeout(timeout, whole).await.unwrap_or_else(|_| Err(PeerTrouble::timed_out(name, timeout)))
 }

@@ -98,7 +98,7 @@ impl Talk {
         self.leash.loosen().await;
     }
 
-    pub(super) async fn tools(&mut self) -> Result<Vec<Defined>, PeerTrouble> {
+    pub(super) async fn tools(&self) -> Result<Vec<Defined>, PeerTrouble> {
         let listed = self.listed().await?;
         let pins = &self.settings.tools;
         let mut all: Vec<Defined> = listed
@@ -119,7 +119,7 @@ impl Talk {
     }
 
     /// A tool that is listed twice is one whose definitions must both be the pinned one.
-    pub(super) async fn call(&mut self, tool: &str, arguments: Map<String, Value>) -> Result<Said, PeerTrouble> {
+    pub(super) async fn call(&self, tool: &str, arguments: Map<String, Value>) -> Result<Said, PeerTrouble> {
         let Some(pin) = self.settings.tools.get(tool).cloned() else {
             return Err(PeerTrouble::not_pinned(&self.name, tool));
         };

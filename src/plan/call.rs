@@ -4,8 +4,8 @@ use super::Plan;
 use super::check::CheckRunCall;
 use super::deployments::{DeploymentCall, MirrorCall, ReviewCall, StatusCall};
 use super::parts::{
-    AskCall, Base, DraftCall, ErrandCall, Given, LandCall, MeasureCall, NotesCall, ProbeCall, PublishCall, ReplyCall,
-    TrafficCall,
+    AskCall, AskPeerCall, Base, DraftCall, ErrandCall, Given, LandCall, MeasureCall, NotesCall, ProbeCall, PublishCall,
+    ReplyCall, TrafficCall,
 };
 use crate::domain::{
     Actor, EnvName, EnvPlace, Folder, Lease, Millis, NewHold, Person, Refusal, RepoRef, RunId, Sha, Slot, Tag, UserId,
@@ -262,6 +262,8 @@ pub enum Call {
     },
     /// One question to a web service for the gate `http`; answers `HttpAnswer`.
     AskService(AskCall),
+    /// One question to a peer for the gate `peer`; answers `PeerAnswer`.
+    AskPeer(AskPeerCall),
     /// One health probe; answers `ProbeReport`.
     Probe(ProbeCall),
     /// A reaction to somebody's comment. It only decorates: it is tried once, and answers whether GitHub took it.

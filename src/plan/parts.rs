@@ -132,6 +132,18 @@ pub struct AskCall {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AskPeerCall {
+    /// What tells this question from others.
+    pub key: String,
+    pub repo: RepoRef,
+    /// The operator's name for it.
+    pub peer: String,
+    pub tool: String,
+    /// With every placeholder filled in.
+    pub arguments: serde_json::Map<String, serde_json::Value>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProbeCall {
     /// With every placeholder filled in.
     pub check: HealthCheck,

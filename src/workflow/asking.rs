@@ -1,20 +1,15 @@
-//! Asks web services for the gate `http`.
+//! Asks web services and peers for the gates `http` and `peer`.
 //!
-//! Invariants: a service is asked once every other gate passes, so that a long soak or window costs it nothing; then less and
+//! Invariants: a service (or a peer, here and below) is asked once every other gate passes, so that a long soak or window costs it nothing; then less and
 //! less often, until its gates pass or their time is up; what it said before a wait does not count after it. Services whose
 //! turn it is are asked side by side, in steps of the round, so that a long wait leaves no more of them than a short one.
 
-use super::deploy::values_of;
 use super::gating::Case;
 use super::pace::early;
-use crate::actions::deploy::Subject;
-use crate::config::repo::{CONFIG_PATH, GatePolicy, HttpGate};
+use super::questions::{Asking, Heard, Question, is_asked, questions};
 use crate::domain::Millis;
-use crate::expect;
 use crate::flow::{Flow, Stop};
-use crate::gates::{self, HttpAnswer, HttpMissed, Verdict};
-use crate::plan::{AskCall, Call};
-use crate::targets::fill_address;
+use crate::gates::{self, HttpAnswer, PeerAnswer, Verdict};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -28,47 +23,12 @@ pub(super) struct Asked {
     pub since: Option<Millis>,
     /// The newest of each.
     pub answers: Vec<HttpAnswer>,
-    /// Of the answers: those since the last wait, by their addresses.
+    #[serde(default)]
+    pub peers: Vec<PeerAnswer>,
+    /// Of the answers: those since the last wait, by their keys.
     fresh: Vec<String>,
     /// How often something was asked.
     rounds: u32,
-}
-
-/// One address, whoever asks for it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Service<'a> {
-    /// As the policy writes it.
-    url: &'a str,
-    timeout: Duration,
-    within: Duration,
-    interval: Duration,
-    headers: bool,
-    body: bool,
-}
-
-/// A service is asked once for all gates that name it.
-fn services(policies: &[GatePolicy]) -> Vec<Service<'_>> {
-    let mut all: Vec<Service<'_>> = Vec::new();
-    for gate in policies.iter().filter_map(http) {
-        let names = expect::compile(&gate.expect).map(|expression| expression.uses()).unwrap_or_default();
-        let HttpGate { url, timeout, within, interval, .. } = gate;
-        let (headers, body) = (names.contains(&"headers"), names.contains(&"body"));
-        match all.iter_mut().find(|known| known.url == url) {
-            None => all.push(Service { url, timeout: *timeout, within: *within, interval: *interval, headers, body }),
-            Some(known) => {
-                known.timeout = known.timeout.max(*timeout);
-                known.within = known.within.min(*within);
-                known.interval = known.interval.max(*interval);
-                known.headers |= headers;
-                known.body |= body;
-            }
-        }
-    }
-    all
-}
-
-fn http(policy: &GatePolicy) -> Option<&HttpGate> {
-    if let GatePolicy::Http(gate) = policy { Some(gate) } else { None }
 }
 
 impl Asked {
@@ -77,24 +37,35 @@ impl Asked {
         self.fresh.clear();
     }
 
-    fn newest(&self, service: &Service<'_>) -> Option<&HttpAnswer> {
-        self.answers.iter().find(|answer| answer.url == service.url)
+    /// When it was asked the last time.
+    fn last(&self, question: &Question<'_>) -> Option<Millis> {
+        let service = self.answers.iter().find(|answer| answer.url == question.key).map(|answer| answer.at);
+        service.or_else(|| self.peers.iter().find(|answer| answer.key == question.key).map(|answer| answer.at))
     }
 
-    fn is_fresh(&self, service: &Service<'_>) -> bool {
-        self.fresh.iter().any(|url| url == service.url)
+    fn is_fresh(&self, question: &Question<'_>) -> bool {
+        self.fresh.iter().any(|key| *key == question.key)
     }
 
-    fn keep(&mut self, answer: HttpAnswer) {
-        self.answers.retain(|old| old.url != answer.url);
-        self.fresh.push(answer.url.clone());
-        self.answers.push(answer);
+    fn keep(&mut self, heard: Heard) {
+        match heard {
+            Heard::Service(answer) => {
+                self.answers.retain(|old| old.url != answer.url);
+                self.fresh.push(answer.url.clone());
+                self.answers.push(answer);
+            }
+            Heard::Peer(answer) => {
+                self.peers.retain(|old| old.key != answer.key);
+                self.fresh.push(answer.key.clone());
+                self.peers.push(answer);
+            }
+        }
     }
 
     /// The pause grows to a tenth of the time that it has been asked for: a month costs some hundred requests. Runs that began
     /// together do not ask together, and none asks sooner than the policy says.
-    fn next(&self, service: &Service<'_>, run: &str) -> Option<Millis> {
-        let (since, last) = (self.since?, self.newest(service)?.at);
+    fn next(&self, service: &Question<'_>, run: &str) -> Option<Millis> {
+        let (since, last) = (self.since?, self.last(service)?);
         let pause = service.interval.max(since.until(last) / 10);
         let next = last.plus(pause).plus(early(pause / 8, run, self.rounds));
         let end = since.plus(service.within);
@@ -117,48 +88,48 @@ impl Case<'_> {
         if refused || !self.others_pass(verdicts) {
             return Ok(false);
         }
-        let is_turn = |service: &Service<'_>| match (overall.status.advances(), self.passes(service, verdicts)) {
+        let is_turn = |service: &Question<'_>| match (overall.status.advances(), self.passes(service, verdicts)) {
             (true, _) => !asked.is_fresh(service),
             (false, true) => false,
             (false, false) => asked.next(service, self.ground.run.as_str()).is_none_or(|next| at >= next),
         };
-        let due: Vec<Service<'_>> = services(self.gates).into_iter().filter(is_turn).collect();
+        let due: Vec<Question<'_>> = questions(self.gates).into_iter().filter(is_turn).collect();
         self.ask(f, "", asked, &due)?;
         Ok(!due.is_empty())
     }
 
     /// Asks every service once. `stem` begins the names of the steps.
     pub(super) fn ask_all(&self, f: &mut Flow, stem: &str, asked: &mut Asked) -> Result<(), Stop> {
-        self.ask(f, stem, asked, &services(self.gates))
+        self.ask(f, stem, asked, &questions(self.gates))
     }
 
     /// Nothing but services is waited for.
     pub(super) fn others_pass(&self, verdicts: &[Verdict]) -> bool {
         let mut judged = self.gates.iter().zip(verdicts);
-        judged.all(|(gate, verdict)| http(gate).is_some() || verdict.status.advances())
+        judged.all(|(gate, verdict)| is_asked(gate) || verdict.status.advances())
     }
 
     pub(super) fn has_services(&self) -> bool {
-        self.gates.iter().any(|gate| http(gate).is_some())
+        self.gates.iter().any(is_asked)
     }
 
     /// When the answer may be another one: other gates know it themselves, and services are asked in their turn.
     pub(super) fn next_answer(&self, asked: &Asked, verdicts: &[Verdict]) -> Option<Millis> {
         if self.others_pass(verdicts) {
-            let open = services(self.gates).into_iter().filter(|service| !self.passes(service, verdicts));
+            let open = questions(self.gates).into_iter().filter(|service| !self.passes(service, verdicts));
             return open.filter_map(|service| asked.next(&service, self.ground.run.as_str())).min();
         }
         let judged = self.gates.iter().zip(verdicts);
-        let others = judged.filter(|(gate, verdict)| http(gate).is_none() && !verdict.status.advances());
+        let others = judged.filter(|(gate, verdict)| !is_asked(gate) && !verdict.status.advances());
         others.filter_map(|(_, verdict)| verdict.ask_again).min()
     }
 
-    fn passes(&self, service: &Service<'_>, verdicts: &[Verdict]) -> bool {
+    fn passes(&self, service: &Question<'_>, verdicts: &[Verdict]) -> bool {
         let mut judged = self.gates.iter().zip(verdicts);
-        judged.all(|(gate, verdict)| http(gate).is_none_or(|gate| gate.url != service.url) || verdict.status.advances())
+        judged.all(|(gate, verdict)| !service.is_of(gate) || verdict.status.advances())
     }
 
-    fn ask(&self, f: &mut Flow, stem: &str, asked: &mut Asked, due: &[Service<'_>]) -> Result<(), Stop> {
+    fn ask(&self, f: &mut Flow, stem: &str, asked: &mut Asked, due: &[Question<'_>]) -> Result<(), Stop> {
         let now = f.now();
         if due.is_empty() {
             return Ok(());
@@ -167,50 +138,25 @@ impl Case<'_> {
             asked.since = Some(f.record(&format!("{stem}ask.since"), || now)?);
         }
         asked.rounds = asked.rounds.saturating_add(1);
+        let since = asked.since.unwrap_or(now);
         let mut calls = Vec::new();
-        for (index, service) in due.iter().enumerate() {
-            match self.filled(service) {
-                Ok(call) => calls.push((format!("{stem}ask.{index}"), Call::AskService(call))),
-                Err(why) => {
-                    let at = asked.since.unwrap_or(now);
-                    asked.keep(HttpAnswer { url: service.url.to_owned(), at, answer: Err(unfilled(&why)) });
-                }
+        for (index, question) in due.iter().enumerate() {
+            let Asking { kind, call } = question.asking(self, since);
+            match call {
+                Ok(call) => calls.push((format!("{stem}{kind}.{index}"), call)),
+                Err(heard) => asked.keep(heard),
             }
         }
-        let answers: Vec<HttpAnswer> = f.all(&calls)?;
-        answers.into_iter().for_each(|answer| asked.keep(answer));
+        let answers: Vec<Heard> = f.all(&calls)?;
+        answers.into_iter().for_each(|heard| asked.keep(heard));
         Ok(())
-    }
-
-    fn filled(&self, service: &Service<'_>) -> Result<AskCall, String> {
-        let going = self.going.as_ref().ok_or_else(|| "there is no environment".to_owned())?;
-        let subject = Subject {
-            sha: self.pinned.clone(),
-            tag: self.tag.cloned(),
-            version: self.parsed.map(|parsed| parsed.version.to_string()),
-            component: self.parsed.and_then(|parsed| parsed.component.clone()),
-        };
-        Ok(AskCall {
-            url: service.url.to_owned(),
-            address: fill_address(service.url, &values_of(going.environment, &subject, self.ground, None))?,
-            headers: service.headers,
-            body: service.body,
-            timeout: service.timeout,
-        })
-    }
-}
-
-fn unfilled(why: &str) -> HttpMissed {
-    HttpMissed {
-        reason: format!("The address of the gate `http` cannot be filled in: {why}"),
-        fix: format!("Mend `url` of the gate `http` in {CONFIG_PATH}."),
-        hopeless: true,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::repo::{GatePolicy, HttpGate};
     use crate::gates::HttpSeen;
 
     const SPAN: Duration = Duration::from_secs(30 * 86_400);
@@ -227,14 +173,14 @@ mod tests {
 
     /// When the service would be asked, if it never says what is wanted.
     fn times(gates: &[GatePolicy], run: &str) -> Vec<Millis> {
-        let service = services(gates)[0];
+        let service = &questions(gates)[0];
         let mut asked = Asked { since: Some(Millis(0)), ..Asked::default() };
         let (mut all, mut at, end) = (Vec::new(), Millis(0), Millis(0).plus(service.within));
         while at < end {
-            asked.keep(answered(at));
+            asked.keep(Heard::Service(answered(at)));
             asked.rounds += 1;
             all.push(at);
-            at = asked.next(&service, run).unwrap();
+            at = asked.next(service, run).unwrap();
         }
         all
     }
@@ -249,17 +195,5 @@ mod tests {
         assert_ne!(all[1], times(&[gate("a", "true", 30, SPAN)], "two")[1], "runs that began together ask together");
         assert_eq!(times(&[gate("a", "true", 30, Duration::ZERO)], "one"), []);
         assert_eq!(times(&[gate("a", "true", 30, Duration::from_secs(30))], "one"), [Millis(0)]);
-    }
-
-    #[test]
-    fn gates_of_one_address_ask_once_for_what_all_of_them_need() {
-        let gates = [
-            gate("a", "status == 200", 30, SPAN),
-            gate("b", "headers.etag == 'x'", 30, SPAN),
-            gate("a", "body.ok", 60, SPAN / 2),
-        ];
-        let seen: Vec<_> =
-            services(&gates).into_iter().map(|s| (s.url, s.headers, s.body, s.interval.as_secs(), s.within)).collect();
-        assert_eq!(seen, [("a", false, true, 60, SPAN / 2), ("b", true, false, 30, SPAN)]);
     }
 }

@@ -359,6 +359,7 @@ impl Case<'_> {
     ) -> GateView<'v> {
         let deploy = self.going.as_ref().zip(told).map(|(going, Told { place, asked, attested })| DeployView {
             http: &asked.answers,
+            peers: &asked.peers,
             artifacts: attested.artifacts.as_ref(),
             attestations: attested.attestations.as_ref(),
             counts_from: asked.since.or(attested.since),

@@ -19,6 +19,7 @@ mod pace;
 mod place;
 pub mod preview;
 pub mod protect;
+mod questions;
 pub mod range;
 pub mod release;
 pub mod released;

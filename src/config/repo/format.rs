@@ -15,6 +15,9 @@ pub const TAG_PLACEHOLDER: &str = "{version}";
 /// Names that may stand between `{{` and `}}`.
 pub const PLACEHOLDERS: [&str; 8] = ["environment_url", "version", "sha", "environment", "action", "slot", "step", "weight"];
 
+/// The same in what a peer is given.
+pub const PEER_PLACEHOLDERS: [&str; 7] = ["environment", "environment_url", "ref", "repository", "sha", "tag", "version"];
+
 /// Says why the text does not have the format; a code and half a sentence that follows "is not valid:".
 pub fn check(format: &str, text: &str) -> Result<(), (&'static str, String)> {
     let (code, verdict) = match format {
@@ -30,6 +33,7 @@ pub fn check(format: &str, text: &str) -> Result<(), (&'static str, String)> {
         "name" => ("bad_name", name(text)),
         "timezone" => ("bad_timezone", check_time_zone(text)),
         "template" => ("bad_placeholder", fill(text, &PLACEHOLDERS).map(drop)),
+        "peer_template" => ("bad_placeholder", fill(text, &PEER_PLACEHOLDERS).map(drop)),
         "url" => ("bad_url", url(text)),
         "url_template" => ("bad_url", fill(text, &PLACEHOLDERS).and_then(|text| url(&text))),
         "errand_url" => ("bad_url", fill(text, &COMMAND_PLACEHOLDERS).and_then(|text| url(&text))),

@@ -1,6 +1,7 @@
 //! What a gate must say that no schema can: a window that says nothing, approvals that cannot be reached, kinds that a release
 //! cannot ask. As in [`super::links`], a mistake elsewhere hides nothing here.
 
+use super::format;
 use super::links::{entries, list, list_nodes, text};
 use super::shape::{Later, Walk, capital, shown};
 use std::collections::BTreeSet;
@@ -12,11 +13,11 @@ type Node<'i> = Spanned<DeValue<'i>>;
 /// So many windows of one environment; their common openings are searched for one by one.
 const MOST_WINDOWS: usize = 20;
 
-/// So many services are asked for one environment.
+/// So many services and peers are asked for one environment.
 const MOST_SERVICES: usize = 10;
 
 /// Kinds whose facts only a deployment has.
-const NOT_FOR_RELEASES: [&str; 5] = ["order", "soak", "approvals", "http", "attestation"];
+const NOT_FOR_RELEASES: [&str; 6] = ["order", "soak", "approvals", "http", "peer", "attestation"];
 
 pub(super) fn check(walk: &mut Walk<'_>, file: &DeTable<'_>) {
     for (name, _, environment) in entries(file, "environments") {
@@ -52,17 +53,38 @@ fn gates(walk: &mut Walk<'_>, place: &str, owner: &DeTable<'_>) {
         match kind(gate) {
             Some("window") => window(walk, &place, gate),
             Some("approvals") => approvals(walk, &place, gate),
+            Some("peer") => arguments(walk, &place, gate),
             _ => {}
         }
     }
-    let services: Vec<&Node<'_>> = list_nodes(owner.get("gates")).filter(|gate| kind(gate) == Some("http")).collect();
+    let services: Vec<&Node<'_>> =
+        list_nodes(owner.get("gates")).filter(|gate| matches!(kind(gate), Some("http" | "peer"))).collect();
     if let Some(first) = services.get(MOST_SERVICES) {
         let message = format!(
-            "{} holds {} gates of the kind `http`; at most {MOST_SERVICES} are allowed.",
+            "{} holds {} gates of the kinds `http` and `peer`; at most {MOST_SERVICES} are allowed.",
             capital(&format!("{place}.gates`")),
             services.len()
         );
         walk.report(first.span(), "too_many", message, "Remove some, or let one service answer for several.");
+    }
+}
+
+/// Placeholders in what a tool is given.
+fn arguments(walk: &mut Walk<'_>, place: &str, gate: &Node<'_>) {
+    let Some(node) = gate.get_ref().as_table().and_then(|table| table.get("arguments")) else { return };
+    let mut left = vec![node];
+    while let Some(node) = left.pop() {
+        match node.get_ref() {
+            DeValue::Array(all) => left.extend(all),
+            DeValue::Table(all) => left.extend(all.values()),
+            DeValue::String(text) => {
+                if let Err((code, why)) = format::check("peer_template", text) {
+                    let message = format!("{} has arguments that cannot be filled in: {why}.", capital(place));
+                    walk.report(node.span(), code, message, "Write it like `{{ sha }}`.");
+                }
+            }
+            _ => {}
+        }
     }
 }
 

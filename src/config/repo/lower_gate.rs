@@ -1,7 +1,9 @@
 //! Gates, and the keys of an environment that become gates, from the file as written to their policies; see [`super::lower`].
 
 use super::lower::span;
-use super::policies::{After, ApprovalsPolicy, AttestationPolicy, ChecksPolicy, GatePolicy, HttpGate, Window, WindowPolicy};
+use super::policies::{
+    After, ApprovalsPolicy, AttestationPolicy, ChecksPolicy, GatePolicy, HttpGate, PeerGate, Window, WindowPolicy,
+};
 use super::raw_gate::{self as raw, Gate};
 use super::text::{self, Timezone};
 use super::window::WindowSpan;
@@ -18,7 +20,15 @@ fn gate(raw: Gate) -> Result<GatePolicy, String> {
         Gate::Checks { names, wait, deadline } => {
             GatePolicy::Checks(ChecksPolicy { names, wait: span(&wait)?, deadline: span(&deadline)? })
         }
-        Gate::Peer { .. } => GatePolicy::Unsupported { name: "peer".into() },
+        Gate::Peer { peer, tool, arguments, expect, required, within, interval } => GatePolicy::Peer(PeerGate {
+            peer,
+            tool,
+            arguments,
+            expect: expect.0,
+            required,
+            within: span(&within)?,
+            interval: span(&interval)?,
+        }),
         Gate::Order {} => GatePolicy::Order,
         Gate::Soak { environment, soak, deadline } => GatePolicy::Soak(after(raw::After { environment, soak, deadline })?),
         Gate::Window { allow, deny, timezone } => {

@@ -1,9 +1,10 @@
 //! The settings of gates, typed. Every [`Duration`] is whole seconds, at most 366 days.
 
 use super::window::WindowSpan;
-use crate::domain::EnvName;
+use crate::domain::{EnvName, canonical};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 use std::time::Duration;
 
 /// One gate with its settings; each kind has one file in `gates`.
@@ -28,6 +29,8 @@ pub enum GatePolicy {
     Approvals(ApprovalsPolicy),
     /// An answer of a web service.
     Http(HttpGate),
+    /// An answer of a peer.
+    Peer(PeerGate),
     /// Artifact attestations.
     Attestation(AttestationPolicy),
     /// A kind that this version knows by name and cannot judge.
@@ -121,6 +124,30 @@ pub struct HttpGate {
     /// How long to go on asking.
     pub within: Duration,
     pub interval: Duration,
+}
+
+/// A question to a tool of a peer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PeerGate {
+    /// The operator's name for it.
+    pub peer: String,
+    pub tool: String,
+    /// Texts in it may hold placeholders.
+    pub arguments: Map<String, Value>,
+    /// CEL over `result`, `version`, `sha`, `environment`.
+    pub expect: String,
+    /// Whether it blocks.
+    pub required: bool,
+    /// How long to go on asking one that does not answer.
+    pub within: Duration,
+    pub interval: Duration,
+}
+
+impl PeerGate {
+    /// The same for gates that ask the same.
+    pub fn key(&self) -> String {
+        canonical(&json!({ "peer": self.peer, "tool": self.tool, "arguments": self.arguments }))
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -5,7 +5,6 @@ use super::raw_health::any_success;
 use super::text::{Duration, EnvRef, Expression, Glob, Login, TeamSlug, Timezone, WindowSpan, Workflow};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::collections::BTreeMap;
 
 /// A question that must be answered before anything moves.
 #[derive(Deserialize, JsonSchema)]
@@ -30,18 +29,33 @@ pub enum Gate {
     },
     /// Every commit since the release before can be classified.
     Commits {},
-    /// A tool of another MCP server.
-    #[schemars(extend("x-later" = true))]
-    #[expect(dead_code, reason = "a gate of a later version is read for its shape only")]
+    /// A tool of another MCP server that the operator lends. It is asked once every other gate passes, and its answer
+    /// decides; only where it gives none is it asked again. Deployments only.
     Peer {
+        /// One of the operator's `[peers]`.
         #[schemars(extend("x-format" = "name"))]
         peer: String,
+        /// One of its tools that the operator has pinned.
         #[schemars(extend("x-format" = "name"))]
         tool: String,
+        /// What the tool is given. Texts may hold `{{ environment }}`, `{{ environment_url }}`, `{{ ref }}`,
+        /// `{{ repository }}`, `{{ sha }}`, `{{ tag }}` and `{{ version }}`.
         #[serde(default)]
-        arguments: BTreeMap<String, serde_json::Value>,
-        /// CEL over `result`.
+        arguments: serde_json::Map<String, serde_json::Value>,
+        /// CEL over `result` (what the tool answers as data), `version`, `sha` and `environment`.
+        #[schemars(extend("examples" = ["result.critical == 0"]))]
         expect: Expression,
+        /// Whether it blocks. What only advises is shown.
+        #[serde(default = "yes")]
+        required: bool,
+        /// How long to go on asking one that does not answer, from the first time.
+        #[serde(default = "five_minutes")]
+        #[schemars(extend("x-max" = "30d"))]
+        within: Duration,
+        /// Pause between two tries; it grows to a tenth of the time that has gone.
+        #[serde(default = "half_a_minute")]
+        #[schemars(extend("x-min" = "1s", "x-max" = "1h"))]
+        interval: Duration,
     },
     /// An older commit never replaces a newer one. Every environment asks this, listed or not; only a rollback goes back.
     /// Deployments only.
@@ -203,6 +217,9 @@ fn half_a_minute() -> Duration {
 }
 fn no_time() -> Duration {
     Duration("0s".into())
+}
+fn yes() -> bool {
+    true
 }
 fn utc() -> Timezone {
     Timezone("UTC".into())

@@ -13,6 +13,7 @@ mod errands;
 mod measure;
 mod mirrors;
 mod notes;
+mod peers;
 mod press;
 mod probe;
 mod protection;
@@ -30,6 +31,7 @@ use crate::config::settings::Resources;
 use crate::domain::{Millis, Refusal, RepoRef};
 use crate::engine::host::{Clock, Executor, Host, StepCtx, StepError};
 use crate::github::{GitHub, Installation, RecheckAsk, Trouble};
+use crate::peers::Peers;
 use crate::plan::Call;
 use crate::probes::prometheus::Prometheus;
 use crate::probes::{Caller, Prober};
@@ -78,6 +80,7 @@ pub struct Steps {
     pub public_url: Option<String>,
     pub own_hooks: OwnHooks,
     pub prometheus: Prometheus,
+    pub peers: Peers,
     /// Ours, to be hidden in what commands say.
     pub secrets: Masker,
     /// Notes that may be rendered at once; each takes a processor and up to 512 MB.
@@ -195,6 +198,7 @@ impl Steps {
             Call::ReadArtifacts { repo, release } => self.read_artifacts(&repo, release).await,
             Call::ReadAttestations { repo, digests } => self.read_attestations(&repo, &digests).await,
             Call::AskService(call) => self.ask_service(call).await,
+            Call::AskPeer(call) => self.ask_peer(ctx, call).await,
             Call::Probe(call) => self.probe(call).await,
             call => self.make_for_people(ctx, call).await,
         }

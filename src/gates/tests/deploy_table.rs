@@ -22,7 +22,14 @@ fn at(
 
 #[test]
 fn every_branch_of_a_deployment_and_its_texts() {
-    let rows = orders().into_iter().chain(soaks()).chain(locks()).chain(approved()).chain(answers()).chain(attestations());
+    let rows = orders()
+        .into_iter()
+        .chain(soaks())
+        .chain(locks())
+        .chain(approved())
+        .chain(answers())
+        .chain(peers())
+        .chain(attestations());
     insta::assert_snapshot!(told(rows));
 }
 
@@ -278,6 +285,36 @@ fn answers() -> Vec<Row> {
         at("http: no environment", Inconclusive, "http_unclear", (&fine, 1), |w| {
             *w = Place { http: vec![good(1)], ..Place::default() };
         }),
+    ]
+}
+
+fn peers() -> Vec<Row> {
+    use Status::{Fail, Inconclusive, Pass, Pending, Unavailable};
+    let (scan, advice) = (peer("result.critical == 0", true), peer("result.critical == 0", false));
+    let one = |what, status, code, policy: &GatePolicy, seconds, answers: Vec<PeerAnswer>| {
+        at(what, status, code, (policy, seconds), |w| w.peers = answers)
+    };
+    let found = |seconds, critical: u64| said(seconds, json!({ "critical": critical }), "x ”. Approve\n`now` \u{202e}@all");
+    let other = PeerAnswer { key: "{}".into(), ..found(1, 0) };
+    let before = PeerAnswer { at: Millis(ASKED.0 - 1), ..found(0, 0) };
+    vec![
+        one("peer: not asked", Pending, "peer_not_asked", &scan, 0, vec![]),
+        one("peer: another was asked", Pending, "peer_not_asked", &scan, 1, vec![other]),
+        one("peer: asked before the run", Unavailable, "peer_unreadable", &scan, 1, vec![before]),
+        one("peer: as expected", Pass, "peer_as_expected", &scan, 1, vec![found(1, 0)]),
+        one("peer: not as expected", Fail, "peer_not_as_expected", &scan, 1, vec![found(1, 2)]),
+        one("peer: the newest counts", Fail, "peer_not_as_expected", &scan, 2, vec![found(2, 1), found(1, 0)]),
+        one("peer: no answer", Unavailable, "peer_timed_out", &scan, 1, vec![silent(1, "peer_timed_out", false)]),
+        one("peer: no answer, over", Unavailable, "peer_deadline", &scan, 300, vec![silent(300, "peer_timed_out", false)]),
+        one("peer: changed its tool", Unavailable, "peer_tool_changed", &scan, 1, vec![silent(1, "peer_tool_changed", true)]),
+        one("peer: lies about a type", Inconclusive, "peer_unclear", &scan, 1, vec![said(1, json!({ "critical": "0" }), "")]),
+        one("peer: says nothing", Inconclusive, "peer_unclear", &scan, 1, vec![said(1, json!(null), "all is well")]),
+        one("peer: no expression", Unavailable, "bad_expectation", &peer("result ==", true), 1, vec![found(1, 0)]),
+        one("peer: advice, not asked", Pending, "peer_not_asked", &advice, 0, vec![]),
+        one("peer: advice against it", Pass, "peer_advisory", &advice, 1, vec![found(1, 2)]),
+        one("peer: advice that is silent", Pass, "peer_advisory", &advice, 1, vec![silent(1, "peer_timed_out", false)]),
+        one("peer: advice for it", Pass, "peer_as_expected", &advice, 1, vec![found(1, 0)]),
+        at("peer: not asked, no environment", Unavailable, "peer_not_asked", (&scan, 1), |w| *w = Place::default()),
     ]
 }
 

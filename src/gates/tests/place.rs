@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::repo::{After, ApprovalsPolicy, AttestationPolicy, HttpGate, Window, WindowPolicy, WindowSpan};
+use crate::config::repo::{After, ApprovalsPolicy, AttestationPolicy, HttpGate, PeerGate, Window, WindowPolicy, WindowSpan};
 use crate::domain::{Actor, ActorKind, Artifact, Attestation, EnvName, Override, RepoName, UserId};
 use std::time::Duration;
 
@@ -24,6 +24,7 @@ pub(super) struct Place {
     pub rejections: Vec<Rejection>,
     pub overrides: Vec<Override>,
     pub http: Vec<HttpAnswer>,
+    pub peers: Vec<PeerAnswer>,
     pub artifacts: Option<Result<Vec<Artifact>, Unreadable>>,
     pub attestations: Option<Result<Vec<Attestation>, Unreadable>>,
 }
@@ -58,6 +59,7 @@ impl Place {
             rejections: &self.rejections,
             overrides: &self.overrides,
             http: &self.http,
+            peers: &self.peers,
             artifacts: self.artifacts.as_ref(),
             attestations: self.attestations.as_ref(),
         }
@@ -144,6 +146,33 @@ pub(super) fn missed(seconds: u64, hopeless: bool) -> HttpAnswer {
     let reason = "https://changes.example/ did not answer within 10000 ms.".into();
     let fix = "See whether the service runs and answers in time.".into();
     HttpAnswer { url: SERVICE.into(), at: later(seconds), answer: Err(HttpMissed { reason, fix, hopeless }) }
+}
+
+pub(super) fn peer(expect: &str, required: bool) -> GatePolicy {
+    let arguments = [("ref".to_owned(), "{{ sha }}".into())].into_iter().collect();
+    let (peer, tool, expect) = ("security".to_owned(), "scan".to_owned(), expect.to_owned());
+    GatePolicy::Peer(PeerGate {
+        peer,
+        tool,
+        arguments,
+        expect,
+        required,
+        within: minutes(5),
+        interval: Duration::from_secs(30),
+    })
+}
+
+pub(super) fn said(seconds: u64, result: serde_json::Value, words: &str) -> PeerAnswer {
+    let GatePolicy::Peer(gate) = peer("true", true) else { panic!() };
+    PeerAnswer { key: gate.key(), at: later(seconds), answer: Ok(PeerSaid { result, words: words.into() }) }
+}
+
+pub(super) fn silent(seconds: u64, code: &str, hopeless: bool) -> PeerAnswer {
+    let (reason, fix) = ("The peer security did not answer within 60 s.".into(), "See why it takes so long.".into());
+    PeerAnswer {
+        answer: Err(PeerMissed { code: code.into(), reason, fix, hopeless }),
+        ..said(seconds, serde_json::Value::Null, "")
+    }
 }
 
 pub(super) fn attestation(workflow: Option<&str>) -> GatePolicy {

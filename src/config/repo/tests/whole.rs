@@ -12,17 +12,22 @@ fn the_example_of_everything_is_accepted_and_what_cannot_be_enforced_is_named() 
     assert_eq!((staging.name.as_str(), staging.on.as_slice()), ("staging", &[Trigger::Merge][..]));
     assert!(staging.unsupported.is_empty());
     assert_eq!(staging.gates, None);
-    let in_file_order = ["gates.kind = \"peer\""];
-    assert_eq!(production.unsupported, in_file_order);
-    assert!(report.warnings.is_sorted_by_key(|w| (w.line, w.column)));
+    assert!(production.unsupported.is_empty() && report.warnings.is_empty());
     let step = |weight, minutes: u64| GradualStep { weight, bake: Duration::from_secs(60 * minutes) };
     assert_eq!(production.strategy, Strategy::Gradual { steps: vec![step(10, 5), step(50, 10)] });
     assert_eq!((production.rollback, &production.traffic), (Rollback::Automatic, &Traffic::Target));
     assert_eq!((staging.rollback, &staging.strategy), (Rollback::Manual, &Strategy::Direct));
     let gates = production.gates.as_deref().unwrap();
-    assert_eq!(gates, [GatePolicy::Checks(ChecksPolicy::default()), GatePolicy::Unsupported { name: "peer".into() }]);
-    assert_eq!(report.warnings.len(), production.unsupported.len());
-    assert!(report.warnings.iter().all(|w| w.code == "not_supported_yet" && w.message.contains("production")));
+    let scan = PeerGate {
+        peer: "security".into(),
+        tool: "scan".into(),
+        arguments: [("ref".to_owned(), "{{ sha }}".into())].into_iter().collect(),
+        expect: "result.critical == 0".into(),
+        required: true,
+        within: Duration::from_secs(300),
+        interval: Duration::from_secs(30),
+    };
+    assert_eq!(gates, [GatePolicy::Checks(ChecksPolicy::default()), GatePolicy::Peer(scan)]);
 }
 
 #[test]

@@ -1,0 +1,80 @@
+//! Questions to peers, for gates and for configuration.
+
+use super::{Done, Steps, answer};
+use crate::domain::RepoName;
+use crate::engine::host::StepCtx;
+use crate::gates::{PeerAnswer, PeerMissed, PeerSaid};
+use crate::peers::{PeerTrouble, Said};
+use crate::plan::AskPeerCall;
+use serde_json::{Map, Value};
+
+/// Most that is kept of an answer; a run remembers it.
+const LARGEST: usize = 64 << 10;
+
+impl Steps {
+    pub(super) async fn ask_peer(&self, ctx: &StepCtx, call: AskPeerCall) -> Done {
+        let AskPeerCall { key, repo, peer, tool, arguments } = call;
+        let said = match self.rehearsal {
+            true => Err(PeerMissed {
+                code: "rehearsal".to_owned(),
+                reason: format!("The peer {peer} is not asked in a rehearsal."),
+                fix: "Ask for a deployment to see what it answers.".to_owned(),
+                hopeless: true,
+            }),
+            false => self.call_peer(ctx, &repo.name, (&peer, &tool), arguments).await,
+        };
+        answer(&PeerAnswer { key, at: self.now(), answer: said })
+    }
+
+    /// A peer may take its time: others go on meanwhile, and who stops the run does not wait for it.
+    async fn call_peer(
+        &self,
+        ctx: &StepCtx,
+        repo: &RepoName,
+        (peer, tool): (&str, &str),
+        arguments: Map<String, Value>,
+    ) -> Result<PeerSaid, PeerMissed> {
+        if let Err(refusal) = self.resources.lent_to(repo).peer(peer, tool, repo) {
+            let (code, reason, fix) = (refusal.code, refusal.message, refusal.fix);
+            return Err(PeerMissed { code, reason, fix, hopeless: true });
+        }
+        ctx.place.step_aside();
+        let host = self.host.get();
+        let stopped = async {
+            match host {
+                Some(host) => host.stopped(&ctx.run).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            said = self.peers.call(peer, tool, arguments) => said.map_err(missed).and_then(|said| kept(peer, said)),
+            _ = stopped => Err(given_up(peer)),
+        }
+    }
+}
+
+fn kept(peer: &str, Said { result, words }: Said) -> Result<PeerSaid, PeerMissed> {
+    if result.to_string().len() > LARGEST {
+        return Err(PeerMissed {
+            code: "peer_answer_too_large".to_owned(),
+            reason: format!("The peer {peer} answered with more than {} KB.", LARGEST >> 10),
+            fix: "Use a tool that answers with numbers and not with everything that it knows.".to_owned(),
+            hopeless: true,
+        });
+    }
+    Ok(PeerSaid { result, words })
+}
+
+fn missed(trouble: PeerTrouble) -> PeerMissed {
+    let PeerTrouble { code, reason, fix, hopeless } = trouble;
+    PeerMissed { code: code.to_owned(), reason, fix, hopeless }
+}
+
+fn given_up(peer: &str) -> PeerMissed {
+    PeerMissed {
+        code: "peer_given_up".to_owned(),
+        reason: format!("The peer {peer} was not waited for, since the run was stopped."),
+        fix: "Nothing; the run ends.".to_owned(),
+        hopeless: false,
+    }
+}
