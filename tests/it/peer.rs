@@ -1,5 +1,6 @@
 //! A small MCP server over HTTP that does what a story wants: it answers well, or hangs, lies, changes its tool or floods.
 
+use crate::process::Process;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -31,6 +32,10 @@ pub enum Answer {
     Status(u16),
     /// Somebody's credential, as it came.
     Repeats,
+    /// The same in something that is no answer at all.
+    Babbles,
+    /// The program that asks dies while it waits.
+    Kills(Arc<Process>),
 }
 
 #[derive(Clone)]
@@ -123,7 +128,15 @@ async fn serve(State(peer): State<Peer>, method: Method, headers: HeaderMap, bod
                 Answer::Fails(text) => result(json!({ "content": [{ "type": "text", "text": text }], "isError": true })),
                 Answer::Repeats => result(json!({ "content": [], "structuredContent": { "token": token } })),
                 Answer::Status(status) => StatusCode::from_u16(status).unwrap().into_response(),
+                Answer::Babbles => {
+                    let text = format!("{{\"jsonrpc\": \"{token}\", \"id\": 1, \"result\": {token}");
+                    ([(header::CONTENT_TYPE, "application/json")], text).into_response()
+                }
                 Answer::Hangs => std::future::pending().await,
+                Answer::Kills(process) => {
+                    process.kill();
+                    std::future::pending().await
+                }
                 Answer::Floods => flood(&peer, "application/json", "{\"jsonrpc\": \"2.0\", \"result\": \""),
                 Answer::FloodsAsEvent => flood(&peer, "text/event-stream", "data: {\"jsonrpc\": \"2.0\", \"result\": \""),
             }

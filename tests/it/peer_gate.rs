@@ -1,25 +1,31 @@
 //! The gate `peer`: a tool of another MCP server is asked before anything moves, and neither what it says nor how it fails
 //! opens anything.
 
-use crate::peer::{Answer, Peer};
+use crate::peer::{Answer, CREDENTIAL, Peer};
+use crate::process::{self, Process};
 use crate::world::{Setup, World};
+use lockkeeper::config::repo::CONFIG_PATH;
 use lockkeeper::config::settings::PeerSettings;
-use lockkeeper::sandbox::DeploymentReport;
+use lockkeeper::sandbox::{CommitSeed, DeploymentReport, RepoSeed, Sandbox, SandboxConfig};
 use serde_json::json;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const PRODUCTION: &str = "lockkeeper/production";
 
-/// A shop whose production asks the security peer, and nothing else in the way.
-async fn shop(peer: &Peer, more: &str, timeout: Duration) -> World {
-    let config = format!(
+/// Production asks the security peer, and nothing else is in the way.
+fn config(more: &str) -> String {
+    format!(
         "[release]\ngates = [{{ kind = \"tag\" }}]\n\n[environments.production]\non = [\"tag\"]\ntarget = \"cluster\"\n\
          gates = [{{ kind = \"peer\", peer = \"security\", tool = \"scan\", expect = \"result.critical == 0\", \
          arguments = {{ ref = \"{{{{ sha }}}}\", about = [\"{{{{ repository }}}}\", \"{{{{ tag }}}}\"] }}{more} }}]\n\n\
          [targets.cluster]\nkind = \"deployment\"\nreporters = [\"deployer[bot]\"]\n"
-    );
-    let mut setup = Setup::new().config(&config);
+    )
+}
+
+async fn shop(peer: &Peer, more: &str, timeout: Duration) -> World {
+    let mut setup = Setup::new().config(&config(more));
     setup.resources.peers.insert("security".into(), PeerSettings { timeout, ..peer.settings().await });
     setup.start().await
 }
@@ -88,4 +94,59 @@ async fn a_tool_that_has_changed_is_not_called_and_advice_blocks_nothing() {
     world.refused(&world.head(), PRODUCTION, "failure", "peer_tool_changed").await;
     assert_eq!(peer.calls().len(), calls);
     world.finish().await;
+}
+
+/// Once more for what was no answer, once more for the kill, and never more; nothing of the credential is left on the disk or in the log.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_kill_while_it_is_asked_asks_once_again() {
+    let peer = Peer::start(Answer::Structured(json!({ "critical": 0 }))).await;
+    let pins = peer.settings().await.tools;
+    let github = Sandbox::start(SandboxConfig::default()).unwrap();
+    let seed = CommitSeed::new("feat: begin").file(CONFIG_PATH, &config(", interval = \"1s\""));
+    let shop = github.create_repo(RepoSeed::new("acme/shop").commit(seed)).unwrap();
+    let mut process = Process::of(&github);
+    process.set("SCANNER_TOKEN", CREDENTIAL);
+    process.settings(&format!(
+        "[peers.security]\nurl = \"{}\"\ntools = {{ scan = \"{}\" }}\ncredential = {{ env = \"SCANNER_TOKEN\" }}\n\
+         timeout = \"2s\"\nrepositories = [\"acme/*\"]\n",
+        peer.url(),
+        pins["scan"]
+    ));
+    let process = Arc::new(process);
+    process.start();
+    github.set_webhook(&process.webhook(), process::SECRET);
+    peer.now_says(Answer::Babbles);
+    let head = shop.resolve("main").unwrap();
+    shop.tag("v1.0.0", &head).unwrap();
+    let end = Instant::now() + Duration::from_secs(60);
+    while peer.calls().is_empty() {
+        assert!(Instant::now() < end, "{}", process.log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    peer.now_says(Answer::Kills(Arc::clone(&process)));
+    while process.is_running() {
+        assert!(Instant::now() < end, "{:?}\n{}", peer.calls(), process.log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    peer.now_says(Answer::Structured(json!({ "critical": 0 })));
+    process.start();
+    let made = loop {
+        if let Some(made) = shop.deployments().into_iter().find(|made| made.state() == "in_progress") {
+            break made;
+        }
+        assert!(Instant::now() < end, "{:?}\n{}", shop.check_runs(), process.log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    shop.report_deployment(made.id, DeploymentReport::new("deployer[bot]", "success")).unwrap();
+    while shop.newest_check(&head, PRODUCTION).and_then(|check| check.conclusion).as_deref() != Some("success") {
+        assert!(Instant::now() < end, "{:?}", shop.check_runs());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!((peer.calls().len(), shop.deployments().len()), (3, 1));
+    process.kill();
+    assert!(!process.whole_log().contains(CREDENTIAL));
+    for file in std::fs::read_dir(process.data_dir()).unwrap().filter_map(Result::ok).filter(|file| file.path().is_file()) {
+        let bytes = std::fs::read(file.path()).unwrap();
+        assert!(!bytes.windows(CREDENTIAL.len()).any(|part| part == CREDENTIAL.as_bytes()), "{:?}", file.path());
+    }
 }
