@@ -152,6 +152,11 @@ impl World {
         Setup::new().config(config).start().await
     }
 
+    /// From the next start.
+    pub fn lend_peer(&mut self, name: &str, settings: lockkeeper::config::settings::PeerSettings) {
+        self.setup.resources.peers.insert(name.to_owned(), settings);
+    }
+
     pub async fn boot(&mut self) {
         let settings = Serve {
             local: Local {

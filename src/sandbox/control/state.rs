@@ -7,8 +7,13 @@ use crate::sandbox::ids::Kind;
 use crate::sandbox::model::{Asset, CheckRun, Deployment, Pull, Release, Status, WorkflowRun};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 impl RepoHandle {
+    /// The folder of its git repository, a bare one; for programs that look at code.
+    pub fn git_dir(&self) -> PathBuf {
+        self.read(|repo| repo.git.dir().to_path_buf())
+    }
     /// Oldest first, drafts included.
     pub fn releases(&self) -> Vec<Release> {
         self.read(|repo| repo.releases.clone())
