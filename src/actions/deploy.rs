@@ -113,6 +113,7 @@ pub fn plan(
         version: subject.version.clone(),
         component: subject.component.clone(),
         config: config_digest(config),
+        configuration: None,
     };
     let mut gates = kind.gates(environment);
     agents::ask_a_person(&mut gates, environment, actor);
@@ -232,6 +233,9 @@ fn may_use(
         Target::Command(target) => lent.command(&target.command, repo)?,
         Target::Http(HttpTarget { at: HttpAddress::Hook(name), .. }) => lent.hook(name, repo)?,
         Target::Http(HttpTarget { at: HttpAddress::Url(_), .. }) | Target::Workflow(_) | Target::Deployment(_) => {}
+    }
+    if let Some(from) = &environment.configuration {
+        lent.peer(&from.peer, &from.tool, repo)?;
     }
     match &environment.traffic {
         Traffic::Haproxy(traffic) if environment.strategy != Strategy::Direct => {

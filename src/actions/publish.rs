@@ -46,6 +46,7 @@ pub fn plan(
         version: read.version.as_ref().map(ToString::to_string),
         component: read.component.clone(),
         config: config_digest(config),
+        configuration: None,
     };
     let mut steps = vec![
         step("notes", "write the notes from the commits", false),

@@ -34,8 +34,8 @@ pub use format::duration;
 pub use health::{HealthCheck, HttpCheck, McpCheck, SmokeTest, TcpCheck};
 pub use parse::{Report, SIZE_LIMIT, check, parse};
 pub use policies::{
-    After, Agents, ApprovalsPolicy, AttestationPolicy, ChecksPolicy, GatePolicy, HttpGate, PeerGate, Window, WindowPolicy,
-    default_gates,
+    After, Agents, ApprovalsPolicy, AttestationPolicy, ChecksPolicy, ConfigurationPeer, GatePolicy, HttpGate, PeerGate, Window,
+    WindowPolicy, default_gates,
 };
 pub use query::{QUERY_PLACEHOLDERS, fill_query};
 pub use reference::reference;
@@ -146,6 +146,9 @@ pub struct Environment {
     /// Whether the pages of merged pull requests show it; see [`Environment::mirrors`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mirror: Option<bool>,
+    /// Who supplies its configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<ConfigurationPeer>,
     /// Keys that are valid but that this version cannot enforce, for example a gate.
     pub unsupported: Vec<String>,
 }

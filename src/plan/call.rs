@@ -264,6 +264,8 @@ pub enum Call {
     AskService(AskCall),
     /// One question to a peer for the gate `peer`; answers `PeerAnswer`.
     AskPeer(AskPeerCall),
+    /// What a peer supplies as configuration; answers what it said as data, or null in a rehearsal.
+    ReadConfiguration(AskPeerCall),
     /// One health probe; answers `ProbeReport`.
     Probe(ProbeCall),
     /// A reaction to somebody's comment. It only decorates: it is tried once, and answers whether GitHub took it.

@@ -5,6 +5,7 @@
 
 mod call;
 mod check;
+mod configured;
 mod deployments;
 mod parts;
 mod results;
@@ -12,6 +13,7 @@ mod stored;
 
 pub use call::Call;
 pub use check::{Annotation, CheckAction, CheckOutcome, CheckRunCall};
+pub use configured::Configured;
 pub use deployments::{DeploymentCall, MirrorCall, ReviewCall, StatusCall, Task};
 pub use parts::{
     AskCall, AskPeerCall, Base, DraftCall, ErrandCall, Given, LandCall, Latest, MeasureCall, NotesCall, ProbeCall, PublishCall,

@@ -91,6 +91,9 @@ pub struct ErrandCall {
     /// As for [`Call::Shift`](super::Call::Shift).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub healthy_until: Option<Millis>,
+    /// What a peer has supplied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<serde_json::Value>,
 }
 
 /// A balancer that moves the users of a repository's environment.

@@ -1,6 +1,6 @@
 //! The plan of a run: pure, printable, stored, with a digest that a person or an agent can name.
 
-use super::Digest;
+use super::{Configured, Digest};
 use crate::config::repo::GatePolicy;
 use crate::domain::{Actor, EnvName, RepoRef, Sha, Tag};
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,9 @@ pub struct Pin {
     pub component: Option<String>,
     /// Digest of the repository's configuration that the plan was made from.
     pub config: Digest,
+    /// What a peer has supplied for the environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<Configured>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -48,6 +51,14 @@ impl Plan {
         });
         let Work { gates, steps } = work;
         Self { action: action.to_owned(), repo, actor, pin, environment, gates, steps, digest: Digest::of(&decides) }
+    }
+
+    /// The same with what a peer supplies for its environment.
+    #[must_use]
+    pub fn configured(self, configuration: &serde_json::Value) -> Self {
+        let pin = Pin { configuration: Some(Configured::of(configuration)), ..self.pin };
+        let work = Work { gates: self.gates, steps: self.steps };
+        Self::new(&self.action, self.repo, self.actor, pin, self.environment, work)
     }
 
     /// The environments that a release deploys to.

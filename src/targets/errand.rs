@@ -42,6 +42,9 @@ pub struct Errand {
     pub sha: Sha,
     pub tag: Option<Tag>,
     pub version: Option<String>,
+    /// What a peer has supplied for the environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<Value>,
 }
 
 impl Errand {
@@ -152,6 +155,7 @@ pub(super) mod tests {
             sha: Sha::parse(&"a".repeat(40)).unwrap(),
             tag: Some(Tag::parse("v1.2.3").unwrap()),
             version: Some("1.2.3".into()),
+            configuration: None,
         }
     }
 

@@ -107,7 +107,7 @@ impl Hook {
 
 /// The errand as it is sent.
 fn body(errand: &Errand, public_url: Option<&str>) -> Bytes {
-    json!({
+    let mut body = json!({
         "callback": public_url.map(|base| format!("{base}/callback/{}", errand.run)),
         "run": errand.run,
         "step": errand.step,
@@ -119,9 +119,11 @@ fn body(errand: &Errand, public_url: Option<&str>) -> Bytes {
         "sha": errand.sha,
         "tag": errand.tag,
         "version": errand.version,
-    })
-    .to_string()
-    .into()
+    });
+    if let (Some(configuration), Some(body)) = (&errand.configuration, body.as_object_mut()) {
+        body.insert("configuration".to_owned(), configuration.clone());
+    }
+    body.to_string().into()
 }
 
 impl Target for Hook {

@@ -12,7 +12,8 @@ pub fn inputs(target: &WorkflowTarget, values: &Values) -> Result<BTreeMap<Strin
 }
 
 /// What a workflow is offered whose configuration names no inputs; those that it does not declare are left out.
-pub const OFFERED: [&str; 9] = ["environment", "sha", "ref", "version", "action", "run", "slot", "step", "weight"];
+pub const OFFERED: [&str; 10] =
+    ["configuration", "environment", "sha", "ref", "version", "action", "run", "slot", "step", "weight"];
 
 pub fn offer(values: &Values) -> BTreeMap<String, String> {
     OFFERED.iter().filter_map(|name| Some(((*name).to_owned(), values.get(name)?.clone()))).collect()

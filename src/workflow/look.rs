@@ -9,6 +9,7 @@ use super::gating::{self, Case, Services};
 use super::ground;
 use super::place::Going;
 use super::range::{self, Found};
+use super::supplied;
 use super::users;
 use crate::actions::deploy::{self, Kind, Subject};
 use crate::actions::notes::Notes;
@@ -145,12 +146,20 @@ impl Look<'_> {
         self.is_ours()?;
         let planned =
             f.record("plan", || deploy::plan(&input.repo, environment, &subject, &input.actor, self.known(), self.kind()))?;
-        let plan: Plan = planned.map_err(refused)?;
+        let plan = self.configured(f, environment, &subject, planned.map_err(refused)?)?;
         let opened = input.opening.clone().map(|opening| opening.of(plan.digest.as_str(), input.asked_at));
         let going = Going { digest: plan.digest.as_str(), opened: opened.as_ref(), ..self.going(environment, &subject.sha)? };
         let gates = self.judge(f, &subject, &plan.gates, (going, Services::None))?;
         let run = self.ground.run.clone();
         Ok(Outcome::Planned(Box::new(Planned { run, plan, gates, notes: None, remarks: Vec::new() })))
+    }
+
+    /// With what a peer supplies for the environment.
+    fn configured(&self, f: &mut Flow, environment: &EnvName, subject: &Subject, plan: Plan) -> Result<Plan, Stop> {
+        let environment = deploy::find(environment, self.config).map_err(refused)?;
+        let about = supplied::About { repo: &self.input.repo, environment, subject, ground: self.ground };
+        let supplied = supplied::read(f, "configuration", about)?.map_err(refused)?;
+        Ok(supplied.map_or(plan.clone(), |value| plan.configured(&value)))
     }
 
     /// What a plan is made from.
@@ -203,7 +212,7 @@ impl Look<'_> {
         };
         let planned =
             f.record("plan", || deploy::plan(&input.repo, environment, subject, &input.actor, self.known(), Kind::Rollback))?;
-        let plan: Plan = planned.map_err(refused)?;
+        let plan = self.configured(f, environment, subject, planned.map_err(refused)?)?;
         let gates = match plan.gates.is_empty() {
             true => Gates::of(Vec::new()),
             // An agent's way back needs a person.

@@ -41,6 +41,7 @@ fn errand() -> Errand {
         sha: Sha::parse(&"a".repeat(40)).unwrap(),
         tag: Some(Tag::parse("v1.2.3").unwrap()),
         version: Some("1.2.3".into()),
+        configuration: None,
     }
 }
 

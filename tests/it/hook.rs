@@ -115,6 +115,7 @@ fn errand() -> Errand {
         sha: Sha::parse(&sha()).unwrap(),
         tag: Some(Tag::parse("v1.2.3").unwrap()),
         version: Some("1.2.3".into()),
+        configuration: None,
     }
 }
 

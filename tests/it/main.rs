@@ -52,6 +52,7 @@ mod notify;
 mod operator;
 mod own_hook;
 mod peer;
+mod peer_configuration;
 mod peer_examples;
 mod peer_gate;
 mod peers;

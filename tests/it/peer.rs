@@ -22,6 +22,8 @@ const PIECE: usize = 64 << 10;
 #[derive(Clone)]
 pub enum Answer {
     Structured(Value),
+    /// The first call is told the one, and all others the other.
+    Changes(Value, Value),
     Words(String),
     Fails(&'static str),
     Hangs,
@@ -124,6 +126,10 @@ async fn serve(State(peer): State<Peer>, method: Method, headers: HeaderMap, bod
             };
             match answer {
                 Answer::Structured(value) => result(json!({ "content": [], "structuredContent": value })),
+                Answer::Changes(first, then) => {
+                    let value = if peer.calls().len() == 1 { first } else { then };
+                    result(json!({ "content": [], "structuredContent": value }))
+                }
                 Answer::Words(text) => result(json!({ "content": [{ "type": "text", "text": text }] })),
                 Answer::Fails(text) => result(json!({ "content": [{ "type": "text", "text": text }], "isError": true })),
                 Answer::Repeats => result(json!({ "content": [], "structuredContent": { "token": token } })),

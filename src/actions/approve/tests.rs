@@ -5,7 +5,14 @@ use crate::plan::{Digest, Pin, Work};
 fn plan(policies: Vec<ApprovalsPolicy>) -> Plan {
     let repo = RepoRef { id: RepoId(1), name: RepoName::parse("acme/shop").unwrap(), installation: InstallationId(1) };
     let config = Digest::of(&serde_json::Value::Null);
-    let pin = Pin { sha: Sha::parse(&"a".repeat(40)).unwrap(), tag: None, version: None, component: None, config };
+    let pin = Pin {
+        sha: Sha::parse(&"a".repeat(40)).unwrap(),
+        tag: None,
+        version: None,
+        component: None,
+        config,
+        configuration: None,
+    };
     let gates = policies.into_iter().map(GatePolicy::Approvals).chain([GatePolicy::Lock]).collect();
     Plan::new("deploy", repo, Actor::schedule(), pin, Some("production".into()), Work { gates, steps: Vec::new() })
 }

@@ -32,7 +32,7 @@ pub fn check(format: &str, text: &str) -> Result<(), (&'static str, String)> {
         "tag_pattern" => ("bad_tag_pattern", tag_pattern(text)),
         "name" => ("bad_name", name(text)),
         "timezone" => ("bad_timezone", check_time_zone(text)),
-        "template" => ("bad_placeholder", fill(text, &PLACEHOLDERS).map(drop)),
+        "template" => ("bad_placeholder", fill(text, &[&PLACEHOLDERS[..], &["configuration"]].concat()).map(drop)),
         "peer_template" => ("bad_placeholder", fill(text, &PEER_PLACEHOLDERS).map(drop)),
         "url" => ("bad_url", url(text)),
         "url_template" => ("bad_url", fill(text, &PLACEHOLDERS).and_then(|text| url(&text))),

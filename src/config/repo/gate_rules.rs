@@ -24,6 +24,9 @@ pub(super) fn check(walk: &mut Walk<'_>, file: &DeTable<'_>) {
         let place = format!("`environments.{}", shown(name));
         windows(walk, &place, environment);
         gates(walk, &place, environment);
+        if let Some(node) = environment.get("configuration") {
+            arguments(walk, &format!("{place}.configuration`"), node);
+        }
         if let Some(node) = environment.get("approvals") {
             approvals(walk, &format!("{place}.approvals`"), node);
         }

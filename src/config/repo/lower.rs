@@ -69,6 +69,7 @@ fn environment(name: &str, raw: raw::Environment, target: String, later: &[Later
         traffic: traffic(raw.traffic),
         rollback: rollback(raw.rollback),
         mirror: raw.mirror,
+        configuration: raw.configuration.map(lower_gate::configuration),
         unsupported: labels(later, mine),
         target,
     })

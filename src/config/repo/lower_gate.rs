@@ -2,7 +2,8 @@
 
 use super::lower::span;
 use super::policies::{
-    After, ApprovalsPolicy, AttestationPolicy, ChecksPolicy, GatePolicy, HttpGate, PeerGate, Window, WindowPolicy,
+    After, ApprovalsPolicy, AttestationPolicy, ChecksPolicy, ConfigurationPeer, GatePolicy, HttpGate, PeerGate, Window,
+    WindowPolicy,
 };
 use super::raw_gate::{self as raw, Gate};
 use super::text::{self, Timezone};
@@ -50,6 +51,11 @@ fn gate(raw: Gate) -> Result<GatePolicy, String> {
             GatePolicy::Approvals(approvals(raw::Approvals { count, teams, users, not_author, expiry })?)
         }
     })
+}
+
+pub(super) fn configuration(raw: raw::Configuration) -> ConfigurationPeer {
+    let raw::Configuration { peer, tool, arguments } = raw;
+    ConfigurationPeer { peer, tool, arguments }
 }
 
 pub(super) fn after(raw: raw::After) -> Result<After, String> {

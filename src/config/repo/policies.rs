@@ -143,6 +143,16 @@ pub struct PeerGate {
     pub interval: Duration,
 }
 
+/// Who supplies the configuration of an environment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ConfigurationPeer {
+    /// The operator's name for it.
+    pub peer: String,
+    pub tool: String,
+    /// Texts in it may hold placeholders.
+    pub arguments: Map<String, Value>,
+}
+
 impl PeerGate {
     /// The same for gates that ask the same.
     pub fn key(&self) -> String {

@@ -4,7 +4,7 @@
 //! its shape, reported as a warning and refused by plans. `x-format` names a check in [`super::format`].
 
 use super::raw_analysis::Analysis;
-use super::raw_gate::{After, Approvals, Gate, Window};
+use super::raw_gate::{After, Approvals, Configuration, Gate, Window};
 use super::raw_health::{Health, Smoke};
 use super::text::{
     Duration, EnvRef, Glob, HaproxyName, RepoPath, Reporter, TagPattern, TargetRef, Template, Url, Who, Workflow,
@@ -133,6 +133,10 @@ pub struct Environment {
     /// brought its merge, so that its page shows where it runs. Without it: yes, but for a target of the kind `deployment`,
     /// whose deployer must know that there is nothing to do for that task.
     pub mirror: Option<bool>,
+    /// Who supplies its configuration: a tool of a peer that the operator lends, which answers with a table. It is read when a
+    /// deployment is planned and again when its turn comes; what has changed in between makes the plan stale. The target gets
+    /// it as `configuration`.
+    pub configuration: Option<Configuration>,
 }
 
 fn manual() -> Vec<Trigger> {

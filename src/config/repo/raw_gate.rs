@@ -139,6 +139,21 @@ pub enum Gate {
     },
 }
 
+/// A tool of a peer that supplies the configuration of an environment: plain values, and where secrets are found.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Configuration {
+    /// One of the operator's `[peers]`.
+    #[schemars(extend("x-format" = "name"))]
+    pub peer: String,
+    /// One of its tools that the operator has pinned.
+    #[schemars(extend("x-format" = "name"))]
+    pub tool: String,
+    /// What the tool is given; texts may hold the placeholders of the gate `peer`.
+    #[serde(default)]
+    pub arguments: serde_json::Map<String, serde_json::Value>,
+}
+
 /// An environment in which the same commit must run first.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

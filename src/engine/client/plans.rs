@@ -331,6 +331,13 @@ impl Body {
         if then.pin.config != now.pin.config {
             changed.push("the settings of the repository are other ones".to_owned());
         }
+        match (&then.pin.configuration, &now.pin.configuration) {
+            (Some(was), Some(is)) if was.digest != is.digest => {
+                changed.push(format!("the configuration is another one: {}", was.changed(is).join(", ")));
+            }
+            (Some(_), None) | (None, Some(_)) => changed.push("the configuration comes from elsewhere".to_owned()),
+            _ => {}
+        }
         if then.gates != now.gates {
             changed.push("the gates are other ones".to_owned());
         }

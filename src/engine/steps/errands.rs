@@ -151,6 +151,7 @@ pub(in crate::engine) fn errand_of(run: &RunId, call: &ErrandCall) -> Option<Err
         sha: call.sha.clone(),
         tag: call.tag.clone(),
         version: call.version.clone(),
+        configuration: call.configuration.clone(),
     })
 }
 

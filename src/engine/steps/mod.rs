@@ -199,6 +199,7 @@ impl Steps {
             Call::ReadAttestations { repo, digests } => self.read_attestations(&repo, &digests).await,
             Call::AskService(call) => self.ask_service(call).await,
             Call::AskPeer(call) => self.ask_peer(ctx, call).await,
+            Call::ReadConfiguration(call) => self.read_configuration(ctx, call).await,
             Call::Probe(call) => self.probe(call).await,
             call => self.make_for_people(ctx, call).await,
         }

@@ -1,8 +1,8 @@
 //! Questions to peers, for gates and for configuration.
 
 use super::{Done, Steps, answer};
-use crate::domain::RepoName;
-use crate::engine::host::StepCtx;
+use crate::domain::{Refusal, RepoName};
+use crate::engine::host::{StepCtx, StepError};
 use crate::gates::{PeerAnswer, PeerMissed, PeerSaid};
 use crate::peers::{PeerTrouble, Said};
 use crate::plan::AskPeerCall;
@@ -10,6 +10,8 @@ use serde_json::{Map, Value};
 
 /// Most that is kept of an answer; a run remembers it.
 const LARGEST: usize = 64 << 10;
+/// How often one that does not answer is asked for configuration.
+const TRIES: u32 = 3;
 
 impl Steps {
     pub(super) async fn ask_peer(&self, ctx: &StepCtx, call: AskPeerCall) -> Done {
@@ -24,6 +26,28 @@ impl Steps {
             false => self.call_peer(ctx, &repo.name, (&peer, &tool), arguments).await,
         };
         answer(&PeerAnswer { key, at: self.now(), answer: said })
+    }
+
+    pub(super) async fn read_configuration(&self, ctx: &StepCtx, call: AskPeerCall) -> Done {
+        if self.rehearsal {
+            return Ok(Value::Null);
+        }
+        let AskPeerCall { repo, peer, tool, arguments, .. } = call;
+        match self.call_peer(ctx, &repo.name, (&peer, &tool), arguments).await {
+            Ok(said) if said.result.is_object() => Ok(said.result),
+            Ok(_) => {
+                let text = format!("The tool {tool} of the peer {peer} answered with something that is no table.");
+                let fix = "Name a tool that answers with a table of values.";
+                Err(StepError::Fail(Refusal::user("configuration_unusable", text, fix)))
+            }
+            Err(missed) if missed.hopeless || ctx.attempt >= TRIES => {
+                Err(StepError::Fail(Refusal::operator(&missed.code, missed.reason, missed.fix)))
+            }
+            Err(missed) => {
+                let refusal = Refusal::world(&missed.code, missed.reason, missed.fix);
+                Err(StepError::Retry { after: None, refusal })
+            }
+        }
     }
 
     /// A peer may take its time: others go on meanwhile, and who stops the run does not wait for it.

@@ -100,6 +100,7 @@ impl Command {
         let mut env: BTreeMap<String, String> = passed.chain(declared).collect();
         env.insert("LOCKKEEPER_RUN".into(), errand.run.to_string());
         env.insert("LOCKKEEPER_STEP".into(), errand.step.clone());
+        env.extend(errand.configuration.as_ref().map(|value| ("LOCKKEEPER_CONFIGURATION".into(), value.to_string())));
         let directory = self.settings.directory.clone().unwrap_or_else(|| "/".into());
         if !directory.is_dir() {
             return Err(unusable("its directory does not exist"));

@@ -280,6 +280,7 @@ fn by_errand(
         version: leg.subject.version.clone(),
         stoppable: leg.prefix.is_empty() && errand.action != Action::TakeDown,
         healthy_until: errand.healthy_until,
+        configuration: this.configuration.cloned(),
     };
     let taken: Value = f.step(&step, &Call::CarryOut(call.clone()))?;
     let ticket: Ticket = serde_json::from_value(taken.clone()).map_err(|why| unread_ticket(&step, &why))?;
@@ -311,6 +312,7 @@ fn unread_ticket(step: &str, why: &serde_json::Error) -> Stop {
 pub(super) fn values(this: &Deployment, leg: &Leg, url: Option<&str>) -> Values {
     let mut values = values_of(this.environment, &leg.subject, this.ground, url);
     values.insert("slot", leg.slot.map(|slot| slot.to_string()).unwrap_or_default());
+    values.extend(this.configuration.map(|value| ("configuration", value.to_string())));
     values
 }
 

@@ -25,6 +25,7 @@ use crate::plan::{Call, Task};
 use crate::workflow::gating;
 use crate::workflow::place;
 use crate::workflow::report::{Outcome, State};
+use crate::workflow::supplied;
 use std::time::Duration;
 
 /// Who gets the lock within this time has not waited for it.
@@ -140,7 +141,21 @@ impl Deployment<'_> {
         if let Some(ending) = self.older_than_live(f, record)? {
             return Ok(Err(ending));
         }
-        Ok(self.verify_pin(f, artifacts)?.map_or(Ok(over), Err))
+        if let Some(ending) = self.verify_pin(f, artifacts)? {
+            return Ok(Err(ending));
+        }
+        Ok(self.verify_configuration(f)?.map_or(Ok(over), |refusal| Err(Ending::refused(refusal))))
+    }
+
+    /// What a peer supplies must be what was planned with.
+    fn verify_configuration(&self, f: &mut Flow) -> Result<Option<Refusal>, Stop> {
+        let Some(pinned) = &self.plan.pin.configuration else { return Ok(None) };
+        let (environment, input) = (self.environment, self.input);
+        let about = supplied::About { repo: &input.repo, environment, subject: &input.subject, ground: self.ground };
+        Ok(match supplied::read(f, "lease.configuration", about)? {
+            Ok(now) => supplied::drift(pinned, &now.unwrap_or_default()),
+            Err(refusal) => Some(refusal),
+        })
     }
 
     /// A way back from something that users have left meanwhile would be one from what they have now.

@@ -120,7 +120,7 @@ impl Deployment<'_> {
             description: line(&format!("{verb}{} to {}", what(subject), input.environment), DESCRIPTION),
             plan: self.plan.digest.to_string(),
             task,
-            payload: payload(leg),
+            payload: payload(leg, self.configuration),
             stoppable: leg.prefix.is_empty() && self.starts_when_made(),
         };
         let made: DeploymentMade = f.step(step, &how(Call::CreateDeployment(call)))?;
@@ -139,10 +139,11 @@ impl Deployment<'_> {
     }
 }
 
-fn payload(leg: &Leg) -> BTreeMap<String, String> {
+fn payload(leg: &Leg, configuration: Option<&Value>) -> BTreeMap<String, String> {
     let mut payload = BTreeMap::new();
     payload.extend(leg.subject.version.clone().map(|version| ("version".to_owned(), version)));
     payload.extend(leg.slot.map(|slot| ("slot".to_owned(), slot.to_string())));
+    payload.extend(configuration.map(|value| ("configuration".to_owned(), value.to_string())));
     payload
 }
 

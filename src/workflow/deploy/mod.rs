@@ -41,6 +41,7 @@ use super::gating::{self, Case, Gated};
 use super::ground;
 use super::place::Going;
 use super::report::{Outcome, State};
+use super::supplied;
 use crate::actions::deploy::{self, Kind, Subject};
 use crate::actions::rollback;
 use crate::config::repo::{Environment, RepoConfig, Strategy, Target};
@@ -192,6 +193,12 @@ fn story(f: &mut Flow, input: &Input, shown: &mut Shown) -> Result<Outcome, Stop
         let text = "The planned environment or its target is not in the configuration that was planned from.";
         return Ending::failed(Refusal::us("environment_lost", text)).report(f, input, shown);
     };
+    let about = supplied::About { repo: &input.repo, environment, subject, ground: &ground };
+    let (plan, configuration) = match supplied::read(f, "configuration", about)? {
+        Ok(Some(value)) => (plan.configured(&value), Some(value)),
+        Ok(None) => (plan, None),
+        Err(refusal) => return Ending::refused(refusal).report(f, input, shown),
+    };
     let strategy = match deploy::strategy(environment, input.strategy.as_deref(), input.rollback) {
         Ok(strategy) => strategy,
         Err(refusal) => return Ending::refused(refusal).report(f, input, shown),
@@ -202,7 +209,9 @@ fn story(f: &mut Flow, input: &Input, shown: &mut Shown) -> Result<Outcome, Stop
     {
         return Ending::refused(refusal).report(f, input, shown);
     }
-    Deployment { input, ground: &ground, config: &config, environment, target, plan: &plan, strategy }.go(f, shown)
+    let configuration = configuration.as_ref();
+    Deployment { input, ground: &ground, config: &config, environment, target, plan: &plan, strategy, configuration }
+        .go(f, shown)
 }
 
 /// What has passed the gates.
@@ -223,6 +232,8 @@ pub(super) struct Deployment<'a> {
     pub target: &'a Target,
     pub plan: &'a Plan,
     pub strategy: Strategy,
+    /// What a peer has supplied.
+    pub configuration: Option<&'a Value>,
 }
 
 impl Deployment<'_> {
