@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_lockkeeper");
 
-fn settings(run: &[&str]) -> CommandSettings {
+pub fn settings(run: &[&str]) -> CommandSettings {
     CommandSettings {
         run: run.iter().map(|word| (*word).to_owned()).collect(),
         observe: None,

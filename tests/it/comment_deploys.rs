@@ -58,6 +58,33 @@ async fn the_head_that_was_seen_is_deployed_within_twelve_calls() {
     world.finish().await;
 }
 
+/// The clocks may differ by what lies between the push and the comment, so GitHub is asked; a command of the operator's deploys.
+/// Who has been merged into the head need not be asked: what was read of it says that nobody was.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_head_that_github_is_asked_about_is_deployed_within_twelve_calls() {
+    let config = "[environments.staging]\ntarget = \"shell\"\n\n[targets.shell]\nkind = \"command\"\ncommand = \"deploy\"\n";
+    let mut setup = Setup::new().config(config).tune(|tuning| tuning.edits = Duration::from_secs(60));
+    setup.resources.commands.insert("deploy".into(), crate::command::settings(&["/bin/true"]));
+    let world = setup.start().await;
+    let before = world.head();
+    let ask = ["deploy", "staging", "--repo", "acme/shop", "--ref", before.as_str()];
+    assert_eq!(world.command(&ask).await.0, 0);
+    let pull = pull(&world).await;
+    world.github.set_clock_offset(30_000);
+    world.github.clear_log();
+    let asked = says(&world, pull, "ann", "/deploy staging");
+    world.check(&topic(&world), STAGING, "success").await;
+    world.quiet().await;
+    assert_eq!(reactions(&world, asked), ["eyes", "rocket"]);
+    let counts = world.github.counts();
+    let counted = counts.iter().filter(|(route, _)| !route.ends_with("/access_tokens"));
+    let routes: Vec<String> = counted.clone().map(|(route, count)| format!("{count} {route}")).collect();
+    insta::assert_snapshot!(routes.join("\n"));
+    let total: u64 = counted.map(|(_, count)| *count).sum();
+    assert!(total <= 12 && world.count(ACTIVITY) == 1, "{total}: {routes:#?}");
+    world.finish().await;
+}
+
 /// By role, with a reason, and for this plan only.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_maintainer_opens_a_closed_window_and_says_why() {

@@ -246,6 +246,24 @@ async fn a_head_that_is_what_was_deployed_needs_no_mirror() {
     world.finish().await;
 }
 
+/// The head of a pull request brings what has been merged into its branch, too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_head_of_a_pull_request_brings_is_shown() {
+    let world = World::with(&config("mirror = true").replace("on = [\"merge\"]", "on = [\"manual\"]")).await;
+    let live = world.head();
+    let ask = ["deploy", "staging", "--repo", "acme/shop", "--ref", live.as_str()];
+    let ((code, said, _), ()) = tokio::join!(world.command_told(&ask), brought_up(&world, &live, "deploy"));
+    assert_eq!(code, 0, "{said}");
+    let one = merged(&world, "one");
+    let number = crate::comments::pull(&world).await;
+    world.github.set_clock_offset(600_000);
+    crate::comments::says(&world, number, "ann", "/deploy staging");
+    brought_up(&world, &world.shop.resolve("topic").unwrap(), "deploy").await;
+    let heads: Vec<Sha> = mirrors(&world.shop).into_iter().map(|made| made.sha).collect();
+    assert_eq!(heads, [one.head]);
+    world.finish().await;
+}
+
 /// Whoever acts on GitHub deployments is not given any that are none, unless the file says that it knows them; everybody else
 /// shows where pull requests run without being told to.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

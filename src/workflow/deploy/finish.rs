@@ -8,13 +8,14 @@ use super::leg::{Leg, status_of, what};
 use super::page::{Shown, sheet, with_buttons};
 use crate::actions::button::Button;
 use crate::actions::rollback;
-use crate::domain::{Actor, HoldKind, LedgerEntry, NewHold, Refusal, Sha, Standing};
+use crate::domain::{Actor, Ancestry, HoldKind, LedgerEntry, NewHold, Refusal, Sha, Standing};
 use crate::flow::{Flow, StepFailure, Stop};
 use crate::plan::{Call, CheckOutcome};
 use crate::render::check::Stage;
 use crate::rollout::machine::End;
 use crate::workflow::mirror;
 use crate::workflow::report::{Outcome, State};
+use crate::workflow::reviews;
 use serde_json::Value;
 
 impl Drive<'_> {
@@ -164,6 +165,9 @@ impl Drive<'_> {
         if before.as_ref() == Some(&subject.sha) || !back && !this.environment.mirrors(this.target) {
             return Ok(());
         }
+        if !back && before.as_ref().is_some_and(|before| self.brings_no_merge(before)) {
+            return Ok(());
+        }
         let child = mirror::Input {
             repo: input.repo.clone(),
             environment: input.environment.clone(),
@@ -178,6 +182,14 @@ impl Drive<'_> {
             what: if back { mirror::What::TakesBack } else { mirror::What::Shows },
         };
         f.spawn("mirror", mirror::WORKFLOW.name, &child.key(), &child)
+    }
+
+    /// The head of a pull request brings its own commits; others have been merged into it only where what was read says so.
+    /// Of a merge itself GitHub may not have known then what had brought it.
+    fn brings_no_merge(&self, before: &Sha) -> bool {
+        let (facts, head) = (&self.this.ground.facts, &self.leg.subject.sha);
+        let known = facts.on_default_branch == Some(Ancestry::NotContained) && facts.history.iter().any(|c| c.sha == *before);
+        known && reviews::brought(&facts.history, head, Some(before)).iter().all(|commit| commit.pull_request.is_none())
     }
 
     /// GitHub marks the deployment before this one inactive by itself, except in production. One that failed has said so
