@@ -12,7 +12,7 @@ use crate::engine::outbox::Notifiers;
 use crate::engine::reconcile::Reconciler;
 use crate::engine::replies::Replies;
 use crate::engine::steps::{COMMANDS, Steps, Tries};
-use crate::github::{GitHub, GitHubConfig};
+use crate::github::{GitHub, GitHubConfig, Pacing};
 use crate::peers::Peers;
 use crate::probes::prometheus::Prometheus;
 use crate::probes::{AllowList, Caller, Prober};
@@ -53,6 +53,8 @@ pub struct Tuning {
     pub request_timeout: Duration,
     /// Between two edits of one answer to a comment.
     pub edits: Duration,
+    /// What one installation may do in a time.
+    pub pacing: Pacing,
 }
 
 impl Default for Tuning {
@@ -65,6 +67,7 @@ impl Default for Tuning {
             rehearsal: false,
             request_timeout: GitHubConfig::default().request_timeout,
             edits: Duration::from_secs(10),
+            pacing: Pacing::default(),
         }
     }
 }
@@ -175,6 +178,7 @@ fn github_config(settings: &Serve, tuning: &Tuning) -> GitHubConfig {
         app_id: settings.app.app_id.clone(),
         private_key: settings.app.private_key.clone(),
         request_timeout: tuning.request_timeout,
+        pacing: tuning.pacing,
         ..GitHubConfig::default()
     }
 }
@@ -228,6 +232,7 @@ async fn start_host(settings: &Serve, tuning: &Tuning, store: &Store, github: &G
         store: store.clone(),
         prober: Prober::new(AllowList::from(settings.allow_addresses.clone()))?,
         program,
+        prefix: settings.command_prefix.clone(),
         site: site(&settings.app.github_api_url),
         rehearsal: tuning.rehearsal,
         clock: Arc::clone(&tuning.host.clock),

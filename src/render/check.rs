@@ -1,7 +1,6 @@
 //! Check runs: a title of one line and a summary in Markdown.
 
-use super::markdown::prose;
-use super::{fit_summary, line};
+use super::{SLASH, fit_summary, here, line, markdown};
 use crate::domain::Refusal;
 use crate::gates::{Status, Verdict};
 use askama::Template;
@@ -85,6 +84,11 @@ pub struct ProblemLine {
     pub fix: String,
 }
 
+/// A sentence of ours for somebody who reads it on GitHub.
+pub(super) fn prose(text: &str) -> String {
+    markdown::prose(&here(text, SLASH))
+}
+
 pub(super) fn mark(status: &Status) -> &'static str {
     match status {
         Status::Pass => "✅ passed",
@@ -162,7 +166,7 @@ pub fn waiting(gates: &[Verdict]) -> String {
 fn finish(title: &str, body: askama::Result<String>) -> Text {
     // A template that compiled can only fail on a broken formatter; the title still says what matters.
     let summary = body.unwrap_or_else(|_| title.to_owned());
-    Text { title: line(title, 250), summary: fit_summary(summary.trim().to_owned()) }
+    Text { title: line(&here(title, SLASH), 250), summary: fit_summary(summary.trim().to_owned()) }
 }
 
 #[cfg(test)]
@@ -189,6 +193,31 @@ mod tests {
         };
         insta::assert_snapshot!(sheet.text().summary);
         assert_eq!(sheet.text().title, "Check build failed.");
+    }
+
+    /// Whoever reads a check run types in a comment.
+    #[test]
+    fn what_is_typed_on_a_server_is_told_as_a_command() {
+        let fix = "Look by hand, then `lockkeeper unlock staging --reason …`; `lockkeeper doctor` is the operator's.";
+        let refusal = Refusal::user("locked", "`lockkeeper deploy staging --ref abc` is refused.", fix);
+        let gates = [verdict("lock", Status::Fail, "It is locked.", "End it: `lockkeeper unlock staging`.")];
+        let sheet = Deploy {
+            what: "v1.2.3",
+            sha: "abc1234",
+            environment: "staging",
+            refusal: Some(&refusal),
+            stage: Stage::Waits,
+            url: None,
+            gates: &gates,
+            progress: &[],
+        };
+        let Text { title, summary } = sheet.text();
+        assert_eq!(title, "`/deploy staging abc` is refused.");
+        for said in ["`/unlock staging --reason …`", "`lockkeeper doctor`", "End it: `/unlock staging`"] {
+            assert!(summary.contains(said), "{said}:\n{summary}");
+        }
+        let worded = crate::render::worded(summary + "\n---\n`/status` is served", "!lk-");
+        assert!(worded.matches("`!lk-unlock").count() == 2 && worded.ends_with("`/status` is served"), "{worded}");
     }
 
     #[test]

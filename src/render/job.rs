@@ -1,8 +1,8 @@
 //! What a job that waits for its environment is told: Markdown in GitHub's 1,024 characters, whatever there is to say.
 
-use super::check::mark;
+use super::check::{mark, prose};
 use super::line;
-use super::markdown::{escape, prose};
+use super::markdown::escape;
 use crate::domain::Refusal;
 use crate::gates::Verdict;
 use askama::Template;

@@ -6,9 +6,8 @@ mod overview;
 mod why;
 
 use super::check::mark;
-use super::fit;
 use super::markdown::{code, escape, prose};
-use crate::actions::ask::Word;
+use super::{fit, here};
 use crate::actions::outcome::{CheckReport, HealthReport, Outcome, Reason, Written};
 use crate::domain::Refusal;
 use crate::gates::Verdict;
@@ -108,19 +107,6 @@ pub fn released(tag: &str, url: Option<&str>, refusal: Option<&Refusal>, prefix:
 /// Each has its share, so that none pushes another out of the reply.
 fn share(answers: usize) -> usize {
     LIMIT / answers.max(1) - AROUND
-}
-
-/// What a text says to type on the command line, or in a comment, as it is typed in a comment here.
-fn here(text: &str, prefix: &str) -> String {
-    let typed = |text: String, word: Word| {
-        let (name, ours) = (word.as_str(), format!("`{prefix}{}", word.as_str()));
-        text.replace(&format!("`lockkeeper {name}"), &ours).replace(&format!("`/{name}"), &ours)
-    };
-    // In a comment the ref stands without its name, and the repository is the comment's.
-    let text = Word::ALL.into_iter().fold(text.to_owned(), typed).replace(" --ref ", " ");
-    let mut pieces = text.split(" --repo ");
-    let first = pieces.next().unwrap_or_default().to_owned();
-    pieces.fold(first, |text, piece| text + piece.trim_start_matches(|c: char| !c.is_whitespace() && c != '`'))
 }
 
 /// The gates as a table, with what to do where they do not pass.

@@ -178,6 +178,25 @@ async fn the_operator_chooses_the_prefix() {
     world.finish().await;
 }
 
+/// Check runs say it as it is typed here, too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn check_runs_name_commands_as_they_are_typed() {
+    let config = "[environments.staging]\non = [\"merge\"]\ntarget = \"cluster\"\napprovals = { count = 1 }\n\n\
+                  [targets.cluster]\nkind = \"deployment\"\nreporters = [\"deployer[bot]\"]\n";
+    let world = Setup::new().config(config).prefix("/lk-").start().await;
+    world.shop.set_role("bob", Role::Write);
+    let pull = pull(&world).await;
+    let sha = world.commit("fix: more");
+    let check = world.check(&sha, "lockkeeper/staging", "action_required").await;
+    let summary = check.summary.unwrap();
+    assert!(summary.contains("`/lk-approve`") && !summary.contains("`/approve`"), "{summary}");
+    world.github.set_clock_offset(600_000);
+    let run = world.runs("deploy").await.remove(0).id;
+    says(&world, pull, "bob", &format!("/lk-reject {run} --reason no"));
+    world.check(&sha, "lockkeeper/staging", "failure").await;
+    world.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tag_is_released_by_those_who_may_write() {
     let world = World::start().await;

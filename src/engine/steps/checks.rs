@@ -4,6 +4,10 @@ use super::{Done, Steps, answer, trouble};
 use crate::engine::host::StepCtx;
 use crate::github::{CheckAnnotation, CheckButton, CheckRunBody};
 use crate::plan::{CheckAction, CheckOutcome, CheckRunCall, CheckRunMade};
+use crate::render::{fit_summary, line, worded};
+
+/// Characters of a title that GitHub shows.
+const TITLE: usize = 250;
 
 impl Steps {
     pub(super) async fn check_run(&self, ctx: &StepCtx, call: CheckRunCall) -> Done {
@@ -14,7 +18,7 @@ impl Steps {
             None if ctx.first => None,
             None => at.find_check_run(repo, &call.sha, &call.name, ctx.run.as_str()).await.map_err(trouble)?.map(|c| c.id),
         };
-        let body = body(&call, known.is_some());
+        let body = body(&call, known.is_some(), self.prefix.as_str());
         let made = match known {
             Some(id) => at.update_check_run(repo, id, &body).await,
             None => at.create_check_run(repo, &call.sha, &call.name, ctx.run.as_str(), &body).await,
@@ -25,12 +29,12 @@ impl Steps {
 }
 
 /// An update takes buttons away that are not named again.
-fn body(call: &CheckRunCall, update: bool) -> CheckRunBody {
+fn body(call: &CheckRunCall, update: bool, prefix: &str) -> CheckRunBody {
     CheckRunBody {
         status: call.outcome.is_none().then_some(if call.queued { "queued" } else { "in_progress" }),
         conclusion: call.outcome.map(conclusion),
-        title: call.title.clone(),
-        summary: call.summary.clone(),
+        title: line(&worded(call.title.clone(), prefix), TITLE),
+        summary: fit_summary(worded(call.summary.clone(), prefix)),
         text: None,
         details_url: call.details_url.clone(),
         annotations: call.annotations.iter().map(annotation).collect(),

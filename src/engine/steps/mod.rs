@@ -27,7 +27,7 @@ pub(super) use errands::errand_of;
 
 pub use dispatches::Tries;
 
-use crate::config::settings::Resources;
+use crate::config::settings::{CommandPrefix, Resources};
 use crate::domain::{Millis, Refusal, RepoRef};
 use crate::engine::host::{Clock, Executor, Host, StepCtx, StepError};
 use crate::github::{GitHub, Installation, RecheckAsk, Trouble};
@@ -64,6 +64,8 @@ pub struct Steps {
     pub prober: Prober,
     /// Our own program, which renders notes in a child process.
     pub program: PathBuf,
+    /// What commands in comments begin with.
+    pub prefix: CommandPrefix,
     /// Where people see repositories, without a slash at its end: `https://github.com`.
     pub site: String,
     /// Nothing outside is asked: health checks count as passed.

@@ -4,6 +4,7 @@ use super::{Done, Steps, answer, stored, trouble};
 use crate::domain::{EnvName, Refusal, RepoRef, RunId, Sha};
 use crate::engine::host::{StepCtx, StepError};
 use crate::plan::{Awaiting, DispatchMade, ReviewCall};
+use crate::render::{fit, job, worded};
 use crate::store::runs::{self, Filter, RunState};
 use crate::store::{Rx, StoreError, steps};
 use crate::workflow::deploy;
@@ -57,7 +58,8 @@ impl Steps {
 
     pub(super) async fn review_job(&self, ctx: &StepCtx, call: &ReviewCall) -> Done {
         let (at, repo, run) = (self.at(&call.repo), &call.repo.name, call.workflow_run);
-        let (environment, said) = (call.environment.as_str(), (call.approve, call.comment.as_str()));
+        let comment = fit(worded(call.comment.clone(), self.prefix.as_str()), job::LIMIT);
+        let (environment, said) = (call.environment.as_str(), (call.approve, comment.as_str()));
         if !ctx.first && at.find_review(repo, run, environment, said).await.map_err(trouble)? {
             return answer(&true);
         }
