@@ -83,13 +83,6 @@ impl Installation {
         Ok(runs.into_iter().filter_map(|raw| raw.of(repo.0)).collect())
     }
 
-    /// The newest deployment of a commit to an environment, whoever has made it.
-    pub async fn newest_deployment(&self, repo: &RepoName, sha: &Sha, environment: &str) -> Result<Option<u64>, Trouble> {
-        let path = repo_path(repo, &format!("deployments?sha={sha}&environment={}&per_page=100", encode(environment)));
-        let all: Vec<Id> = self.call(Call::new(Operation::DeploymentList, path)).await?.json()?;
-        Ok(all.iter().map(|one| one.id).max())
-    }
-
     /// The environments that a run waits for, whoever decides about them.
     pub async fn pending_environments(&self, repo: &RepoName, run: u64) -> Result<Vec<String>, Trouble> {
         #[derive(Deserialize)]

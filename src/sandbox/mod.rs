@@ -46,8 +46,8 @@ mod world;
 
 pub use config::{SandboxConfig, SandboxError, Webhook};
 pub use control::{
-    CommentSeed, CommitSeed, DeploymentReport, DeploymentSeed, JobSeed, Merge, PullSeed, RefPush, RepoHandle, RepoSeed,
-    WaitingJob,
+    CommentSeed, CommitSeed, DeploymentReport, DeploymentSeed, JobSeed, Merge, PageReview, PullSeed, RefPush, RepoHandle,
+    RepoSeed, WaitingJob,
 };
 pub use faults::{Fault, Moment, Trouble, Verdict, When};
 pub use hooks::{Delivery, HookAction, HookRule, Order};

@@ -26,6 +26,10 @@ async fn what_is_not_plainly_a_command_deploys_nothing() {
     for (body, code) in [
         ("/deploy stag\u{200b}ing", "invisible_characters"),
         ("/deploy staging \u{202e}gnigats", "invisible_characters"),
+        ("/deploy \u{2066}staging\u{2069}", "invisible_characters"),
+        ("/deploy staging v1\u{2060}.0.0", "invisible_characters"),
+        ("/deploy staging @abc\u{200d}1234", "invisible_characters"),
+        ("/deploy --all", "command_misused"),
         ("/deploy `staging`", "command_marked_up"),
         ("/deploy --dry-run", "command_misused"),
         ("/deploy -- --dry-run", "command_misused"),
@@ -36,7 +40,8 @@ async fn what_is_not_plainly_a_command_deploys_nothing() {
         ("/deplyo staging", "command_unknown"),
         ("/deploy staging --repo other/place", "other_repository"),
         (&"/deploy staging\n".repeat(100), "too_many_commands"),
-        (&format!("/deploy staging --reason {}", "x".repeat(64_000)), "command_too_long"),
+        (&format!("{:x<65000}", "/deploy staging --reason "), "command_too_long"),
+        (&format!("{:\n>65000}", "/deploy nowhere"), "unknown_environment"),
     ] {
         has(&answer(&world, number, "ann", body).await, &[code]);
     }

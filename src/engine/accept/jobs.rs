@@ -1,7 +1,7 @@
 //! Jobs of workflows that wait for our answer before they deploy.
 
 use super::{Accept, Runs};
-use crate::domain::{EnvName, RepoRef};
+use crate::domain::{Actor, EnvName, Millis, RepoRef, RunId};
 use crate::engine::intent::Job;
 use crate::engine::known;
 use crate::store::audit::{self, Record};
@@ -16,6 +16,37 @@ impl Accept<'_> {
         if let Some(address) = &job.forged {
             self.note_forged(repo, job, address)?;
         }
+        match self.found_before(repo, job)? {
+            Some(run) => Ok(vec![run]),
+            None => self.take_up(repo, job, protect::key(repo, job.deployment)),
+        }
+    }
+
+    /// A job that GitHub has told nobody of, or whose run could not be told from others. Which deployment is its own is not known:
+    /// it is known by its run and the attempt that began then.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn job_found(&self, repo: &RepoRef, job: &Job, since: Millis) -> Runs {
+        let run = job.workflow_run.unwrap_or_default();
+        self.take_up(repo, job, format!("protect:{}:run:{run}:{}:{}", repo.id, job.environment.to_ascii_lowercase(), since.0))
+    }
+
+    /// GitHub tells late of a job that was found meanwhile.
+    fn found_before(&self, repo: &RepoRef, job: &Job) -> Result<Option<RunId>, StoreError> {
+        for run in self.jobs(repo, Some(RunState::Active))? {
+            let same = |input: protect::Input| {
+                let of_run = job.workflow_run.is_some() && input.workflow_run == job.workflow_run;
+                of_run && input.actor == Actor::schedule() && input.environment.eq_ignore_ascii_case(&job.environment)
+            };
+            if self.input_of_job(&run)?.is_some_and(same) {
+                return Ok(Some(run.id));
+            }
+        }
+        Ok(None)
+    }
+
+    fn take_up(&self, repo: &RepoRef, job: &Job, key: String) -> Runs {
         let input = protect::Input {
             repo: repo.clone(),
             deployment: job.deployment,
@@ -31,7 +62,7 @@ impl Accept<'_> {
         let ours = settings.as_ref().and_then(|config| taken::ours(config, &job.environment));
         let environment = ours.or_else(|| EnvName::parse(&job.environment).ok());
         let subject = Subject { sha: Some(job.sha.clone()), environment, ..self.subject(repo, &job.actor) };
-        self.submit(protect::WORKFLOW.name, protect::key(repo, job.deployment), subject, &input)
+        self.submit(protect::WORKFLOW.name, key, subject, &input)
     }
 
     fn note_forged(&self, repo: &RepoRef, job: &Job, address: &str) -> Result<(), StoreError> {
@@ -62,7 +93,7 @@ impl Accept<'_> {
     ///
     /// # Errors
     /// Those of the store.
-    pub fn knows_job(&self, repo: &RepoRef, job: &Job, since: crate::domain::Millis) -> Result<bool, StoreError> {
+    pub fn knows_job(&self, repo: &RepoRef, job: &Job, since: Millis) -> Result<bool, StoreError> {
         for run in self.jobs(repo, None)? {
             let input = self.input_of_job(&run)?;
             let same = |known: protect::Input| {
@@ -81,7 +112,7 @@ impl Accept<'_> {
         runs::list(self.tx, &filter)
     }
 
-    fn run_of_job(&self, run: &Run) -> Result<Option<u64>, StoreError> {
+    pub(super) fn run_of_job(&self, run: &Run) -> Result<Option<u64>, StoreError> {
         if let Some(told) = self.input_of_job(run)?.and_then(|input| input.workflow_run) {
             return Ok(Some(told));
         }

@@ -62,12 +62,10 @@ impl Reconciler {
         if !at.is_asked_about(&repo.name, &job.environment).await.map_err(Refusal::from)? {
             return Ok(false);
         }
-        let deployment = at.newest_deployment(&repo.name, &run.sha, &job.environment).await.map_err(Refusal::from)?;
-        let Some(deployment) = deployment else { return Ok(false) };
-        let (host, repo, job) = (self.host.clone(), repo.clone(), Job { deployment, ..job });
+        let (host, repo, since) = (self.host.clone(), repo.clone(), run.since);
         let started = self.store.write(move |tx| {
             let accept = Accept { host: &host, tx, delivery: None, now, skew: 0 };
-            accept.job_waits(&repo, &job)
+            accept.job_found(&repo, &job, since)
         });
         Ok(!started.await.map_err(|why| why.refusal())?.is_empty())
     }

@@ -17,7 +17,7 @@ pub use automation::{DeploymentReport, DeploymentSeed};
 pub use code::RefPush;
 pub use comments::CommentSeed;
 pub use pulls::{Merge, PullSeed};
-pub use rules::{JobSeed, WaitingJob};
+pub use rules::{JobSeed, PageReview, WaitingJob};
 pub use seed::{CommitSeed, RepoSeed};
 
 use super::SandboxError;

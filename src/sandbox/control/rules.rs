@@ -21,6 +21,7 @@ pub struct JobSeed {
     callback: Option<String>,
     told: bool,
     run: Option<u64>,
+    event: String,
 }
 
 /// A job that waits for its environment.
@@ -32,11 +33,20 @@ pub struct WaitingJob {
     pub check: u64,
 }
 
+/// What a person says on GitHub's page of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PageReview<'a> {
+    Approved,
+    /// With a comment.
+    Rejected(&'a str),
+}
+
 impl JobSeed {
     /// By a push of `dev` to `main`.
     pub fn new(environment: &str, sha: &Sha) -> Self {
         let (environment, git_ref, by) = (environment.to_owned(), "main".to_owned(), "dev".to_owned());
-        Self { environment, git_ref, sha: sha.clone(), by, fork: false, callback: None, told: true, run: None }
+        let event = "push".to_owned();
+        Self { environment, git_ref, sha: sha.clone(), by, fork: false, callback: None, told: true, run: None, event }
     }
     pub fn at_ref(mut self, name: &str) -> Self {
         name.clone_into(&mut self.git_ref);
@@ -49,6 +59,11 @@ impl JobSeed {
     /// The run is of a pull request from a fork.
     pub fn from_fork(mut self) -> Self {
         self.fork = true;
+        self
+    }
+    /// What has started the run: `pull_request_target`, for example.
+    pub fn event(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.event);
         self
     }
     /// The payload names another address than GitHub's.
@@ -86,7 +101,7 @@ impl RepoHandle {
                 Some(run) => run,
                 None => {
                     let path = ".github/workflows/ship.yml".to_owned();
-                    let (event, branch, inputs) = ("push".to_owned(), seed.git_ref.clone(), json!({}));
+                    let (event, branch, inputs) = (seed.event.clone(), seed.git_ref.clone(), json!({}));
                     let new = NewRun { path, title: None, event, branch, sha: seed.sha.clone(), inputs, actor };
                     world.add_run(id, new).map_err(refused)?
                 }
@@ -124,7 +139,7 @@ impl RepoHandle {
             let own = format!("{}/repos/{}/actions/runs/{run}/deployment_protection_rule", world.base, repo.full_name());
             let shown = repo.deployments.iter().find(|d| d.id == deployment).map(|d| views::deployment(world, repo, d));
             let payload = json!({
-                "environment": seed.environment, "event": "push", "sha": seed.sha, "ref": seed.git_ref,
+                "environment": seed.environment, "event": seed.event, "sha": seed.sha, "ref": seed.git_ref,
                 "deployment_callback_url": seed.callback.unwrap_or(own), "deployment": shown, "pull_requests": [],
             });
             if seed.told {
@@ -132,6 +147,26 @@ impl RepoHandle {
                 world.emit(id, event);
             }
             Ok(WaitingJob { run, deployment, check })
+        })
+    }
+
+    /// A person reviews the jobs of a run that wait for these environments, on GitHub's page of the run.
+    pub fn review_job(&self, run: u64, environments: &[&str], by: &str, verdict: PageReview<'_>) -> Result<(), SandboxError> {
+        self.change(|world, id| {
+            world.account(by);
+            let repo = world.repos.get(&id).ok_or_else(|| no("the repository is gone"))?;
+            let found = repo.runs.iter().find(|r| r.id == run).ok_or_else(|| no("no such run"))?;
+            let jobs: Vec<_> = environments.iter().map(|name| json!({ "name": "deploy", "environment": name })).collect();
+            let (action, comment) = match verdict {
+                PageReview::Approved => ("approved", ""),
+                PageReview::Rejected(comment) => ("rejected", comment),
+            };
+            let payload = json!({
+                "workflow_run": views::workflow_run(world, repo, found), "workflow_job_run": jobs.first(), "workflow_job_runs": jobs,
+                "approver": views::account_of(world, by), "comment": comment, "since": found.created_at.rfc3339(), "reviewers": [],
+            });
+            world.emit(id, Event { name: "deployment_review", action: Some(action), payload, actor: by.to_owned() });
+            Ok(())
         })
     }
 
