@@ -33,13 +33,21 @@ pub struct Pacing {
     pub creates_per_hour: u32,
     /// A read costs 1 point and a write 5, in a minute.
     pub points_per_minute: u32,
+    /// What counts as a minute; an hour is sixty of them. Shorter only where a stand-in for GitHub counts in the same way.
+    pub minute: Duration,
     /// The longest wait inside a call; a longer one is handed back as `Retryable`.
     pub longest_wait: Duration,
 }
 
 impl Default for Pacing {
     fn default() -> Self {
-        Self { creates_per_minute: 80, creates_per_hour: 500, points_per_minute: 900, longest_wait: Duration::from_secs(5) }
+        Self {
+            creates_per_minute: 80,
+            creates_per_hour: 500,
+            points_per_minute: 900,
+            minute: Duration::from_secs(60),
+            longest_wait: Duration::from_secs(5),
+        }
     }
 }
 

@@ -17,8 +17,8 @@ struct Window {
 }
 
 impl Window {
-    fn new(seconds: u64, limit: u32) -> Self {
-        Self { span: Duration::from_secs(seconds + 1), limit, used: 0, sent: VecDeque::new() }
+    fn new(span: Duration, limit: u32) -> Self {
+        Self { span, limit, used: 0, sent: VecDeque::new() }
     }
 
     fn expire(&mut self, now: Instant) {
@@ -74,10 +74,12 @@ pub(super) enum Admission {
 
 impl Pace {
     pub fn new(limits: &Pacing) -> Self {
+        let second = limits.minute / 60;
+        let (minute, hour) = (limits.minute + second, limits.minute * 60 + second);
         Self {
-            creates_minute: Window::new(60, limits.creates_per_minute),
-            creates_hour: Window::new(3600, limits.creates_per_hour),
-            points: Window::new(60, limits.points_per_minute),
+            creates_minute: Window::new(minute, limits.creates_per_minute),
+            creates_hour: Window::new(hour, limits.creates_per_hour),
+            points: Window::new(minute, limits.points_per_minute),
             held_until: None,
         }
     }
@@ -128,8 +130,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const LIMITS: Pacing =
-        Pacing { creates_per_minute: 80, creates_per_hour: 500, points_per_minute: 900, longest_wait: Duration::ZERO };
+    const LIMITS: Pacing = Pacing {
+        creates_per_minute: 80,
+        creates_per_hour: 500,
+        points_per_minute: 900,
+        minute: Duration::from_secs(60),
+        longest_wait: Duration::ZERO,
+    };
 
     #[test]
     fn creates_stop_at_80_a_minute_and_500_an_hour() {
@@ -185,7 +192,7 @@ mod tests {
         /// Whatever the arrivals: no 60 s hold more than the limits, and a call that waited as told is admitted.
         #[test]
         fn no_window_is_ever_too_full(gaps in proptest::collection::vec((0u64..4_000, 0u8..3), 1..400)) {
-            let limits = Pacing { creates_per_minute: 7, creates_per_hour: 30, points_per_minute: 60, longest_wait: Duration::ZERO };
+            let limits = Pacing { creates_per_minute: 7, creates_per_hour: 30, points_per_minute: 60, ..LIMITS };
             let (mut pace, mut now) = (Pace::new(&limits), Instant::now());
             let mut log: Vec<(Instant, u32, u32)> = Vec::new();
             for (gap, kind) in gaps {

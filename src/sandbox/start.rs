@@ -7,14 +7,14 @@ use super::http::{RequestInfo, Server, Shared, start};
 use super::ids::{Ids, Kind};
 use super::journal::{LogEntry, Violation};
 use super::model::{Account, AccountKind};
-use super::world::World;
+use super::world::{Creates, World};
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rsa::{KeyPair, KeySize};
 use aws_lc_rs::signature::KeyPair as _;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -99,7 +99,11 @@ impl Sandbox {
     }
     /// GitHub's limits on making things, 80 a minute and 500 an hour; off unless asked for.
     pub fn set_secondary_limits(&self, on: bool) {
-        self.shared().change(|world| world.creates = on.then(VecDeque::new));
+        self.shared().change(|world| world.creates = on.then(|| Creates::per(60_000)));
+    }
+    /// The same with a minute of so many milliseconds, and hours of sixty of them.
+    pub fn scale_secondary_limits(&self, minute: i64) {
+        self.shared().change(|world| world.creates = Some(Creates::per(minute)));
     }
     /// Requests per hour and installation, from now on.
     pub fn set_rate_limit(&self, limit: u64) {

@@ -82,8 +82,33 @@ pub(super) struct World {
     pub outbox: Outbox,
     /// Added to this machine's clock, for tests of clocks that disagree.
     pub clock_offset_ms: i64,
-    /// When things were made in the last hour, if GitHub's secondary limits are on.
-    pub creates: Option<VecDeque<Millis>>,
+    /// What was made in the last hour, if GitHub's secondary limits are on.
+    pub creates: Option<Creates>,
+}
+
+/// When things were made.
+pub(super) struct Creates {
+    /// A minute, in milliseconds.
+    minute: i64,
+    made: VecDeque<Millis>,
+}
+
+impl Creates {
+    pub fn per(minute: i64) -> Self {
+        Self { minute, made: VecDeque::new() }
+    }
+
+    /// Whether one more may be made, which is counted then; else after how many seconds.
+    pub fn admit(&mut self, now: Millis) -> Result<(), i64> {
+        let Self { minute, made } = self;
+        made.retain(|at| now.0 - at.0 < *minute * 60);
+        let last_minute = made.iter().filter(|at| now.0 - at.0 < *minute).count();
+        if last_minute >= 80 || made.len() >= 500 {
+            return Err((*minute / 1_000).max(1));
+        }
+        made.push_back(now);
+        Ok(())
+    }
 }
 
 impl World {

@@ -194,15 +194,10 @@ fn slow_down(world: &mut World, method: &str, route: &Route) -> Result<(), Refus
     if method == "GET" || matches!(route.needs, Needs::Jwt | Needs::Client) {
         return Ok(());
     }
-    creates.retain(|at| now.0 - at.0 < 3_600_000);
-    let last_minute = creates.iter().filter(|at| now.0 - at.0 < 60_000).count();
-    if last_minute < 80 && creates.len() < 500 {
-        creates.push_back(now);
-        return Ok(());
-    }
+    let Err(seconds) = creates.admit(now) else { return Ok(()) };
     let mut refused =
         Refused::new(403, "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.");
-    refused.headers.push(("retry-after".into(), "60".into()));
+    refused.headers.push(("retry-after".into(), seconds.to_string()));
     Err(refused)
 }
 
