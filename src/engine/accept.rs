@@ -9,6 +9,7 @@ mod closed;
 mod grouped;
 mod jobs;
 mod pressed;
+mod reviewed;
 mod taken;
 
 pub use asked::{Asked, planned};
@@ -61,6 +62,7 @@ impl Accept<'_> {
             }
             Intent::DeploymentMade { repo, made } => self.made_elsewhere(repo, made),
             Intent::JobWaits { repo, job } => self.job_waits(repo, job),
+            Intent::EnvironmentReviewed { repo, review } => self.reviewed(repo, review),
             Intent::Commented { repo, pull, comment, closed, at, actor, asked, prefix, edited } => {
                 let input = comment::Input {
                     repo: repo.clone(),
@@ -85,9 +87,13 @@ impl Accept<'_> {
 
     /// When the delivery came by GitHub's clock, however long it has waited since.
     fn received(&self) -> Result<Millis, StoreError> {
+        Ok(Millis(self.received_here()?.0.saturating_add(self.skew.saturating_mul(1_000))))
+    }
+
+    /// The same by our own.
+    fn received_here(&self) -> Result<Millis, StoreError> {
         let delivery = self.delivery.map(|id| inbox::get(self.tx, id)).transpose()?.flatten();
-        let ours = delivery.map_or(self.now, |delivery| delivery.received_at);
-        Ok(Millis(ours.0.saturating_add(self.skew.saturating_mul(1_000))))
+        Ok(delivery.map_or(self.now, |delivery| delivery.received_at))
     }
 
     /// A tag that only the reconciler has seen.

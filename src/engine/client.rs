@@ -22,6 +22,7 @@ pub(super) use locks::wake;
 pub use once::Once;
 pub use plans::{Apply, Denied, Kept, Stands, kept};
 pub use review::Heard;
+pub(super) use review::asks_about;
 pub use secret::HookSecret;
 pub(super) use status::waits_for;
 pub use status::{Waits, repository, waiting};

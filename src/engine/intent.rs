@@ -1,7 +1,7 @@
 //! What an event asks of the engine. Events only wake: an intent names what to look at, never what is true.
 
 use crate::actions::ask::Asked;
-use crate::domain::{Actor, CheckChange, InstallationId, Millis, RepoRef, Sha, Tag};
+use crate::domain::{Actor, CheckChange, InstallationId, Millis, RepoRef, Said, Sha, Tag};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -99,6 +99,11 @@ pub enum Intent {
         repo: RepoRef,
         job: Job,
     },
+    /// Somebody has reviewed jobs that wait for people, on GitHub's own page.
+    EnvironmentReviewed {
+        repo: RepoRef,
+        review: EnvironmentReview,
+    },
     /// Somebody has written commands on a pull request, or has edited them into a comment.
     Commented {
         repo: RepoRef,
@@ -136,7 +141,7 @@ pub enum Intent {
 /// A job of a workflow that waits for the rules of its environment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Job {
-    /// GitHub's id of the deployment that GitHub has made for it.
+    /// GitHub's id of the deployment that GitHub has made for it; 0 where the job was found.
     pub deployment: u64,
     /// As GitHub writes it.
     pub environment: String,
@@ -147,6 +152,17 @@ pub struct Job {
     pub workflow_run: Option<u64>,
     /// The address, where it is another one. Nobody calls it.
     pub forged: Option<String>,
+    pub actor: Actor,
+}
+
+/// What a person has said about jobs of one run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EnvironmentReview {
+    pub workflow_run: u64,
+    pub sha: Sha,
+    /// As GitHub writes them.
+    pub environments: Vec<String>,
+    pub said: Said,
     pub actor: Actor,
 }
 

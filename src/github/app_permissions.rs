@@ -13,6 +13,7 @@ pub const EVENTS: &[&str] = &[
     "delete",
     "deployment",
     "deployment_protection_rule",
+    "deployment_review",
     "deployment_status",
     "issue_comment",
     "merge_group",

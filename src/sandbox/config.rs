@@ -50,7 +50,7 @@ impl Default for SandboxConfig {
             ("statuses", "read"),
         ];
         let events = "check_run check_suite create delete deployment deployment_protection_rule \
-                      deployment_status issue_comment merge_group pull_request push \
+                      deployment_review deployment_status issue_comment merge_group pull_request push \
                       release repository status workflow_run";
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),

@@ -26,6 +26,16 @@ pub struct Input {
 fn run(f: &mut Flow, input: &Value) -> Result<Value, Stop> {
     let input: Input = super::read_input(input)?;
     let Input { repo, of, identifier, actor, pressed_at } = input;
+    by_person(f, repo, actor, |by| Ok(Call::Press { run: of, identifier, by, pressed_at }))
+}
+
+/// Asks GitHub what somebody may do, and does for them what they ask for.
+pub(super) fn by_person(
+    f: &mut Flow,
+    repo: RepoRef,
+    actor: Actor,
+    act: impl FnOnce(Person) -> Result<Call, Stop>,
+) -> Result<Value, Stop> {
     let ask = Call::ReadRole { repo, account: actor.id, login: actor.login.clone() };
     let now = f.now();
     let role_read: Millis = f.record("role.asked", || now)?;
@@ -34,7 +44,7 @@ fn run(f: &mut Flow, input: &Value) -> Result<Value, Stop> {
         Ok(role) => role,
         Err(failure) => return f.finish(&Outcome::refused(State::Failed, failure.refusal)),
     };
-    let call = Call::Press { run: of, identifier, by: Person { actor, role, role_read }, pressed_at };
+    let call = act(Person { actor, role, role_read })?;
     let done: Result<actions::outcome::Outcome, StepFailure> = f.try_step("act", &call)?;
     f.finish(&match done {
         Ok(_) => Outcome::new(State::Succeeded),

@@ -6,7 +6,7 @@
 
 mod deploy;
 
-use super::deploy::refused_step;
+use super::kept;
 use super::report::{self, State};
 use crate::actions::Action;
 use crate::actions::ask::{Ask, Asked};
@@ -220,11 +220,6 @@ fn said(f: &mut Flow, input: &Input, index: usize, call: &Call) -> Result<Said, 
         }
     };
     Ok(outcome.map(told).map_err(|failure| failure.refusal))
-}
-
-fn kept(value: &impl Serialize) -> Result<Value, Stop> {
-    serde_json::to_value(value)
-        .map_err(|why| refused_step("act", Refusal::us("action_unwritable", format!("It cannot be kept: {why}."))))
 }
 
 fn react(input: &Input, content: &str) -> Call {

@@ -1,9 +1,11 @@
 //! What a run knows after its first read: the repository's settings and, for a tag, what it says.
 
+use crate::actions::deploy::Subject;
 use crate::config::repo::{self, CONFIG_PATH, RepoConfig};
-use crate::domain::{CommitFacts, FileAt, Refusal, Sha, Tag, TagRef, Unreadable};
+use crate::domain::{Ancestry, CommitFacts, FileAt, Refusal, Sha, Tag, TagRef, Unreadable};
 use crate::expect;
 use crate::notes::tags::{ParsedTag, Scheme};
+use crate::plan::Ground;
 
 /// The repository's settings at its default branch. A file that cannot be read or has mistakes refuses everything.
 pub fn settings(config: &Result<Option<FileAt>, Unreadable>) -> Result<RepoConfig, Refusal> {
@@ -44,6 +46,24 @@ pub fn read_tag(config: &RepoConfig, tag: &Tag) -> Result<Option<(Scheme, Parsed
             format!("Push a tag such as v1.2.3, or list this one under `ignore` in `[release]` of {CONFIG_PATH}."),
         )),
     }
+}
+
+/// What is deployed where a commit is named, by what was read of it.
+pub fn subject(ground: &Ground, config: &RepoConfig, sha: &Sha) -> Result<Subject, Refusal> {
+    let scheme = scheme(config)?;
+    let tag = ground.facts.tag.as_ref().map(|tag| tag.name.clone());
+    let parsed = tag.as_ref().and_then(|tag| scheme.parse(tag.as_str()).ok());
+    Ok(Subject {
+        sha: sha.clone(),
+        tag,
+        version: parsed.as_ref().map(|parsed| parsed.version.to_string()),
+        component: parsed.and_then(|parsed| parsed.component),
+    })
+}
+
+/// It is on the default branch, or a tag's. What is not is deployed as the head of a pull request is.
+pub fn is_released(facts: &CommitFacts, subject: &Subject) -> bool {
+    facts.on_default_branch == Some(Ancestry::Contained) || subject.tag.is_some()
 }
 
 /// The tag at this commit that something was started for, among those that were read.

@@ -9,6 +9,7 @@ pub mod button;
 pub mod comment;
 mod configuration;
 pub mod deploy;
+pub mod environment_review;
 pub mod gating;
 pub mod ground;
 pub mod group;
@@ -32,11 +33,12 @@ mod waking;
 
 use crate::domain::Refusal;
 use crate::flow::{StepFailure, Stop, Workflow};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// Every workflow, for the host.
-pub const ALL: [Workflow; 12] = [
+pub const ALL: [Workflow; 13] = [
     release::WORKFLOW,
     released::WORKFLOW,
     deploy::WORKFLOW,
@@ -49,9 +51,18 @@ pub const ALL: [Workflow; 12] = [
     look::WORKFLOW,
     comment::WORKFLOW,
     button::WORKFLOW,
+    environment_review::WORKFLOW,
 ];
 
 pub use report::{FailedCheck, Outcome, State};
+
+/// An action, or what it is asked with, as a call keeps it: actions stand above plans.
+fn kept(value: &impl Serialize) -> Result<Value, Stop> {
+    serde_json::to_value(value).map_err(|why| {
+        let refusal = Refusal::us("action_unwritable", format!("It cannot be kept: {why}."));
+        deploy::refused_step("kept", refusal)
+    })
+}
 
 /// The stored input of a run.
 fn read_input<T: DeserializeOwned>(input: &Value) -> Result<T, Stop> {

@@ -13,7 +13,7 @@ use super::{ground, preview};
 use crate::actions::button::Button;
 use crate::actions::deploy::{self, Kind, Subject};
 use crate::config::repo::{CONFIG_PATH, Environment, RepoConfig};
-use crate::domain::{Actor, Ancestry, EnvName, Millis, Refusal, RepoRef, RunId, Sha};
+use crate::domain::{Actor, EnvName, Millis, Refusal, RepoRef, RunId, Sha};
 use crate::flow::{Flow, StepFailure, Stop, Workflow};
 use crate::gates::{self, Verdict};
 use crate::plan::{Awaiting, Call, CheckOutcome, CheckRunMade, Ground, Plan, ReviewCall};
@@ -61,6 +61,9 @@ struct Shown {
     /// What was said last: gates, and how they stand.
     said: Vec<(String, String)>,
     check_run: Option<u64>,
+    /// The check run's name, whatever the settings call the environment later.
+    #[serde(default)]
+    name: Option<String>,
     asking: Option<String>,
 }
 
@@ -126,13 +129,12 @@ impl Job<'_> {
             let report = Report { own: Some(run.as_str()), ..self.report(&environment.name, &[]) };
             return self.approve(f, report.text(), shown);
         }
-        let subject = match subject(&ground, &config, &input.sha) {
+        let known = ground.facts.sha.as_ref().ok_or_else(commit_unknown);
+        let subject = match known.and_then(|_| ground::subject(&ground, &config, &input.sha)) {
             Ok(subject) => subject,
             Err(refusal) => return self.reject(f, "answer", State::Rejected, refusal, &[], shown),
         };
-        // A commit that is on no branch which is released from is deployed as the head of a pull request is.
-        let there = ground.facts.on_default_branch == Some(Ancestry::Contained) || subject.tag.is_some();
-        let kind = if there { Kind::Version } else { Kind::Head };
+        let kind = if ground::is_released(&ground.facts, &subject) { Kind::Version } else { Kind::Head };
         let known = (&config, ground.lent.as_ref());
         let planned = f.record("plan", || deploy::plan(&input.repo, &environment.name, &subject, &input.actor, known, kind))?;
         match planned {
@@ -236,8 +238,8 @@ impl Job<'_> {
         if asking.is_some() && shown.asking != asking {
             shown.asking = asking;
             let text = Text { title: crate::render::check::waiting(verdicts), summary: report.text() };
-            let name = format!("lockkeeper/{environment}");
-            let call = preview::check_run(&self.input.repo, &self.input.sha, &name, CheckOutcome::ActionRequired, text);
+            let name = shown.name.get_or_insert_with(|| format!("lockkeeper/{environment}"));
+            let call = preview::check_run(&self.input.repo, &self.input.sha, name, CheckOutcome::ActionRequired, text);
             let buttons = [Button::Approve, Button::Reject].map(|button| button.shown(plan.digest.as_str())).to_vec();
             let made: Result<CheckRunMade, StepFailure> =
                 f.try_step("check.asks", &updating(call, shown.check_run, buttons))?;
@@ -250,7 +252,7 @@ impl Job<'_> {
     fn end_check(&self, f: &mut Flow, shown: &Shown, outcome: CheckOutcome, title: &str, summary: &str) -> Result<(), Stop> {
         let Some(id) = shown.check_run else { return Ok(()) };
         let text = Text { title: title.to_owned(), summary: summary.to_owned() };
-        let name = format!("lockkeeper/{}", self.input.environment);
+        let name = shown.name.clone().unwrap_or_else(|| format!("lockkeeper/{}", self.input.environment));
         let call = preview::check_run(&self.input.repo, &self.input.sha, &name, outcome, text);
         let made: Result<CheckRunMade, StepFailure> = f.try_step("check", &updating(call, Some(id), Vec::new()))?;
         // The job has its answer, whatever the check run says.
@@ -326,20 +328,9 @@ fn updating(call: Call, update: Option<u64>, actions: Vec<crate::plan::CheckActi
     }
 }
 
-fn subject(ground: &Ground, config: &RepoConfig, sha: &Sha) -> Result<Subject, Refusal> {
-    if ground.facts.sha.is_none() {
-        let fix = "Run the workflow again on a commit that is there.";
-        return Err(Refusal::user("commit_unknown", "The commit is not in the repository any more.", fix));
-    }
-    let scheme = ground::scheme(config)?;
-    let tag = ground.facts.tag.as_ref().map(|tag| tag.name.clone());
-    let parsed = tag.as_ref().and_then(|tag| scheme.parse(tag.as_str()).ok());
-    Ok(Subject {
-        sha: sha.clone(),
-        tag,
-        version: parsed.as_ref().map(|parsed| parsed.version.to_string()),
-        component: parsed.and_then(|parsed| parsed.component),
-    })
+fn commit_unknown() -> Refusal {
+    let fix = "Run the workflow again on a commit that is there.";
+    Refusal::user("commit_unknown", "The commit is not in the repository any more.", fix)
 }
 
 fn from_fork() -> Refusal {

@@ -7,10 +7,11 @@
 
 use super::deploy::{self, ByComment};
 use super::ground;
+use super::kept;
 use super::report::{Outcome, State};
 use crate::actions::Action;
 use crate::actions::authority;
-use crate::actions::deploy::{self as action, Deploy, Kind, Subject};
+use crate::actions::deploy::{self as action, Deploy, Kind};
 use crate::actions::outcome;
 use crate::config::repo::{RepoConfig, Target};
 use crate::domain::{Actor, ActorKind, Ancestry, EnvName, Millis, Person, Refusal, RepoRef, Role, Sha};
@@ -112,11 +113,11 @@ fn allowed(
     };
     let now = f.now();
     let role_read: Millis = f.record("role.at", || now)?;
-    let subject = match subject(ground, config, &input.sha) {
+    let subject = match ground::subject(ground, config, &input.sha) {
         Ok(subject) => subject,
         Err(refusal) => return Ok(Err(refusal)),
     };
-    let released = ground.facts.on_default_branch == Some(Ancestry::Contained) || subject.tag.is_some();
+    let released = ground::is_released(&ground.facts, &subject);
     if !released && !is_on_its_branch(f, input)? {
         return Ok(Err(elsewhere()));
     }
@@ -169,18 +170,6 @@ fn role(f: &mut Flow, input: &Input) -> Result<Result<Role, Refusal>, Stop> {
     Ok(role.and_then(|role| authority::check(role, authority::DEPLOYS).map(|()| role)))
 }
 
-fn subject(ground: &Ground, config: &RepoConfig, sha: &Sha) -> Result<Subject, Refusal> {
-    let scheme = ground::scheme(config)?;
-    let tag = ground.facts.tag.as_ref().map(|tag| tag.name.clone());
-    let parsed = tag.as_ref().and_then(|tag| scheme.parse(tag.as_str()).ok());
-    Ok(Subject {
-        sha: sha.clone(),
-        tag,
-        version: parsed.as_ref().map(|parsed| parsed.version.to_string()),
-        component: parsed.and_then(|parsed| parsed.component),
-    })
-}
-
 /// GitHub makes deployments of commits of forks too. A branch here is moved only by those who may write here.
 fn is_on_its_branch(f: &mut Flow, input: &Input) -> Result<bool, Stop> {
     if Sha::parse(&input.git_ref).is_ok() || input.git_ref.is_empty() {
@@ -207,12 +196,6 @@ fn start(f: &mut Flow, input: &Input, asked: Asked) -> Result<Outcome, Stop> {
         Ok(_) => Ok(Outcome::new(State::Succeeded)),
         Err(failure) => refused(f, input, "failure", State::Rejected, failure.refusal),
     }
-}
-
-fn kept(value: &impl Serialize) -> Result<Value, Stop> {
-    serde_json::to_value(value).map_err(|why| {
-        super::deploy::refused_step("start", Refusal::us("action_unwritable", format!("It cannot be kept: {why}.")))
-    })
 }
 
 fn refused(f: &mut Flow, input: &Input, word: &str, state: State, refusal: Refusal) -> Result<Outcome, Stop> {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
 
+mod abuse;
 mod actions;
 mod agents;
 mod approvals;
@@ -32,6 +33,7 @@ mod doctor;
 mod door;
 mod ends;
 mod enterprise;
+mod environment_reviews;
 mod gone;
 mod groups;
 mod haproxy;

@@ -114,7 +114,7 @@ fn meant(rx: &Rx<'_>, repo: &RepoRef, ask: &Approve) -> Found<Meant> {
     let (at, pull) = match &ask.at {
         Where::Run(id) => {
             return match runs::get(rx, id)?.filter(of_here) {
-                Some(run) => waiting(rx, run, ask),
+                Some(run) => waiting(rx, run, seen(ask)),
                 None => Ok(Err(approve::nothing_to_approve("There is no deployment with this id here."))),
             };
         }
@@ -122,7 +122,7 @@ fn meant(rx: &Rx<'_>, repo: &RepoRef, ask: &Approve) -> Found<Meant> {
     };
     let named = at.and_then(RunId::parse).map(|id| runs::get(rx, &id)).transpose()?.flatten().filter(of_here);
     if let Some(run) = named {
-        return waiting(rx, run, ask);
+        return waiting(rx, run, seen(ask));
     }
     let there = |run: &Run| at.is_none_or(|name| run.subject.environment.as_ref().is_some_and(|env| env.as_str() == name));
     let mut all = runs::active_of(rx, repo.id, comment::WORKFLOW.name)?;
@@ -130,7 +130,7 @@ fn meant(rx: &Rx<'_>, repo: &RepoRef, ask: &Approve) -> Found<Meant> {
     all.retain(|run| of_here(run) && there(run) && run.created_at <= seen_at(ask));
     let (mut waits, mut last) = (Vec::new(), None);
     for run in all {
-        match waiting(rx, run, ask)? {
+        match waiting(rx, run, seen(ask))? {
             Ok(meant) => waits.push(meant),
             Err(refusal) => last = Some(refusal),
         }
@@ -165,13 +165,34 @@ fn shown_on(rx: &Rx<'_>, run: &Run, pull: u64) -> Result<bool, StoreError> {
     Ok(input.and_then(|input| input.by_comment).is_some_and(|by| by.pull == Some(pull)))
 }
 
+/// How somebody has seen what they speak of.
+#[derive(Clone, Copy)]
+enum Seen<'a> {
+    /// By how its plan's digest begins.
+    Plan(&'a str),
+    /// As it was then.
+    Then(Millis),
+}
+
+fn seen(ask: &Approve) -> Seen<'_> {
+    ask.digest.as_deref().map_or_else(|| Seen::Then(seen_at(ask)), Seen::Plan)
+}
+
+/// What people are asked about, where the run waits for them and did so then.
+///
+/// # Errors
+/// Those of the store.
+pub fn asks_about(rx: &Rx<'_>, run: Run, then: Millis) -> Result<Option<Plan>, StoreError> {
+    Ok(waiting(rx, run, Seen::Then(then))?.ok().map(|meant| meant.plan))
+}
+
 /// What came later was not before the eyes of whoever said it. GitHub tells the time of a comment in whole seconds.
 fn seen_at(ask: &Approve) -> Millis {
     ask.asked_at.plus(SECOND)
 }
 
 /// It waits for people to agree to a plan.
-fn waiting(rx: &Rx<'_>, run: Run, ask: &Approve) -> Found<Meant> {
+fn waiting(rx: &Rx<'_>, run: Run, seen: Seen<'_>) -> Found<Meant> {
     if run.state != RunState::Active {
         return Ok(Err(approve::nothing_to_approve("The deployment is over.")));
     }
@@ -183,9 +204,9 @@ fn waiting(rx: &Rx<'_>, run: Run, ask: &Approve) -> Found<Meant> {
     if approve::policies(&plan).is_empty() {
         return Ok(Err(approve::nothing_to_approve("It asks nobody for approval.")));
     }
-    let known = match &ask.digest {
-        Some(digest) => plan.digest.as_str().starts_with(digest.as_str()),
-        None => planned_at(rx, &run)?.is_some_and(|at| at <= seen_at(ask)),
+    let known = match seen {
+        Seen::Plan(digest) => plan.digest.as_str().starts_with(digest),
+        Seen::Then(then) => planned_at(rx, &run)?.is_some_and(|at| at <= then),
     };
     if !known {
         return Ok(Err(another_plan()));

@@ -13,7 +13,7 @@ use crate::engine::reasons;
 use crate::plan::{Plan, Replied, ReplyCall};
 use crate::render::reply::marker;
 use crate::store::{acts, replies};
-use crate::workflow::{deploy, taken};
+use crate::workflow::{deploy, environment_review, taken};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::time::Duration;
@@ -84,7 +84,7 @@ impl Steps {
             Err(once) => once,
         };
         ctx.place.leave();
-        let (client, repo) = (self.door("comment", Some(once))?, ctx.subject.repo.clone());
+        let (client, repo) = (self.door(door_of(ctx), Some(once))?, ctx.subject.repo.clone());
         let done = match ask {
             Ask::Act { action } => client.act(*action, &Caller::person(by, repo.id).on(said.pull)).await,
             Ask::Steer { verb, at, reason } => {
@@ -177,5 +177,9 @@ pub(super) fn heard<'a>(ctx: &StepCtx, by: &'a Person) -> Heard<'a> {
 
 /// Where it was asked for, for the record.
 fn door_of(ctx: &StepCtx) -> &'static str {
-    if ctx.workflow == taken::WORKFLOW.name { "deployment" } else { "comment" }
+    match ctx.workflow.as_str() {
+        name if name == taken::WORKFLOW.name => "deployment",
+        name if name == environment_review::WORKFLOW.name => environment_review::DOOR,
+        _ => "comment",
+    }
 }

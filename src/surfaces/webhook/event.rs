@@ -18,7 +18,24 @@ pub struct Envelope {
     pub check_suite: Option<Maker>,
     pub deployment: Option<Maker>,
     pub deployment_status: Option<Maker>,
-    pub comment: Option<Maker>,
+    pub comment: Option<Commented>,
+}
+
+/// Of a review of an environment it is what was said, of everything else who has made it.
+#[derive(Deserialize, Debug)]
+#[serde(untagged)]
+pub enum Commented {
+    By(Maker),
+    Words(String),
+}
+
+impl Commented {
+    pub fn maker(&self) -> Option<&Maker> {
+        match self {
+            Self::By(maker) => Some(maker),
+            Self::Words(_) => None,
+        }
+    }
 }
 
 #[derive(Deserialize, Debug)]
@@ -154,6 +171,23 @@ pub struct ProtectionRuleEvent {
     pub environment: String,
     pub deployment_callback_url: Option<String>,
     pub deployment: Deployment,
+}
+
+/// A review on GitHub's page of a run that waits for an environment.
+#[derive(Deserialize)]
+pub struct DeploymentReviewEvent {
+    pub workflow_run: Option<Head>,
+    pub environment: Option<String>,
+    pub workflow_job_run: Option<JobRun>,
+    /// One review may be for jobs of several environments.
+    pub workflow_job_runs: Option<Vec<JobRun>>,
+    pub approver: Option<Account>,
+    pub comment: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub struct JobRun {
+    pub environment: Option<String>,
 }
 
 #[derive(Deserialize)]

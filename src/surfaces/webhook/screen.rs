@@ -3,7 +3,7 @@
 //! Invariants: what is ignored here is stored all the same, so that its redelivery is known; a JSON object that we cannot
 //! read goes on to the translation, which refuses it with a reason, so that it is seen and can be replayed.
 
-use super::event::{Envelope, Maker};
+use super::event::{Commented, Envelope, Maker};
 use crate::config::settings::CommandPrefix;
 use serde::de::IgnoredAny;
 
@@ -94,6 +94,7 @@ const KNOWN: &[(&str, &[&str])] = &[
     ("workflow_run", &["completed", "in_progress", "requested"]),
     ("deployment", &["created"]),
     ("deployment_protection_rule", &["requested"]),
+    ("deployment_review", &["approved", "rejected", "requested"]),
     ("deployment_status", &["created"]),
     ("issue_comment", &["created", "deleted", "edited", "pinned", "unpinned"]),
     ("release", &["created", "deleted", "edited", "prereleased", "published", "released", "unpublished"]),
@@ -149,17 +150,16 @@ fn ignored(event: &str, envelope: &Envelope, unreadable: bool, own: &Own) -> Opt
 
 /// A re-run that somebody asks of us names our App as the maker too, but a person as the sender: that is no echo.
 fn is_echo(event: &str, action: &str, envelope: &Envelope, own: &Own) -> bool {
-    let made_by_us = |maker: &Option<Maker>| {
-        let maker = maker.as_ref();
+    let made_by_us = |maker: Option<&Maker>| {
         let ids = [maker.and_then(|m| m.app.as_ref()), maker.and_then(|m| m.performed_via_github_app.as_ref())];
         ids.into_iter().flatten().any(|app| Some(app.id) == own.app_id)
     };
     let made = match (event, action) {
-        ("check_run", "created" | "completed") => made_by_us(&envelope.check_run),
-        ("check_suite", "completed") => made_by_us(&envelope.check_suite),
-        ("deployment", _) => made_by_us(&envelope.deployment),
-        ("deployment_status", _) => made_by_us(&envelope.deployment_status),
-        ("issue_comment", _) => made_by_us(&envelope.comment),
+        ("check_run", "created" | "completed") => made_by_us(envelope.check_run.as_ref()),
+        ("check_suite", "completed") => made_by_us(envelope.check_suite.as_ref()),
+        ("deployment", _) => made_by_us(envelope.deployment.as_ref()),
+        ("deployment_status", _) => made_by_us(envelope.deployment_status.as_ref()),
+        ("issue_comment", _) => made_by_us(envelope.comment.as_ref().and_then(Commented::maker)),
         _ => false,
     };
     let echoes = matches!(

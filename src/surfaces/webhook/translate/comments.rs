@@ -8,7 +8,7 @@ use crate::actions::ask::Asked;
 use crate::domain::{ActorKind, Millis, Refusal, RepoRef};
 use crate::engine::intent::Intent;
 use crate::surfaces::comment::{Reader, read};
-use crate::surfaces::webhook::event::{self, Comment};
+use crate::surfaces::webhook::event::{self, Comment, Commented};
 
 impl Delivery<'_> {
     pub(super) fn issue_comment(&self) -> Intents {
@@ -20,7 +20,8 @@ impl Delivery<'_> {
             return nothing("the comment is not on a pull request");
         }
         let (author, sender) = (actor(told.comment.user.as_ref()), self.actor());
-        let by_app = self.envelope.comment.as_ref().is_some_and(|comment| comment.performed_via_github_app.is_some());
+        let by_app =
+            self.envelope.comment.as_ref().and_then(Commented::maker).is_some_and(|by| by.performed_via_github_app.is_some());
         if author.kind == ActorKind::Bot || sender.kind == ActorKind::Bot || by_app {
             return nothing("programs do not command");
         }

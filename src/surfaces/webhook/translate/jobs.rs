@@ -1,15 +1,17 @@
-//! Jobs that wait for the rules of their environment.
+//! Jobs that wait for the rules of their environment, and for people there.
 //!
 //! Invariant: the address that a payload names is never called. The run's number is taken from it where it is, letter for
 //! letter, GitHub's own address for this repository.
 
-use super::{Delivery, Intents, one, sha};
-use crate::domain::RepoName;
-use crate::engine::intent::{Intent, Job};
+use super::{Delivery, Intents, actor, nothing, one, sha};
+use crate::domain::{ActorKind, RepoName, Said};
+use crate::engine::intent::{EnvironmentReview, Intent, Job};
 use crate::surfaces::webhook::event;
 
 /// What is kept of an address that is not GitHub's.
 const FORGED: usize = 300;
+/// What is kept of a comment, in characters.
+const REASON: usize = 200;
 
 impl Delivery<'_> {
     pub(super) fn protection_rule(&self) -> Intents {
@@ -30,6 +32,47 @@ impl Delivery<'_> {
         };
         one(Intent::JobWaits { repo, job })
     }
+
+    /// What a person says on GitHub's page of an environment. Who they are there is asked about before it counts for anything.
+    pub(super) fn deployment_review(&self) -> Intents {
+        let told: event::DeploymentReviewEvent = self.payload()?;
+        let (sender, approver) = (self.actor(), told.approver.as_ref().map(|account| actor(Some(account))));
+        if approver.as_ref().is_some_and(|approver| approver.id != sender.id) {
+            return nothing("somebody else tells of the review");
+        }
+        if sender.kind == ActorKind::Bot {
+            return nothing("programs do not review");
+        }
+        let comment = told.comment.as_deref().map(str::trim).filter(|comment| !comment.is_empty());
+        let said = match self.action {
+            "approved" => Said::Approved,
+            "rejected" => {
+                let reason = comment.unwrap_or("rejected on GitHub's page, without a comment");
+                Said::Rejected { reason: reason.chars().take(REASON).collect() }
+            }
+            _ => return nothing("a review that is asked for is none yet"),
+        };
+        let environments = environments(&told);
+        let run = told.workflow_run.ok_or_else(|| self.missing("workflow_run"))?;
+        let review = EnvironmentReview { workflow_run: run.id, sha: sha(&run.head_sha)?, environments, said, actor: sender };
+        one(Intent::EnvironmentReviewed { repo: self.repo()?, review })
+    }
+}
+
+/// Of one review; nobody selects more.
+const ENVIRONMENTS: usize = 20;
+
+/// Environments that a review is for, each once.
+fn environments(told: &event::DeploymentReviewEvent) -> Vec<String> {
+    let jobs = told.workflow_job_runs.iter().flatten().chain(&told.workflow_job_run);
+    let named = jobs.filter_map(|job| job.environment.as_ref()).chain(&told.environment);
+    let mut all: Vec<String> = Vec::new();
+    for name in named.filter(|name| !name.is_empty()) {
+        if all.len() < ENVIRONMENTS && all.iter().all(|known| !known.eq_ignore_ascii_case(name)) {
+            all.push(name.clone());
+        }
+    }
+    all
 }
 
 /// The run of `<api>/repos/<owner>/<name>/actions/runs/<run>/deployment_protection_rule`.

@@ -71,6 +71,7 @@ fn known(event: &str, body: &[u8], envelope: &Envelope, own: &Own) -> Intents {
         "workflow_run" => delivery.workflow_run(),
         "deployment" => delivery.deployment(),
         "deployment_protection_rule" => delivery.protection_rule(),
+        "deployment_review" => delivery.deployment_review(),
         "deployment_status" => delivery.deployment_status(),
         "issue_comment" => delivery.issue_comment(),
         "repository" => delivery.repository(),
