@@ -307,7 +307,7 @@ fn peers() -> Vec<Row> {
         one("peer: no answer", Unavailable, "peer_timed_out", &scan, 1, vec![silent(1, "peer_timed_out", false)]),
         one("peer: no answer, over", Unavailable, "peer_deadline", &scan, 300, vec![silent(300, "peer_timed_out", false)]),
         one("peer: changed its tool", Unavailable, "peer_tool_changed", &scan, 1, vec![silent(1, "peer_tool_changed", true)]),
-        one("peer: lies about a type", Inconclusive, "peer_unclear", &scan, 1, vec![said(1, json!({ "critical": "0" }), "")]),
+        one("peer: lies about a type", Fail, "peer_not_as_expected", &scan, 1, vec![said(1, json!({ "critical": "0" }), "")]),
         one("peer: says nothing", Inconclusive, "peer_unclear", &scan, 1, vec![said(1, json!(null), "all is well")]),
         one("peer: no expression", Unavailable, "bad_expectation", &peer("result ==", true), 1, vec![found(1, 0)]),
         one("peer: advice, not asked", Pending, "peer_not_asked", &advice, 0, vec![]),
