@@ -3,10 +3,12 @@
 mod backend;
 mod balancer;
 mod copies;
+mod peers;
 mod progressive;
 mod timeline;
 mod users;
 
+use self::peers::{Cast, GATES};
 use super::narrator::{Narrator, print};
 use super::stage::{Stage, broken, helpers};
 use crate::config::repo::CONFIG_PATH;
@@ -36,7 +38,7 @@ reporters = ["shop-deployer[bot]"]
 pub fn demo(args: &Args) -> ExitCode {
     super::with_runtime(async {
         let shown = match args.strategy {
-            None => show(args.keep).await,
+            None => show(args).await,
             Some(strategy) => progressive::show(strategy, args.bad, args.keep).await,
         };
         match shown {
@@ -47,19 +49,20 @@ pub fn demo(args: &Args) -> ExitCode {
     })
 }
 
-async fn show(keep: bool) -> Result<bool, Refusal> {
-    let stage = Stage::set(false).await?;
-    let shop = shop(&stage).map_err(broken)?;
+async fn show(args: &Args) -> Result<bool, Refusal> {
+    let mut cast = if args.peers { Cast::hire().await? } else { Cast::nobody() };
+    let stage = Stage::lent(false, cast.resources.clone()).await?;
+    let shop = shop(&stage, args.peers).map_err(broken)?;
     let mut narrator = Narrator::new(stage.server.host.clone());
-    print(&opening(&stage));
+    print(&opening(&stage, args.peers));
     let deployer = tokio::spawn(helpers(shop.clone(), DEPLOYER.to_owned(), Duration::from_millis(700)));
-    let pushed = perform(&stage, &shop, &mut narrator).await;
+    let pushed = perform(&stage, &shop, &mut narrator, &mut cast).await;
     let well = match pushed {
         Ok(well) => well,
         Err(why) => return Err(broken(why)),
     };
     print(&ending(&stage, &shop, well));
-    if keep {
+    if args.keep {
         print(&kept(&stage));
         // Ctrl-C ends it; without a signal handler the process just ends, which is as good.
         let _ = tokio::signal::ctrl_c().await;
@@ -70,13 +73,14 @@ async fn show(keep: bool) -> Result<bool, Refusal> {
 }
 
 /// A little history: one release, and what has been merged since.
-fn shop(stage: &Stage) -> Result<RepoHandle, SandboxError> {
+fn shop(stage: &Stage, peers: bool) -> Result<RepoHandle, SandboxError> {
+    let config = format!("{CONFIG}{}", if peers { GATES } else { "" });
     let day = |n: i64| 1_790_000_000 + n * 86_400;
     let commits = [
         CommitSeed::new("feat: open the shop (#1)").author("ann").file("shop.txt", "open").date(day(0)),
         CommitSeed::new("chore: deploy with Lockkeeper (#2)")
             .author("ann")
-            .file(CONFIG_PATH, CONFIG)
+            .file(CONFIG_PATH, &config)
             .date(day(1))
             .tagged("v1.0.0"),
         CommitSeed::new("feat(cart): remember it for a week (#3)").author("ben").file("cart.txt", "week").date(day(3)),
@@ -87,7 +91,7 @@ fn shop(stage: &Stage) -> Result<RepoHandle, SandboxError> {
 }
 
 /// Pushes the tag while the build is still running, lets the build pass, and watches until both runs have ended.
-async fn perform(stage: &Stage, shop: &RepoHandle, narrator: &mut Narrator) -> Result<bool, SandboxError> {
+async fn perform(stage: &Stage, shop: &RepoHandle, narrator: &mut Narrator, cast: &mut Cast) -> Result<bool, SandboxError> {
     let head = shop.resolve("main").ok_or_else(|| SandboxError::Refused("the shop has no head".into()))?;
     let build = shop.start_check("github-actions", &head, "build")?;
     let mut events = stage.server.host.watch();
@@ -96,7 +100,7 @@ async fn perform(stage: &Stage, shop: &RepoHandle, narrator: &mut Narrator) -> R
     shop.annotated_tag(TAG, &head, "The cart remembers")?;
     let mut built = Box::pin(tokio::time::sleep(Duration::from_millis(1_500)));
     let mut over = Box::pin(tokio::time::sleep(PATIENCE));
-    let mut waiting = true;
+    let (mut waiting, mut announced) = (true, 0);
     loop {
         tokio::select! {
             event = events.recv() => if let Ok(event) = event { narrator.event(&event).await },
@@ -105,9 +109,13 @@ async fn perform(stage: &Stage, shop: &RepoHandle, narrator: &mut Narrator) -> R
                 narrator.say("ci", "check \"build\" succeeded");
                 shop.complete_check(build, "success")?;
             }
+            Some(text) = cast.heard.recv() => {
+                announced += 1;
+                narrator.say("room", &text);
+            }
             () = &mut over => return Ok(false),
         }
-        if done(shop, &head) {
+        if announced >= cast.expected && done(shop, &head) {
             return Ok(true);
         }
     }
@@ -118,13 +126,15 @@ fn done(shop: &RepoHandle, head: &Sha) -> bool {
     passed("lockkeeper/release") && passed("lockkeeper/production")
 }
 
-fn opening(stage: &Stage) -> String {
-    format!(
-        "Lockkeeper {}: a tag goes in, a gated release comes out.\n\n  a stand-in for GitHub   {}\n  the real server         http://{}\n  a repository            acme/shop, released as v1.0.0, three changes since\n\n",
+fn opening(stage: &Stage, peers_are_asked: bool) -> String {
+    let opening = format!(
+        "Lockkeeper {}: a tag goes in, a gated release comes out.\n\n  a stand-in for GitHub   {}\n  the real server         http://{}\n  a repository            acme/shop, released as v1.0.0, three changes since\n",
         env!("CARGO_PKG_VERSION"),
         stage.github.base_url(),
         stage.server.address
-    )
+    );
+    let peers = "  two MCP servers         testing runs the shop's tests, communications announces; their tools are pinned\n";
+    opening + if peers_are_asked { peers } else { "" } + "\n"
 }
 
 fn ending(stage: &Stage, shop: &RepoHandle, well: bool) -> String {

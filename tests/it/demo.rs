@@ -39,6 +39,23 @@ fn a_tag_goes_to_production_in_front_of_your_eyes() {
 }
 
 #[test]
+fn peers_are_asked_and_announce() {
+    let (output, said) = demo(&["--peers"]);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    in_order(
+        &said,
+        &[
+            "two MCP servers",
+            "gate peer     waiting",
+            "gate peer     passed",
+            "is live in production.",
+            "Release v1.1.0 of acme/shop",
+        ],
+    );
+    assert!(said.contains("room         **acme/shop v1.1.0** is released."), "{said}");
+}
+
+#[test]
 fn a_good_version_gets_users_step_by_step_and_none_of_them_notices() {
     let (output, said) = demo(&["--strategy", "gradual"]);
     assert_eq!(output.status.code(), Some(0), "{said}");

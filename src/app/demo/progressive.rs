@@ -285,7 +285,7 @@ fn late() -> String {
     format!("\nIt did not end within {} s. `LOCKKEEPER_LOG=debug lockkeeper demo` says more.\n", PATIENCE.as_secs())
 }
 
-fn no_port(why: std::io::Error) -> Refusal {
+pub fn no_port(why: std::io::Error) -> Refusal {
     let message = format!("No port of this machine can be used: {why}.");
     Refusal::operator("no_port", message, "See that 127.0.0.1 can be listened on.")
 }

@@ -11,6 +11,10 @@ pub struct Args {
     #[arg(long = "break", requires = "strategy")]
     pub bad: bool,
 
+    /// Ask other MCP servers, too: the examples of peers, one that runs the tests and one that announces what happened
+    #[arg(long, conflicts_with = "strategy")]
+    pub peers: bool,
+
     /// Leave everything running afterwards, until Ctrl-C
     #[arg(long)]
     pub keep: bool,
