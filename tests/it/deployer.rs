@@ -80,7 +80,11 @@ impl Deployer {
         match answer {
             // No connection outlives its answer, so that one that goes away is away.
             Some((status, body)) => {
-                (StatusCode::from_u16(status).unwrap(), [(header::CONNECTION, "close")], body.to_string()).into_response()
+                // Whoever follows a redirect is seen there.
+                let headers = [(header::CONNECTION, "close"), (header::LOCATION, "/elsewhere")];
+                let headers = if (300..400).contains(&status) { &headers[..] } else { &headers[..1] };
+                let headers: HeaderMap = headers.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect();
+                (StatusCode::from_u16(status).unwrap(), headers, body.to_string()).into_response()
             }
             None => std::future::pending().await,
         }

@@ -240,8 +240,8 @@ async fn a_broken_configuration_refuses_and_tells_the_problem() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_enforced_refuses_that_deployment_only() {
-    let config = "[environments.production]\non = [\"tag\"]\ntarget = \"cluster\"\ngates = [{ kind = \"peer\", peer = \"security\", \
-                  tool = \"scan\", expect = \"true\" }]\n\n\
+    let config = "[environments.production]\non = [\"tag\"]\ntarget = \"cluster\"\nhealth = [{ kind = \"peer\", peer = \"watch\", \
+                  tool = \"look\", expect = \"true\" }]\n\n\
                   [targets.cluster]\nkind = \"deployment\"\nreporters = [\"deployer[bot]\"]\n";
     let world = Setup::new().config(config).start().await;
     let sha = world.head();

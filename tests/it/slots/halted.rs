@@ -41,7 +41,7 @@ async fn a_rollout_that_halts_in_the_middle_is_mended_by_the_next_deployment() {
     // No merge decides who sees what.
     let third = place.world.commit("fix: three");
     let check = place.world.refused(&third, LIVE, "failure", "traffic_shared").await;
-    let command = format!("lockkeeper deploy live --repo acme/shop --ref {third} --reason …");
+    let command = format!("/deploy live {third} --reason …");
     let text = check.summary.unwrap_or_default();
     assert!(text.contains(&command) && text.contains("to the slot green"), "{text}");
     place.shared(tenth).await;
