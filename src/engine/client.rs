@@ -75,6 +75,8 @@ struct At {
     opening: Option<Opening>,
     /// It is the head of one of the repository's own branches.
     ours: bool,
+    /// The default branch, by its name.
+    branch: Option<Tag>,
     /// What a way back leaves.
     leaving: Option<Sha>,
 }
@@ -201,7 +203,7 @@ impl Client {
 
     /// Reads and judges in a run of its own, so that its plan is kept.
     async fn look(&self, action: &Action, repo: &RepoRef, at: At, actor: &Actor) -> Result<Outcome, Refusal> {
-        let At { tag, sha, url, subjects, opening, ours, .. } = at;
+        let At { tag, sha, url, subjects, opening, ours, branch, .. } = at;
         let mut subjects = subjects.into_iter();
         let (known, older) = (subjects.next(), subjects.collect());
         let subject = Subject {
@@ -223,6 +225,7 @@ impl Client {
             older,
             opening,
             ours,
+            branch,
             actor: actor.clone(),
             asked_at,
         };

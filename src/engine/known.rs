@@ -5,7 +5,7 @@
 
 use crate::actions::deploy;
 use crate::config::repo::RepoConfig;
-use crate::domain::{EnvName, Refusal, RepoName, RepoRef, RunId};
+use crate::domain::{BranchRef, EnvName, Refusal, RepoName, RepoRef, RunId};
 use crate::plan::{Ground, Settings};
 use crate::store::runs::{self, Filter};
 use crate::store::{Rx, StoreError, steps};
@@ -19,6 +19,24 @@ const RECENT: u32 = 10;
 /// # Errors
 /// Those of the store.
 pub fn settings(rx: &Rx<'_>, repo: &RepoRef) -> Result<Option<RepoConfig>, StoreError> {
+    newest(rx, repo, of_run)
+}
+
+/// The default branch as it was read last; nothing if it never was.
+///
+/// # Errors
+/// Those of the store.
+pub fn default_branch(rx: &Rx<'_>, repo: &RepoRef) -> Result<Option<BranchRef>, StoreError> {
+    let branch = |value| Some(serde_json::from_value::<Ground>(value).ok()?.facts.default_branch);
+    newest(rx, repo, |rx, run| Ok(steps::get(rx, run, "facts")?.and_then(|step| step.result).and_then(branch)))
+}
+
+/// What the newest run says that says it.
+fn newest<T>(
+    rx: &Rx<'_>,
+    repo: &RepoRef,
+    of: impl Fn(&Rx<'_>, &RunId) -> Result<Option<T>, StoreError>,
+) -> Result<Option<T>, StoreError> {
     let mut recent = Vec::new();
     // Only those that read settings: no crowd of others pushes them out.
     for workflow in [merge::WORKFLOW, deploy_run::WORKFLOW, release::WORKFLOW, preview::WORKFLOW, look::WORKFLOW] {
@@ -27,7 +45,7 @@ pub fn settings(rx: &Rx<'_>, repo: &RepoRef) -> Result<Option<RepoConfig>, Store
     }
     recent.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
     for run in recent {
-        if let Some(found) = of_run(rx, &run.id)? {
+        if let Some(found) = of(rx, &run.id)? {
             return Ok(Some(found));
         }
     }

@@ -28,6 +28,11 @@ pub fn settings(config: &Result<Option<FileAt>, Unreadable>) -> Result<RepoConfi
     })
 }
 
+/// Whether this is the default branch, and stands at this commit.
+pub fn is_default(facts: &CommitFacts, branch: &Tag, head: Option<&Sha>) -> bool {
+    facts.default_branch.name == branch.as_str() && head == Some(&facts.default_branch.head)
+}
+
 /// How the repository names its tags.
 pub fn scheme(config: &RepoConfig) -> Result<Scheme, Refusal> {
     let components = config.components.iter().map(|c| (c.name.as_str(), c.tag.as_str()));

@@ -50,6 +50,9 @@ pub struct Input {
     /// It is the head of one of the repository's own branches.
     #[serde(default)]
     pub ours: bool,
+    /// The default branch, where it was named; `sha` was its head. If either is another one by now, neither is looked at.
+    #[serde(default)]
+    pub branch: Option<Tag>,
     pub actor: Actor,
     pub asked_at: Millis,
 }
@@ -69,6 +72,10 @@ fn run(f: &mut Flow, input: &Value) -> Result<Value, Stop> {
 fn story(f: &mut Flow, input: &Input) -> Result<Outcome, Stop> {
     let read = Call::ReadCommit { repo: input.repo.clone(), tag: input.tag.clone(), sha: input.sha.clone() };
     let ground: Ground = f.step("facts", &read)?;
+    let elsewhere = |branch: &&Tag| !ground::is_default(&ground.facts, branch, input.sha.as_ref());
+    if let Some(branch) = input.branch.as_ref().filter(elsewhere) {
+        return Err(refused(publish::gone(branch)));
+    }
     let config = ground::settings(&ground.facts.config).map_err(refused)?;
     let this = Look { input, ground: &ground, config: &config };
     match &input.action {

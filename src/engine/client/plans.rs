@@ -97,9 +97,14 @@ impl Client {
     /// # Errors
     /// As [`Client::act`].
     pub async fn plan(&self, action: Action, caller: &Caller) -> Result<Kept, Refusal> {
-        let (planned, named) = match (self.act(action.clone(), caller).await, &action) {
-            (Err(refusal), Action::Deploy(ask)) if refusal.code == "tag_gone" => self.of_branch(ask, caller, refusal).await?,
-            (done, _) => (planned(done?)?, Named::Asked),
+        let (planned, named) = match self.of_default_branch(&action, caller).await? {
+            Some(found) => found,
+            None => match (self.act(action.clone(), caller).await, &action) {
+                (Err(refusal), Action::Deploy(ask)) if refusal.code == "tag_gone" => {
+                    self.of_branch(ask, caller, refusal).await?
+                }
+                (done, _) => (planned(done?)?, Named::Asked),
+            },
         };
         let environment = environment(&action)?.clone();
         let repo = planned.plan.repo.clone();
@@ -118,6 +123,23 @@ impl Client {
         let new = NewPlan { digest: digest.clone(), actor, repo: repo.id, environment, body, created_at: now, expires_at };
         self.store.write(move |tx| plans::add(tx, &new)).await.map_err(|why| why.refusal())?;
         Ok(Kept { digest, planned, live, expires_at })
+    }
+
+    /// The default branch is what agents name most, and where it still stands as we know it, one question tells all of it.
+    /// Nothing where it does not, or where something else was named.
+    async fn of_default_branch(&self, action: &Action, caller: &Caller) -> Result<Option<(Planned, Named)>, Refusal> {
+        let Action::Deploy(Deploy { git_ref: Some(text), overriding: None, .. }) = action else { return Ok(None) };
+        let Ok(name) = Tag::parse(text.strip_prefix("refs/heads/").unwrap_or(text)) else { return Ok(None) };
+        // Who may not ask is told so where everybody is.
+        let Ok(Some(repo)) = self.about(action, caller).await else { return Ok(None) };
+        let at = repo.clone();
+        let branch = self.read(move |rx| known::default_branch(rx, &at)).await?;
+        let Some(branch) = branch.filter(|branch| branch.name == name.as_str()) else { return Ok(None) };
+        let at = At { sha: Some(branch.head), branch: Some(name.clone()), ours: true, ..At::default() };
+        match self.look(action, &repo, at, &caller.actor).await {
+            Err(refusal) if refusal.code == "tag_gone" => Ok(None),
+            done => Ok(Some((planned(self.settled(action, caller, Some(&repo), done).await?)?, Named::Branch(name)))),
+        }
     }
 
     /// The head of the branch that was named where a tag could have been.

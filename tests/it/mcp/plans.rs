@@ -66,6 +66,10 @@ async fn a_plan_is_done_once_and_by_whom_it_was_made_for() {
     let second = planned(&agent, staging(sha.as_str())).await;
     let asked: Vec<String> = world.github.log().iter().map(|entry| entry.route.clone()).collect();
     assert!(asked.len() <= 1, "a plan costs one question: {asked:?}");
+    world.github.clear_log();
+    let of_branch = planned(&agent, staging("main")).await;
+    let asked: Vec<String> = world.github.log().iter().map(|entry| entry.route.clone()).collect();
+    assert!(asked.len() == 1 && of_branch != second, "as does one for the default branch: {asked:?}");
     assert_ne!(first, second, "planning again gives another digest");
     let deploy = |agent: &Agent, digest: &str, key: &str| {
         let (agent, arguments) = (agent.clone(), apply(digest, key));
