@@ -9,8 +9,8 @@
 mod send;
 
 use super::host::{Event, Host, What};
-use crate::config::settings::NotifierSettings;
-use crate::domain::{Actor, Millis, NewsKind, RunId};
+use crate::config::settings::{NotifierKind, NotifierSettings};
+use crate::domain::{Actor, Millis, News, NewsKind, RunId};
 use crate::peers::Peers;
 use crate::probes::Caller;
 use crate::store::audit::{self, Record};
@@ -28,6 +28,8 @@ use uuid::Uuid;
 
 /// After this a message is given up.
 const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
+/// Also after a long stop of ours.
+const LEAST: u32 = 2;
 /// The longest wait before the second attempt, doubled for each further one up to the other.
 const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(10 * 60);
@@ -102,6 +104,7 @@ impl Notifiers {
                     Err(why) => {
                         tracing::error!(%why, "telling news broke off");
                         // Nobody knows whose it was; the receivers know the ids.
+                        tokio::time::sleep(FIRST).await;
                         busy.clear();
                     }
                 },
@@ -148,12 +151,20 @@ impl Notifiers {
         let shares: Vec<(u64, Vec<(String, String)>)> = fresh
             .into_iter()
             .map(|(id, news)| {
-                let told = self.all.iter().filter(|(_, notifier)| notifier.wants(&news));
+                let told = self.all.iter().filter(|(_, notifier)| notifier.wants(&news) && self.may_hear(notifier, &news));
                 (id, told.map(|(name, _)| (Uuid::now_v7().to_string(), name.clone())).collect())
             })
             .collect();
         self.store.write(move |tx| shares.iter().try_for_each(|(id, with)| outbox::share(tx, *id, with, now))).await?;
         Ok(true)
+    }
+
+    /// A peer is told nothing of repositories that it is not lent to.
+    fn may_hear(&self, notifier: &NotifierSettings, news: &News) -> bool {
+        match &notifier.kind {
+            NotifierKind::Peer { peer, .. } => self.peers.is_lent(peer, &news.repo),
+            NotifierKind::Webhook { .. } | NotifierKind::Slack { .. } => true,
+        }
     }
 
     async fn one(&self, message: Message) -> Result<(), StoreError> {
@@ -165,14 +176,21 @@ impl Notifiers {
                 tracing::info!(notifier = name, message = id, event, "told");
                 self.store.write(move |tx| outbox::done(tx, &id)).await
             }
-            Told::Not(code, _) if message.since.until(now) >= PATIENCE => {
+            Told::Not(code, _) if message.since.until(now) >= PATIENCE && message.attempts + 1 >= LEAST => {
                 tracing::error!(notifier = name, message = id, event, code, "nobody took this news for a day; it is given up");
                 self.store.write(move |tx| given_up(tx, &message, code, now)).await
             }
             Told::Not(code, after) => {
-                let wait = after.unwrap_or_else(|| backoff(message.attempts, rand::random()));
+                // A receiver that wants more at once is not the one to say how busy we are.
+                let wait = after.unwrap_or_default().max(backoff(message.attempts, rand::random()));
                 tracing::warn!(notifier = name, message = id, event, code, attempts = message.attempts + 1, "not told yet");
-                self.store.write(move |tx| outbox::again(tx, &id, now.plus(wait))).await
+                let (next_at, all) = (now.plus(wait), after.map(|_| message.notifier.clone()));
+                let note = move |tx: &crate::store::Tx<'_>| {
+                    outbox::again(tx, &id, next_at)?;
+                    // What one message was told is meant for all of them.
+                    all.map_or(Ok(()), |notifier| outbox::pause(tx, &notifier, next_at))
+                };
+                self.store.write(note).await
             }
         }
     }

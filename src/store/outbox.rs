@@ -98,6 +98,16 @@ pub fn again(tx: &Tx<'_>, message: &str, next_at: Millis) -> Result<(), StoreErr
     Ok(())
 }
 
+/// The receiver wants nothing before that.
+///
+/// # Errors
+/// Those of the store.
+pub fn pause(tx: &Tx<'_>, notifier: &str, until: Millis) -> Result<(), StoreError> {
+    let sql = "UPDATE outbox SET next_at = max(next_at, ?2) WHERE notifier = ?1";
+    tx.conn.prepare_cached(sql)?.execute(params![notifier, until.0])?;
+    Ok(())
+}
+
 /// # Errors
 /// Those of the store.
 pub fn left(rx: &Rx<'_>) -> Result<Left, StoreError> {
