@@ -39,8 +39,7 @@ pub(super) fn read(
     };
     let said = texts.join(" ");
     let repeats = |secret: &Secret| {
-        secret.expose().len() >= SHORTEST_SECRET
-            && (result.to_string().contains(secret.expose()) || said.contains(secret.expose()))
+        secret.expose().len() >= SHORTEST_SECRET && (holds(&result, secret.expose()) || said.contains(secret.expose()))
     };
     if settings.credential.as_ref().is_some_and(repeats) {
         return Err(PeerTrouble::repeats(peer, tool));
@@ -54,6 +53,16 @@ pub(super) fn read(
         return Err(PeerTrouble::failed(peer, tool, &words));
     }
     Ok(Said { result, words })
+}
+
+/// As it is, and not as JSON would escape it.
+fn holds(value: &Value, secret: &str) -> bool {
+    match value {
+        Value::String(text) => text.contains(secret),
+        Value::Array(all) => all.iter().any(|value| holds(value, secret)),
+        Value::Object(all) => all.iter().any(|(key, value)| key.contains(secret) || holds(value, secret)),
+        other => other.to_string().contains(secret),
+    }
 }
 
 fn depth(value: &Value) -> usize {

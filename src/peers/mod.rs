@@ -19,7 +19,7 @@ pub use session::{Defined, Pinned};
 pub use trouble::PeerTrouble;
 
 use crate::config::settings::{PeerAddress, PeerSettings};
-use crate::domain::Refusal;
+use crate::domain::{Refusal, RepoName};
 use futures::future::BoxFuture;
 use process::{Leash, start};
 use reqwest::{Client, redirect};
@@ -28,13 +28,18 @@ use session::{Link, Talk};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// Calls peers; one for the whole process.
 #[derive(Clone)]
 pub struct Peers {
     client: Client,
     all: Arc<BTreeMap<String, PeerSettings>>,
+    places: Arc<BTreeMap<String, Semaphore>>,
 }
+
+/// Conversations with one peer at once, since each may be a process; others wait, and their time begins after that.
+const AT_ONCE: usize = 8;
 
 impl fmt::Debug for Peers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -57,11 +62,16 @@ impl Peers {
                 let fix = "See that the machine has root certificates (package ca-certificates).";
                 Refusal::operator("peers_unavailable", "Peers cannot be called: the TLS library did not start.", fix)
             })?;
-        Ok(Self { client, all: Arc::new(all.clone()) })
+        let places = all.keys().map(|name| (name.clone(), Semaphore::new(AT_ONCE))).collect();
+        Ok(Self { client, all: Arc::new(all.clone()), places: Arc::new(places) })
     }
 
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.all.keys().map(String::as_str)
+    }
+
+    pub fn is_lent(&self, peer: &str, repo: &RepoName) -> bool {
+        self.all.get(peer).is_some_and(|settings| settings.repositories.allow(repo))
     }
 
     /// Every tool of the peer, and every pinned one that it has not, with what is pinned.
@@ -90,6 +100,10 @@ impl Peers {
         let (this, peer, tool) = (self.clone(), peer.to_owned(), tool.to_owned());
         Box::pin(async move {
             let settings = this.settings(&peer)?;
+            let _place = match this.places.get(&peer) {
+                Some(places) => places.acquire().await.ok(),
+                None => None,
+            };
             let whole = async {
                 let talk = this.open(&peer, settings).await?;
                 let said = talk.call(&tool, arguments).await;

@@ -186,6 +186,7 @@ impl Talk {
 fn digest(tool: &Tool) -> String {
     let definition = json!({
         "name": tool.name,
+        "title": tool.title,
         "description": tool.description,
         "inputSchema": tool.input_schema,
         "outputSchema": tool.output_schema,
