@@ -55,11 +55,14 @@ async fn a_review_agrees_to_what_waits_for_this_very_commit_by_the_rules_of_all_
     let (mut world, before, sha) = waiting().await;
     let (here, old) = (untold(&world, &sha), untold(&world, &before));
     settled(&world).await;
-    // Another commit, another environment, a program: nobody is asked about it.
+    // Another commit, another environment, a program, a fork: nobody is asked about it.
     world.github.clear_log();
     world.shop.review_job(old.run, &["production"], "bob", PageReview::Approved).unwrap();
     world.shop.review_job(here.run, &["staging", "qa"], "bob", PageReview::Approved).unwrap();
     world.shop.review_job(here.run, &["production"], "helper[bot]", PageReview::Approved).unwrap();
+    // A fork's run at the very commit, as with `pull_request_target`.
+    let fork = world.shop.start_job(JobSeed::new("production", &sha).from_fork().untold()).unwrap();
+    world.shop.review_job(fork.run, &["production"], "bob", PageReview::Approved).unwrap();
     settled(&world).await;
     heard(&world, 0).await;
     assert!(world.github.log().is_empty(), "{:?}", world.github.log());

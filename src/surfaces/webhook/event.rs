@@ -164,6 +164,13 @@ pub struct WorkflowRunEvent {
 pub struct Head {
     pub id: u64,
     pub head_sha: String,
+    pub head_repository: Option<HeadRepository>,
+}
+
+/// Where the code of a run comes from.
+#[derive(Deserialize)]
+pub struct HeadRepository {
+    pub id: u64,
 }
 
 #[derive(Deserialize)]

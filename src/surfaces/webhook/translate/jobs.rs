@@ -53,9 +53,13 @@ impl Delivery<'_> {
             _ => return nothing("a review that is asked for is none yet"),
         };
         let environments = environments(&told);
-        let run = told.workflow_run.ok_or_else(|| self.missing("workflow_run"))?;
+        let (run, repo) = (told.workflow_run.ok_or_else(|| self.missing("workflow_run"))?, self.repo()?);
+        // A job for a pull request of a fork may stand at a commit of ours.
+        if run.head_repository.as_ref().is_none_or(|head| head.id != repo.id.0) {
+            return nothing("the run is a fork's, or nobody knows whose");
+        }
         let review = EnvironmentReview { workflow_run: run.id, sha: sha(&run.head_sha)?, environments, said, actor: sender };
-        one(Intent::EnvironmentReviewed { repo: self.repo()?, review })
+        one(Intent::EnvironmentReviewed { repo, review })
     }
 }
 
