@@ -106,7 +106,10 @@ impl Caller {
     fn may_through(&self, at: Option<Through>, action: &Action, about: About<'_>) -> Result<(), Refusal> {
         let Some(at) = at.filter(|at| about.repo == Some(at.repo)) else { return Err(self.lacks("this repository")) };
         let scope = scope(action).ok_or_else(approve::people_only)?;
-        let has = scopes_of(at.role).contains(&scope);
+        // Anybody may read a public repository; others are asked, and processes started, for those alone who could have it done
+        // in a comment.
+        let asks = matches!(action, Action::Health(_) | Action::Notes(_));
+        let has = scopes_of(at.role).contains(&scope) && (!asks || at.role >= DEPLOYS);
         if has { Ok(()) } else { Err(self.lacks(&format!("`{}` with the role {}", scope.as_str(), at.role.as_str()))) }
     }
 

@@ -139,17 +139,18 @@ async fn with_key(State(guard): State<Guard>, request: Request, next: Next) -> R
         Ok(None) => return guard.turned_away(given.is_some()),
         Err(told) => return (StatusCode::SERVICE_UNAVAILABLE, Json(told)).into_response(),
     };
-    let Ok(_place) = guard.places.clone().try_acquire_owned() else {
-        let busy = Refusal::world("rate_limited", "Too many requests are worked on now.", "Try again in a moment.");
-        return (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, HeaderValue::from_static("1"))], Json(busy))
-            .into_response();
-    };
     let (parts, body) = request.into_parts();
     let body = match whole(body, LARGEST, READ_TIMEOUT).await {
         Ok(body) => body,
         Err(Unread::TooLarge) => return unread(StatusCode::PAYLOAD_TOO_LARGE),
         Err(Unread::Broken) => return unread(StatusCode::BAD_REQUEST),
         Err(Unread::TooSlow) => return unread(StatusCode::REQUEST_TIMEOUT),
+    };
+    // Only now, so that nobody keeps a place by being slow.
+    let Ok(_place) = guard.places.clone().try_acquire_owned() else {
+        let busy = Refusal::world("rate_limited", "Too many requests are worked on now.", "Try again in a moment.");
+        return (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, HeaderValue::from_static("1"))], Json(busy))
+            .into_response();
     };
     let named = parts.headers.get("mcp-name").and_then(|name| name.to_str().ok()).and_then(Tool::named);
     let lacking = named.filter(|tool| may_ever(*tool, &caller).is_err());

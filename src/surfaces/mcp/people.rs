@@ -18,9 +18,12 @@ use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
 
 /// As long as GitHub's word about a token or a role is good.
 const GOOD_FOR: Duration = Duration::from_secs(60);
+/// Who waits for longer for a question to GitHub is told to come back.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Of each kind; more are forgotten.
 const KEPT: usize = 1_000;
 /// GitHub's are about 40 characters, and may grow.
@@ -34,6 +37,8 @@ pub struct People {
     roles: Recent<(UserId, RepoId), (Role, Millis)>,
     /// Tokens that were none: beyond so many GitHub is not asked for a while, since each question is a call.
     strangers: Attempts,
+    /// Questions at once: what waits behind them is all that the App does in its own name.
+    asking: Semaphore,
     shut_until: Mutex<Option<Instant>>,
 }
 
@@ -54,6 +59,7 @@ impl People {
             holders: Recent::default(),
             roles: Recent::default(),
             strangers: Attempts::default(),
+            asking: Semaphore::new(2),
             shut_until: Mutex::default(),
         }
     }
@@ -68,12 +74,18 @@ impl People {
         let holder = match known {
             Some(holder) => holder,
             None => {
-                if self.is_shut() {
+                let Ok(Ok(_place)) = tokio::time::timeout(PATIENCE, self.asking.acquire()).await else {
+                    let text = "GitHub is asked about many tokens now.";
+                    return Err(Refusal::world("token_not_looked_up", text, "Try again in a minute."));
+                };
+                // Whoever was let in before is not shut out by others.
+                if self.is_shut() && !self.holders.knows(&digest) {
                     let text = "Too many tokens were shown that are none, so that GitHub is not asked about new ones.";
                     return Err(Refusal::world("token_not_looked_up", text, "Try again in a minute."));
                 }
                 let SignIn { client_id, client_secret } = &self.sign_in;
                 let Some(holder) = self.github.token_holder(client_id, client_secret, token).await? else {
+                    self.holders.forget(&digest);
                     self.stranger();
                     return Ok(None);
                 };
@@ -122,6 +134,15 @@ impl<K: std::hash::Hash + Eq, V: Clone> Recent<K, V> {
     fn get(&self, key: &K) -> Option<V> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.get(key).filter(|(at, _)| at.elapsed() < GOOD_FOR).map(|(_, value)| value.clone())
+    }
+
+    /// Heard of, however long ago.
+    fn knows(&self, key: &K) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(key)
+    }
+
+    fn forget(&self, key: &K) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 
     fn put(&self, key: K, value: V) {

@@ -71,6 +71,11 @@ async fn a_person_deploys_what_their_role_and_the_environment_let_them() {
     // Whoever may only read, reads.
     assert_eq!(eve.call("get_status", json!({ "repo": "acme/shop" })).await.told()["outcome"], "succeeded");
     eve.call("plan_deployment", at("staging", sha.as_str())).await.refused("insufficient_scope");
+    // In a comment they would not have others asked either.
+    for (tool, more) in [("check_deployment_health", ("environment", "staging")), ("generate_release_notes", ("to", "v1.0.0"))]
+    {
+        eve.call(tool, json!({ "repo": "acme/shop", more.0: more.1 })).await.refused("insufficient_scope");
+    }
     let lock = json!({ "repo": "acme/shop", "environment": "staging", "reason": "x", "idempotency_key": "three" });
     eve.call("lock_environment", lock).await.refused("insufficient_scope");
     let rows = world.audit().await;
