@@ -28,9 +28,10 @@ pub fn settings(config: &Result<Option<FileAt>, Unreadable>) -> Result<RepoConfi
     })
 }
 
-/// Whether this is the default branch, and stands at this commit.
+/// Whether this is the default branch, and stands at this commit. A tag of its name is what everybody else would take.
 pub fn is_default(facts: &CommitFacts, branch: &Tag, head: Option<&Sha>) -> bool {
-    facts.default_branch.name == branch.as_str() && head == Some(&facts.default_branch.head)
+    let tagged = facts.tags.iter().any(|tag| tag.name == *branch);
+    !tagged && facts.default_branch.name == branch.as_str() && head == Some(&facts.default_branch.head)
 }
 
 /// How the repository names its tags.

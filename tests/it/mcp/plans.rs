@@ -125,6 +125,22 @@ async fn of_two_that_do_one_plan_at_once_one_does_it() {
     world.finish().await;
 }
 
+/// As for people: git takes the tag, too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tag_is_meant_before_a_branch_of_its_name() {
+    let world = Setup::new().config(CONFIG).start().await;
+    let agent = agent(&world, ALL).await;
+    let old = world.head();
+    let new = world.commit("feat: more");
+    world.quiet().await;
+    planned(&agent, staging("main")).await;
+    world.shop.tag("main", &old).unwrap();
+    world.quiet().await;
+    let plan = agent.call("plan_deployment", staging("main")).await;
+    assert_eq!(plan.told()["plan"]["sha"], old.as_str(), "{new} {}", plan.body);
+    world.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_plan_is_stale_when_the_world_has_moved() {
     let mut world = Setup::new().config(CONFIG).start().await;
@@ -239,7 +255,8 @@ async fn a_deployment_is_steered_and_an_environment_locked_once() {
     assert_eq!(answer.told()["outcome"], "accepted", "{}", answer.body);
     world.quiet().await;
     let end = agent.call("get_deployment", json!({ "deployment_id": id })).await;
-    assert_eq!((&end.told()["outcome"], &end.told()["deployment"]["state"]), (&json!("failed"), &json!("cancelled")));
+    let state = (&end.told()["outcome"], &end.told()["deployment"]["state"]);
+    assert_eq!(state, (&json!("failed"), &json!("cancelled")), "{}", end.body);
     assert_eq!(steer("abort", "stop").await.told(), answer.told(), "also when it is over");
     assert_eq!(steer("abort", "other").await.refused("input_invalid")["cause"], "run_over");
     let lock = |tool: &str, reason: &str, key: &str| {
