@@ -234,7 +234,7 @@ fn may_use(
         Target::Http(HttpTarget { at: HttpAddress::Hook(name), .. }) => lent.hook(name, repo)?,
         Target::Http(HttpTarget { at: HttpAddress::Url(_), .. }) | Target::Workflow(_) | Target::Deployment(_) => {}
     }
-    if let Some(from) = &environment.configuration {
+    if let Some(from) = environment.configuration.as_ref().filter(|_| !rollback) {
         lent.peer(&from.peer, &from.tool, repo)?;
     }
     match &environment.traffic {

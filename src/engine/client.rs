@@ -284,6 +284,7 @@ impl Client {
             taken: None,
             by_comment,
             leaving: None,
+            configured: pin.configuration,
         }
     }
 

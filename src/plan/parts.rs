@@ -144,6 +144,9 @@ pub struct AskPeerCall {
     pub tool: String,
     /// With every placeholder filled in.
     pub arguments: serde_json::Map<String, serde_json::Value>,
+    /// For a way back to there: where nobody answers, what was supplied last counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub or_last_of: Option<EnvPlace>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

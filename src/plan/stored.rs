@@ -53,9 +53,10 @@ impl Plan {
         Self { action: action.to_owned(), repo, actor, pin, environment, gates, steps, digest: Digest::of(&decides) }
     }
 
-    /// The same with what a peer supplies for its environment.
+    /// The same with what a peer supplies for its environment, if one does.
     #[must_use]
-    pub fn configured(self, configuration: &serde_json::Value) -> Self {
+    pub fn with(self, configuration: Option<&serde_json::Value>) -> Self {
+        let Some(configuration) = configuration else { return self };
         let pin = Pin { configuration: Some(Configured::of(configuration)), ..self.pin };
         let work = Work { gates: self.gates, steps: self.steps };
         Self::new(&self.action, self.repo, self.actor, pin, self.environment, work)

@@ -164,9 +164,9 @@ impl Look<'_> {
     /// With what a peer supplies for the environment.
     fn configured(&self, f: &mut Flow, environment: &EnvName, subject: &Subject, plan: Plan) -> Result<Plan, Stop> {
         let environment = deploy::find(environment, self.config).map_err(refused)?;
-        let about = supplied::About { repo: &self.input.repo, environment, subject, ground: self.ground };
-        let supplied = supplied::read(f, "configuration", about)?.map_err(refused)?;
-        Ok(supplied.map_or(plan.clone(), |value| plan.configured(&value)))
+        let back = matches!(self.input.action, Action::Rollback(_));
+        let about = supplied::About { repo: &self.input.repo, environment, subject, ground: self.ground, back };
+        supplied::read(f, "configuration", about)?.map(|value| plan.with(value.as_ref())).map_err(refused)
     }
 
     /// What a plan is made from.

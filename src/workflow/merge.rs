@@ -55,6 +55,7 @@ fn story(f: &mut Flow, input: &Input) -> Result<Outcome, Stop> {
             taken: None,
             by_comment: None,
             leaving: None,
+            configured: None,
         };
         let key = super::deploy::key(&input.repo, name, &input.sha, None, 1);
         f.spawn(&format!("deploy.{name}"), super::deploy::WORKFLOW.name, &key, &child)?;

@@ -26,7 +26,7 @@ pub mod release;
 pub mod released;
 mod report;
 pub mod reviews;
-mod supplied;
+pub mod supplied;
 pub mod taken;
 mod users;
 mod waking;

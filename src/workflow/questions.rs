@@ -113,7 +113,7 @@ impl Question<'_> {
                 let arguments = case.values().and_then(|values| filled(&gate.arguments, &values));
                 let call = arguments.map(|arguments| {
                     let (repo, peer, tool) = (case.repo.clone(), gate.peer.clone(), gate.tool.clone());
-                    Call::AskPeer(AskPeerCall { key: key.clone(), repo, peer, tool, arguments })
+                    Call::AskPeer(AskPeerCall { key: key.clone(), repo, peer, tool, arguments, or_last_of: None })
                 });
                 let unfilled = |why: String| Heard::Peer(PeerAnswer { key, at: since, answer: Err(no_arguments(&why)) });
                 Asking { kind: "ask.peer", call: call.map_err(unfilled) }

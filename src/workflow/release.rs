@@ -248,6 +248,7 @@ impl Tagged<'_> {
                 taken: None,
                 by_comment: None,
                 leaving: None,
+                configured: None,
             };
             let key = super::deploy::key(&input.repo, &name, &self.sha, Some(&input.tag), 1);
             f.spawn(&format!("deploy.{name}"), super::deploy::WORKFLOW.name, &key, &child)?;

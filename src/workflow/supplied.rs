@@ -1,13 +1,13 @@
 //! The configuration of an environment that a peer supplies: plain values, and where secrets are found.
 //!
 //! Invariants: it is read when the run is pinned and again when it is the run's turn; what is another one then makes the plan
-//! stale. People are told the names of what has changed, never the values.
+//! stale. A way back is held up by neither: where the peer does not answer, what it supplied last counts. People are told the names of what has changed, never the values.
 
 use super::deploy::values_of;
 use super::questions::filled;
 use crate::actions::deploy::Subject;
 use crate::config::repo::{CONFIG_PATH, Environment};
-use crate::domain::{Refusal, RepoRef};
+use crate::domain::{EnvPlace, Refusal, RepoRef};
 use crate::flow::{Flow, StepFailure, Stop};
 use crate::gates::shown;
 use crate::plan::{AskPeerCall, Call, Configured, Ground};
@@ -26,6 +26,8 @@ pub(super) struct About<'a> {
     pub environment: &'a Environment,
     pub subject: &'a Subject,
     pub ground: &'a Ground,
+    /// For a way back, which waits for nobody.
+    pub back: bool,
 }
 
 /// Nothing where the environment names no peer for it, and in a rehearsal.
@@ -39,7 +41,8 @@ pub(super) fn read(f: &mut Flow, step: &str, about: About<'_>) -> Result<Result<
         Err(why) => return Ok(Err(unfilled(about.environment, &why))),
     };
     let (repo, peer, tool) = (about.repo.clone(), from.peer.clone(), from.tool.clone());
-    let call = Call::ReadConfiguration(AskPeerCall { key: String::new(), repo, peer, tool, arguments });
+    let or_last_of = about.back.then(|| EnvPlace { repo: repo.id, environment: about.environment.name.clone() });
+    let call = Call::ReadConfiguration(AskPeerCall { key: String::new(), repo, peer, tool, arguments, or_last_of });
     let read: Result<Value, StepFailure> = f.try_step(step, &call)?;
     Ok(match read {
         Ok(Value::Null) => Ok(None),
@@ -69,7 +72,7 @@ pub(super) fn drift(pinned: &Configured, now: &Value) -> Option<Refusal> {
 }
 
 /// As a list for people.
-pub(crate) fn names(changed: &[String]) -> String {
+pub fn names(changed: &[String]) -> String {
     let mut all: Vec<String> = changed.iter().take(NAMED).map(|name| format!("`{}`", shown(name))).collect();
     let more = changed.len() - all.len();
     all.extend((more > 0).then(|| format!("{more} more")));

@@ -152,6 +152,7 @@ fn allowed(
             remarks: Vec::new(),
             by_comment: by_person.then_some(ByComment { role_read, role, head, pull: None, given }),
             leaving: None,
+            configured: None,
             taken: Some(input.deployment),
         },
         plan,

@@ -92,6 +92,10 @@ impl Accept<'_> {
         // Deadlines count from now; everything else is what was asked for. A reason opens what was in the way when it was
         // given, not what has been put there since.
         input["asked_at"] = json!(self.now);
+        // It is planned anew.
+        if let Some(fields) = input.as_object_mut() {
+            fields.remove("configured");
+        }
         // What somebody else has made has had its answer.
         if input["taken"] != Value::Null {
             input["taken"] = Value::Null;

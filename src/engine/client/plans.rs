@@ -20,6 +20,7 @@ use crate::gates;
 use crate::plan::{Digest, Ground, Plan};
 use crate::store::plans::{self, NewPlan};
 use crate::store::{Rx, StoreError, Tx, steps};
+use crate::workflow::supplied;
 use denials::{backwards, expired, gone, in_the_way, mismatch, nothing_to_plan, stale, taken};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -355,7 +356,7 @@ impl Body {
         }
         match (&then.pin.configuration, &now.pin.configuration) {
             (Some(was), Some(is)) if was.digest != is.digest => {
-                changed.push(format!("the configuration is another one: {}", was.changed(is).join(", ")));
+                changed.push(format!("the configuration is another one: {}", supplied::names(&was.changed(is))));
             }
             (Some(_), None) | (None, Some(_)) => changed.push("the configuration comes from elsewhere".to_owned()),
             _ => {}

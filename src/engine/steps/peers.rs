@@ -1,21 +1,27 @@
 //! Questions to peers, for gates and for configuration.
 
-use super::{Done, Steps, answer};
-use crate::domain::{Refusal, RepoName};
+use super::{Done, Steps, answer, stored};
+use crate::domain::{EnvPlace, Refusal, RepoName};
 use crate::engine::host::{StepCtx, StepError};
 use crate::gates::{PeerAnswer, PeerMissed, PeerSaid};
 use crate::peers::{PeerTrouble, Said};
 use crate::plan::AskPeerCall;
+use crate::store::{ledger, steps};
 use serde_json::{Map, Value};
+use std::time::Duration;
 
 /// Most that is kept of an answer; a run remembers it.
 const LARGEST: usize = 64 << 10;
 /// How often one that does not answer is asked for configuration.
 const TRIES: u32 = 3;
+/// So long a way back waits for one.
+const ON_THE_WAY_BACK: Duration = Duration::from_secs(10);
+/// Entries of the ledger that are looked at.
+const RECENT: u32 = 20;
 
 impl Steps {
     pub(super) async fn ask_peer(&self, ctx: &StepCtx, call: AskPeerCall) -> Done {
-        let AskPeerCall { key, repo, peer, tool, arguments } = call;
+        let AskPeerCall { key, repo, peer, tool, arguments, .. } = call;
         let said = match self.rehearsal {
             true => Err(PeerMissed {
                 code: "rehearsal".to_owned(),
@@ -32,8 +38,19 @@ impl Steps {
         if self.rehearsal {
             return Ok(Value::Null);
         }
-        let AskPeerCall { repo, peer, tool, arguments, .. } = call;
-        match self.call_peer(ctx, &repo.name, (&peer, &tool), arguments).await {
+        let AskPeerCall { repo, peer, tool, arguments, or_last_of, .. } = call;
+        let asked = self.call_peer(ctx, &repo.name, (&peer, &tool), arguments);
+        if let Some(place) = or_last_of {
+            let said = tokio::time::timeout(ON_THE_WAY_BACK, asked).await;
+            if let Ok(Ok(PeerSaid { result, .. })) = said
+                && result.is_object()
+            {
+                return Ok(result);
+            }
+            tracing::warn!(run = %ctx.run, peer, tool, "a way back goes by what the peer supplied last");
+            return self.last_configuration(place).await;
+        }
+        match asked.await {
             Ok(said) if said.result.is_object() => Ok(said.result),
             Ok(_) => {
                 let text = format!("The tool {tool} of the peer {peer} answered with something that is no table.");
@@ -48,6 +65,23 @@ impl Steps {
                 Err(StepError::Retry { after: None, refusal })
             }
         }
+    }
+
+    /// Of the newest deployment there that had one.
+    async fn last_configuration(&self, place: EnvPlace) -> Done {
+        let found = self.store.read(move |rx| {
+            for entry in ledger::of(rx, &place, RECENT)? {
+                let supplied = steps::get(rx, &entry.run, "configuration")?.and_then(|step| step.result);
+                if let Some(value) = supplied.filter(Value::is_object) {
+                    return Ok(Some(value));
+                }
+            }
+            Ok(None)
+        });
+        found.await.map_err(stored)?.ok_or_else(|| {
+            let text = "The peer that supplies the configuration does not answer, and it has supplied none here before.";
+            StepError::Fail(Refusal::operator("configuration_unknown", text, "See why the peer does not answer."))
+        })
     }
 
     /// A peer may take its time: others go on meanwhile, and who stops the run does not wait for it.

@@ -147,6 +147,7 @@ impl Head<'_> {
                 given: found.given,
             }),
             leaving: None,
+            configured: None,
         };
         Ok((input, plan))
     }

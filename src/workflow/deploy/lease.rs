@@ -149,9 +149,11 @@ impl Deployment<'_> {
 
     /// What a peer supplies must be what was planned with.
     fn verify_configuration(&self, f: &mut Flow) -> Result<Option<Refusal>, Stop> {
-        let Some(pinned) = &self.plan.pin.configuration else { return Ok(None) };
+        // Nothing holds up a way back.
+        let Some(pinned) = self.plan.pin.configuration.as_ref().filter(|_| !self.input.rollback) else { return Ok(None) };
         let (environment, input) = (self.environment, self.input);
-        let about = supplied::About { repo: &input.repo, environment, subject: &input.subject, ground: self.ground };
+        let about =
+            supplied::About { repo: &input.repo, environment, subject: &input.subject, ground: self.ground, back: false };
         Ok(match supplied::read(f, "lease.configuration", about)? {
             Ok(now) => supplied::drift(pinned, &now.unwrap_or_default()),
             Err(refusal) => Some(refusal),

@@ -48,7 +48,7 @@ use crate::config::repo::{Environment, RepoConfig, Strategy, Target};
 use crate::domain::{Actor, Artifact, EnvName, EnvPlace, Millis, Refusal, RepoRef, Role, RunId, Sha, Tag};
 use crate::flow::{Flow, StepFailure, Stop, Workflow};
 use crate::gates::Verdict;
-use crate::plan::{Call, Given, Ground, Plan};
+use crate::plan::{Call, Configured, Given, Ground, Plan};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -91,6 +91,9 @@ pub struct Input {
     /// What was there when somebody asked for a way back from it. Once something else is, nobody has asked for that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leaving: Option<Sha>,
+    /// What a peer supplied when it was planned, before this run was there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configured: Option<Configured>,
 }
 
 /// What is known of somebody who has asked on GitHub.
@@ -182,8 +185,13 @@ fn story(f: &mut Flow, input: &Input, shown: &mut Shown) -> Result<Outcome, Stop
         Err(refusal) => return Ending::refused(refusal).report(f, input, shown),
     };
     let known = (&config, ground.lent.as_ref());
-    let planned =
-        f.record("plan", || deploy::plan(&input.repo, &input.environment, subject, &input.actor, known, input.kind()))?;
+    let draft = || deploy::plan(&input.repo, &input.environment, subject, &input.actor, known, input.kind());
+    let configuration = match input.supplied(f, &ground, &config, || draft().is_ok())? {
+        Ok(configuration) => configuration,
+        Err(refusal) => return Ending::refused(refusal).report(f, input, shown),
+    };
+    // What is kept is what people agree to, so with everything that it is made from.
+    let planned = f.record("plan", || draft().map(|plan| plan.with(configuration.as_ref())))?;
     let plan = match planned {
         Ok(plan) => plan,
         Err(refusal) => return Ending::refused(refusal).report(f, input, shown),
@@ -192,12 +200,6 @@ fn story(f: &mut Flow, input: &Input, shown: &mut Shown) -> Result<Outcome, Stop
     let Some((environment, target)) = known.and_then(|e| config.targets.get(&e.target).map(|target| (e, target))) else {
         let text = "The planned environment or its target is not in the configuration that was planned from.";
         return Ending::failed(Refusal::us("environment_lost", text)).report(f, input, shown);
-    };
-    let about = supplied::About { repo: &input.repo, environment, subject, ground: &ground };
-    let (plan, configuration) = match supplied::read(f, "configuration", about)? {
-        Ok(Some(value)) => (plan.configured(&value), Some(value)),
-        Ok(None) => (plan, None),
-        Err(refusal) => return Ending::refused(refusal).report(f, input, shown),
     };
     let strategy = match deploy::strategy(environment, input.strategy.as_deref(), input.rollback) {
         Ok(strategy) => strategy,
@@ -212,6 +214,26 @@ fn story(f: &mut Flow, input: &Input, shown: &mut Shown) -> Result<Outcome, Stop
     let configuration = configuration.as_ref();
     Deployment { input, ground: &ground, config: &config, environment, target, plan: &plan, strategy, configuration }
         .go(f, shown)
+}
+
+impl Input {
+    /// What a peer supplies for the environment, where it has one for that and can be planned for. For what was planned before,
+    /// it must be what was planned with.
+    fn supplied(
+        &self,
+        f: &mut Flow,
+        ground: &Ground,
+        config: &RepoConfig,
+        can_be_planned: impl FnOnce() -> bool,
+    ) -> Result<Result<Option<Value>, Refusal>, Stop> {
+        let known = config.environment(&self.environment).filter(|environment| environment.configuration.is_some());
+        let Some(environment) = known.filter(|_| can_be_planned()) else { return Ok(Ok(None)) };
+        let about = supplied::About { repo: &self.repo, environment, subject: &self.subject, ground, back: self.rollback };
+        let read = supplied::read(f, "configuration", about)?;
+        let planned = self.configured.as_ref().filter(|_| !self.rollback);
+        let drift = |now: &Option<Value>| planned.and_then(|was| supplied::drift(was, now.as_ref().unwrap_or(&Value::Null)));
+        Ok(read.and_then(|now| drift(&now).map_or(Ok(now), Err)))
+    }
 }
 
 /// What has passed the gates.

@@ -134,6 +134,7 @@ pub fn input(case: &Case) -> Value {
         taken: None,
         by_comment: None,
         leaving: None,
+        configured: None,
     })
     .unwrap()
 }
