@@ -1,7 +1,7 @@
 //! A communications peer: an MCP server over standard input and output whose one tool posts an announcement to a webhook.
 //!
-//! `peer-communications URL` posts `{"text": …, "event": …}` there. Each announcement has an id (`delivery`): one that was
-//! posted is not posted again while this process lives, and the id goes along for receivers that live longer.
+//! `peer-communications URL` posts `{"text": …, "event": …}` there. Each announcement has an id, which goes along as `x-delivery`:
+//! one that comes twice is told twice, and whoever receives it takes each id once.
 
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, Implementation, JsonObject, ListToolsResult,
@@ -12,20 +12,16 @@ use rmcp::transport::stdio;
 use rmcp::{ErrorData, RoleServer, ServerHandler, ServiceExt};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::collections::HashSet;
 use std::error::Error;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 const ANNOUNCE: &str = "announce";
-/// Ids that are remembered.
-const REMEMBERED: usize = 10_000;
 
 #[derive(Clone)]
 struct Communications {
     url: Arc<str>,
     http: reqwest::Client,
-    posted: Arc<Mutex<HashSet<String>>>,
 }
 
 /// What there is to say. A caller may say more than is used here.
@@ -40,26 +36,10 @@ impl Communications {
     fn new(url: &str) -> Result<Self, Box<dyn Error>> {
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10));
         let http = http.redirect(reqwest::redirect::Policy::none()).build()?;
-        Ok(Self { url: url.into(), http, posted: Arc::default() })
+        Ok(Self { url: url.into(), http })
     }
 
-    fn knows(&self, delivery: &str) -> bool {
-        self.posted.lock().unwrap_or_else(PoisonError::into_inner).contains(delivery)
-    }
-
-    fn remember(&self, delivery: String) {
-        let mut posted = self.posted.lock().unwrap_or_else(PoisonError::into_inner);
-        if posted.len() >= REMEMBERED {
-            posted.clear();
-        }
-        posted.insert(delivery);
-    }
-
-    /// Whether it was posted now; false when it had been.
-    async fn announce(&self, said: Announcement) -> Result<bool, String> {
-        if self.knows(&said.delivery) {
-            return Ok(false);
-        }
+    async fn announce(&self, said: Announcement) -> Result<(), String> {
         let body = json!({ "text": said.text, "event": said.event });
         let request = self.http.post(&*self.url).header("content-type", "application/json");
         let sent = request.header("x-delivery", &said.delivery).body(body.to_string()).send().await;
@@ -68,8 +48,7 @@ impl Communications {
         if !answer.status().is_success() {
             return Err(format!("The webhook answered {}.", answer.status().as_u16()));
         }
-        self.remember(said.delivery);
-        Ok(true)
+        Ok(())
     }
 }
 
@@ -82,7 +61,7 @@ fn tool() -> Tool {
     let schema = json!({
         "type": "object",
         "properties": {
-            "delivery": text("Id of the announcement; the same one is posted once"),
+            "delivery": text("Id of the announcement, by which a receiver knows it again"),
             "event": text("released, deployed, rolled_back, failed or needs_approval"),
             "text": text("One line for people"),
         },
@@ -116,7 +95,7 @@ impl ServerHandler for Communications {
         let arguments = Value::Object(request.arguments.unwrap_or_default());
         let said = serde_json::from_value(arguments).map_err(|why| ErrorData::invalid_params(why.to_string(), None))?;
         let result = match self.announce(said).await {
-            Ok(posted) => CallToolResult::structured(json!({ "announced": true, "posted": posted })),
+            Ok(()) => CallToolResult::structured(json!({ "announced": true })),
             Err(why) => CallToolResult::structured_error(json!({ "announced": false, "why": why })),
         };
         Ok(result.into())
