@@ -85,6 +85,19 @@ pub(super) struct CommitNode {
     parents: Option<Page<Oid>>,
     author: Option<GitActor>,
     associated_pull_requests: Option<Page<PullRequestNode>>,
+    repository: Option<Owner>,
+}
+
+/// The repository that something is in.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Owner {
+    database_id: Option<u64>,
+}
+
+/// GitHub tells of the pull requests of forks, too, that hold the same commit; their numbers mean nothing here.
+pub(super) fn same_repository(commit: Option<&Owner>, pull: Option<&Owner>) -> bool {
+    commit.and_then(|owner| owner.database_id).is_some() && commit == pull
 }
 
 #[derive(Debug, Deserialize)]
@@ -110,6 +123,7 @@ pub(super) struct Login {
 
 #[derive(Debug, Deserialize)]
 struct PullRequestNode {
+    repository: Option<Owner>,
     number: u64,
     title: String,
     state: String,
@@ -127,7 +141,10 @@ impl CommitNode {
         let author = self.author.unwrap_or_default();
         let parents = self.parents.into_iter().flat_map(Page::into_nodes).filter_map(|p| Sha::parse(&p.oid).ok()).collect();
         // An open pull request that holds the commit did not bring it.
-        let merged = self.associated_pull_requests.into_iter().flat_map(Page::into_nodes).find(|pr| pr.state == "MERGED");
+        let owner = self.repository;
+        let here = |pr: &PullRequestNode| same_repository(owner.as_ref(), pr.repository.as_ref());
+        let all = self.associated_pull_requests.into_iter().flat_map(Page::into_nodes);
+        let merged = all.into_iter().find(|pr| pr.state == "MERGED" && here(pr));
         Some(Commit {
             sha: Sha::parse(&self.oid).ok()?,
             message: self.message,
@@ -147,5 +164,28 @@ impl PullRequestNode {
     fn pull_request(self) -> PullRequest {
         let labels = self.labels.into_iter().flat_map(Page::into_nodes).map(|l| l.name).collect();
         PullRequest { number: self.number, title: self.title, author: self.author.map(|a| a.login), labels }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn a_pull_request_of_a_fork_is_none_of_ours() {
+        let number = |of: Value| {
+            let pull =
+                json!({ "repository": of, "number": 7, "title": "feat: x", "state": "MERGED", "author": null, "labels": null });
+            let node = json!({
+                "oid": "a".repeat(40), "repository": { "databaseId": 1 }, "associatedPullRequests": { "nodes": [pull] },
+            });
+            let commit = serde_json::from_value::<CommitNode>(node).unwrap().commit().unwrap();
+            commit.pull_request.map(|pull| pull.number)
+        };
+        assert_eq!(number(json!({ "databaseId": 1 })), Some(7));
+        assert_eq!(number(json!({ "databaseId": 2 })), None);
+        assert_eq!(number(json!({ "databaseId": null })), None);
+        assert_eq!(number(Value::Null), None);
     }
 }

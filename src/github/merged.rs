@@ -3,7 +3,7 @@
 //! A pull request counts where its merge commit is. The range is told by the parents of what was read: what the base contains
 //! is left out, wherever the history lists it.
 
-use super::git_objects::Oid;
+use super::git_objects::{Oid, Owner, same_repository};
 use super::graphql::{Page, PageSize};
 use super::{Installation, Operation, Trouble};
 use crate::domain::{MergedPull, MergedPulls, RepoName, Sha};
@@ -34,6 +34,7 @@ struct Asked {
 #[serde(rename_all = "camelCase")]
 struct Node {
     oid: String,
+    repository: Option<Owner>,
     parents: Option<Page<Oid>>,
     associated_pull_requests: Option<Page<PullNode>>,
 }
@@ -41,6 +42,7 @@ struct Node {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct PullNode {
+    repository: Option<Owner>,
     number: u64,
     state: String,
     head_ref_oid: String,
@@ -50,9 +52,12 @@ struct PullNode {
 impl Node {
     /// Those whose merge is this very commit.
     fn merged(self) -> impl Iterator<Item = MergedPull> {
-        let oid = self.oid;
+        let (oid, owner) = (self.oid, self.repository);
         let all = self.associated_pull_requests.into_iter().flat_map(Page::into_nodes);
-        let here = all.filter(move |pull| pull.state == "MERGED" && pull.merge_commit.as_ref().is_some_and(|c| c.oid == oid));
+        let here = all.filter(move |pull| {
+            let merges = pull.state == "MERGED" && pull.merge_commit.as_ref().is_some_and(|c| c.oid == oid);
+            merges && same_repository(owner.as_ref(), pull.repository.as_ref())
+        });
         here.filter_map(|pull| Some(MergedPull { number: pull.number, head: Sha::parse(&pull.head_ref_oid).ok()? }))
     }
 }
@@ -160,14 +165,15 @@ mod tests {
                 .map(|pull| {
                     let [number, state, merge] = pull.split_whitespace().collect::<Vec<_>>()[..] else { panic!("{pull}") };
                     let number: u64 = number.parse().unwrap();
+                    // A number from 90 on is a fork's.
                     json!({
-                        "number": number, "state": state, "headRefOid": format!("{number:0>40}"),
+                        "repository": { "databaseId": if number < 90 { 1 } else { 2 } }, "number": number, "state": state, "headRefOid": format!("{number:0>40}"),
                         "mergeCommit": { "oid": oid(merge) },
                     })
                 })
                 .collect();
             let node = json!({
-                "oid": oid(name), "parents": { "nodes": parents }, "associatedPullRequests": { "nodes": pulls },
+                "oid": oid(name), "repository": { "databaseId": 1 }, "parents": { "nodes": parents }, "associatedPullRequests": { "nodes": pulls },
             });
             serde_json::from_value(node).unwrap()
         };
@@ -182,9 +188,9 @@ mod tests {
 
     #[test]
     fn a_pull_request_is_where_its_merge_is() {
-        // A squash, a merge of a branch that is older than the base, an open one, and one that was merged somewhere else.
+        // A squash (in a fork too), a merge of a branch that is older than the base, an open one, and one that was merged somewhere else.
         let lines = [
-            "e: d: 5 MERGED e",
+            "e: d: 91 MERGED e: 5 MERGED e",
             "d: c x: 4 MERGED d: 9 OPEN d",
             "c: b: 3 MERGED z",
             "b: a: 2 MERGED b",

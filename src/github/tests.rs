@@ -158,9 +158,9 @@ fn commit_parts() -> Value {
         "statusCheckRollup": {"contexts": {"pageInfo": {"hasNextPage": false, "endCursor": null}, "nodes": [
             {"__typename": "StatusContext", "context": "ci", "state": "PENDING", "createdAt": "2026-01-01T00:00:00Z",
              "targetUrl": null, "creator": {"login": "bot"}}]}},
-        "history": {"pageInfo": {"hasNextPage": false}, "nodes": [{"oid": "a".repeat(40), "message": "feat: x (#3)",
+        "history": {"pageInfo": {"hasNextPage": false}, "nodes": [{"oid": "a".repeat(40), "repository": {"databaseId": 1}, "message": "feat: x (#3)",
             "parents": {"nodes": []}, "author": {"name": "A", "email": "a@x", "date": "2026-01-01T00:00:00Z", "user": {"login": "ann"}},
-            "associatedPullRequests": {"nodes": [{"number": 3, "title": "feat: x", "state": "MERGED", "author": null,
+            "associatedPullRequests": {"nodes": [{"repository": {"databaseId": 1}, "number": 3, "title": "feat: x", "state": "MERGED", "author": null,
                 "labels": {"nodes": [{"name": "bug"}]}}]}}]}})
 }
 
