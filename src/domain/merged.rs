@@ -11,6 +11,14 @@ pub struct MergedPull {
     pub head: Sha,
 }
 
+/// The merge of a pull request, looked for by its head.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeadMerge {
+    pub pull: u64,
+    /// What the merge has put onto the base branch.
+    pub commit: Sha,
+}
+
 /// What a range of commits has brought.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MergedPulls {

@@ -29,7 +29,7 @@ pub use head::{PullHead, SeenHead};
 pub use ids::{DeliveryId, InstallationId, KeyId, RepoId, RunId, UserId};
 pub use key::{Grant, Key, Scope};
 pub use ledger::{EnvPlace, EnvironmentRecord, Hold, HoldKind, InQueue, Lease, LedgerEntry, NewHold};
-pub use merged::{MergedPull, MergedPulls, Mirror};
+pub use merged::{HeadMerge, MergedPull, MergedPulls, Mirror};
 pub use names::{EnvName, KeyName, NameError, RepoName, Sha, Tag};
 pub use news::{News, NewsKind, Problem};
 pub use refusal::{Blame, COMMIT_GONE, Refusal, WORKFLOW_RUN_AMBIGUOUS, WORKFLOW_RUN_GONE};

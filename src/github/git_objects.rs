@@ -3,7 +3,7 @@
 //! What GitHub gives is trusted only after it was parsed: a tag or sha that is not one is left out or an error.
 
 use super::graphql::Page;
-use crate::domain::{Commit, FileAt, Millis, PullRequest, Sha, Tag, TagRef, Unreadable, UserId};
+use crate::domain::{Commit, FileAt, Millis, PullRequest, RepoId, Sha, Tag, TagRef, Unreadable, UserId};
 use serde::Deserialize;
 
 /// A commit, tag, tree or blob by reference.
@@ -93,6 +93,12 @@ pub(super) struct CommitNode {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Owner {
     database_id: Option<u64>,
+}
+
+impl Owner {
+    pub fn is(&self, repo: RepoId) -> bool {
+        self.database_id == Some(repo.0)
+    }
 }
 
 /// GitHub tells of the pull requests of forks, too, that hold the same commit; their numbers mean nothing here.

@@ -37,6 +37,7 @@ mod git_process;
 mod graphql;
 mod lanes;
 mod merged;
+mod merges;
 mod operations;
 mod pace;
 mod paths;

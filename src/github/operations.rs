@@ -174,6 +174,7 @@ operations! {
     RangeOfCommits Query POST "/graphql" [Contents Read, PullRequests Read];
     HistoryOfCommit Query POST "/graphql" [Contents Read, PullRequests Read];
     MergedPulls Query POST "/graphql" [Contents Read, PullRequests Read];
+    MergesOfHead Query POST "/graphql" [Contents Read, PullRequests Read];
     AuthorLogins Query POST "/graphql" [Contents Read];
     PullRequestFacts Query POST "/graphql" [PullRequests Read, Contents Read];
     FilesAt Query POST "/graphql" [Contents Read];

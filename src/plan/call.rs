@@ -117,6 +117,12 @@ pub enum Call {
         head: Sha,
         most: usize,
     },
+    /// Merges of pull requests of this repository of which this commit is the head, or was when a delivery told us of it; none
+    /// of a fork. Answers a list of `HeadMerge`.
+    ReadMergesOf {
+        repo: RepoRef,
+        head: Sha,
+    },
     /// A deployment on a pull request's head, beside the one that brought its merge; answers a `Mirror`, or nothing when a
     /// rollback has taken that away.
     Mirror(MirrorCall),

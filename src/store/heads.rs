@@ -5,7 +5,7 @@
 use super::row::{millis, name};
 use super::{Rx, StoreError, Tx};
 use crate::domain::{Millis, RepoId, SeenHead, Sha};
-use rusqlite::{Row, params};
+use rusqlite::{OptionalExtension as _, Row, params};
 
 /// So many of each pull request are kept: who commands has seen one of the last.
 const KEPT: u32 = 20;
@@ -37,6 +37,17 @@ pub fn of(rx: &Rx<'_>, repo: RepoId, pull: u64) -> Result<Vec<SeenHead>, StoreEr
     statement.query_and_then(params![repo.0.cast_signed(), pull.cast_signed()], read)?.collect()
 }
 
+/// The pull request of which a delivery has told this head: the first one, since a fork can have a commit only once it is known.
+///
+/// # Errors
+/// Those of the store.
+pub fn pull_of(rx: &Rx<'_>, repo: RepoId, head: &Sha) -> Result<Option<u64>, StoreError> {
+    let sql = "SELECT pull FROM heads WHERE repo_id = ?1 AND sha = ?2 ORDER BY id LIMIT 1";
+    let mut statement = rx.conn.prepare_cached(sql)?;
+    let pull = statement.query_row(params![repo.0.cast_signed(), head.as_str()], |row| row.get::<_, i64>(0)).optional()?;
+    Ok(pull.map(i64::cast_unsigned))
+}
+
 /// Forgets what was heard before `before`. Whoever comments on it then is asked to name the commit, or GitHub knows.
 ///
 /// # Errors
@@ -66,6 +77,7 @@ mod tests {
                     note(tx, RepoId(7), 3, &sha(n), Millis(99))?;
                 }
                 note(tx, RepoId(7), 4, &sha(1), Millis(5))?;
+                note(tx, RepoId(7), 5, &sha(29), Millis(99))?;
                 // Back to one that was the head before.
                 note(tx, RepoId(7), 3, &sha(28), Millis(40))
             })
@@ -76,5 +88,7 @@ mod tests {
         assert_eq!(shown, [(sha(28), 40), (sha(29), 29), (sha(28), 28)]);
         assert_eq!(seen.len(), 20);
         assert_eq!(store.read(|rx| of(rx, RepoId(8), 3)).await.unwrap(), []);
+        let pull = async |repo, n| store.read(move |rx| pull_of(rx, RepoId(repo), &sha(n))).await.unwrap();
+        assert_eq!((pull(7, 29).await, pull(7, 1).await, pull(7, 2).await, pull(8, 29).await), (Some(3), Some(4), None, None));
     }
 }

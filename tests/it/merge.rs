@@ -1,7 +1,11 @@
 //! Merges to the default branch, and what open pull requests are told.
 
+use crate::comments::{pull, says};
 use crate::world::{RELEASE, World};
-use lockkeeper::sandbox::{CommitSeed, DeploymentReport, Merge, PullSeed};
+use lockkeeper::domain::Sha;
+use lockkeeper::sandbox::{CommitSeed, Deployment, DeploymentReport, Merge, PullSeed, RefPush};
+
+const STAGING: &str = "lockkeeper/staging";
 
 const CONFIG: &str = "[environments.staging]\non = [\"merge\"]\ntarget = \"cluster\"\n\n[targets.cluster]\nkind = \
                       \"deployment\"\nreporters = [\"deployer[bot]\"]\n";
@@ -22,6 +26,83 @@ async fn a_merged_pull_request_is_deployed() {
     world.quiet().await;
     assert_eq!(world.shop.deployments().len(), 1, "push and pull request are one merge");
     assert_eq!(world.runs("merge").await.len(), 1);
+    world.finish().await;
+}
+
+async fn brought_up(world: &World, sha: &Sha) {
+    let going = |made: &Deployment| made.sha == *sha && made.state() == "in_progress";
+    let made = world.until("its deployment", |shop| shop.deployments().into_iter().find(going)).await;
+    world.shop.report_deployment(made.id, DeploymentReport::new("deployer[bot]", "success")).unwrap();
+    world.check(sha, STAGING, "success").await;
+}
+
+/// A pull request whose head people have tried in staging.
+async fn tried(world: &World) -> u64 {
+    let number = pull(world).await;
+    let head = world.shop.resolve("topic").unwrap();
+    says(world, number, "ann", &format!("/deploy staging @{}", &head.as_str()[..12]));
+    brought_up(world, &head).await;
+    world.quiet().await;
+    number
+}
+
+fn squash(world: &World, number: u64) -> Sha {
+    let merged = world.shop.merge_pull(number, Merge::Squash, "ann").unwrap();
+    world.green(&merged);
+    merged
+}
+
+/// How often GitHub was asked what a head was merged by.
+fn asked(world: &World) -> usize {
+    world.github.log().iter().filter(|entry| entry.route.ends_with("MergesOfHead")).count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_squash_of_what_was_tried_is_deployed() {
+    let world = World::with(CONFIG).await;
+    let number = tried(&world).await;
+    let merged = squash(&world, number);
+    brought_up(&world, &merged).await;
+    assert_eq!(asked(&world), 1);
+    brought_up(&world, &world.commit("fix: sell less")).await;
+    assert_eq!(asked(&world), 1, "what contains what is live asks nothing");
+    world.finish().await;
+}
+
+/// The branch is pushed to, and then over, before it is merged; the merge itself is deployed with the commit after it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_tried_may_have_been_an_earlier_head() {
+    let world = World::with(CONFIG).await;
+    let number = tried(&world).await;
+    world.shop.commit("topic", CommitSeed::new("fix: sell less")).unwrap();
+    world.shop.branch("again", &world.head()).unwrap();
+    let again = world.shop.commit("again", CommitSeed::new("feat: sell something")).unwrap();
+    world.shop.push("dev", vec![RefPush::branch("topic", &again)]).unwrap();
+    world.quiet().await;
+    let merged = world.shop.merge_pull(number, Merge::Squash, "ann").unwrap();
+    world.waiting(&merged, STAGING).await;
+    brought_up(&world, &world.commit("fix: sell it all")).await;
+    world.green(&merged);
+    world.quiet().await;
+    assert_eq!(asked(&world), 1);
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_squash_of_anything_else_waits_for_a_person() {
+    let world = World::with(CONFIG).await;
+    let number = tried(&world).await;
+    world.shop.branch("other", &world.head()).unwrap();
+    world.shop.commit("other", CommitSeed::new("feat: sell other things")).unwrap();
+    let other = world.shop.open_pull(PullSeed::new("feat: sell other things", "other")).unwrap();
+    world.refused(&squash(&world, other), STAGING, "failure", "diverged_from_live").await;
+    // Anybody can push the same commit to a fork.
+    let fork = world.shop.open_pull(PullSeed::new("feat: sell more", "topic").from_fork("eve/shop")).unwrap();
+    world.refused(&squash(&world, fork), STAGING, "failure", "diverged_from_live").await;
+    world.quiet().await;
+    assert_eq!((world.shop.deployments().len(), asked(&world)), (1, 2));
+    // The pull request itself brings what the others could not.
+    brought_up(&world, &squash(&world, number)).await;
     world.finish().await;
 }
 

@@ -163,6 +163,7 @@ impl Steps {
             Call::CreateDeployment(call) => self.create_deployment(ctx, call).await,
             Call::DeploymentStatus(call) => self.deployment_status(ctx, call).await,
             Call::ReadMerged { repo, base, head, most } => self.read_merged(&repo, base.as_ref(), &head, most).await,
+            Call::ReadMergesOf { repo, head } => self.read_merges_of(&repo, &head).await,
             Call::Mirror(call) => self.mirror(ctx, call).await,
             Call::ReadMirrors { place } => self.read_mirrors(place).await,
             Call::ForgetMirror { place, deployment } => self.forget_mirror(place, deployment).await,

@@ -17,6 +17,13 @@ impl Steps {
         answer(&self.store.read(move |rx| heads::of(rx, repo, pull)).await.map_err(stored)?)
     }
 
+    /// By our own record a head that was pushed over since is known, too; that it was merged, and from here, only GitHub says.
+    pub(super) async fn read_merges_of(&self, repo: &RepoRef, head: &Sha) -> Done {
+        let (id, sha) = (repo.id, head.clone());
+        let recorded = self.store.read(move |rx| heads::pull_of(rx, id, &sha)).await.map_err(stored)?;
+        answer(&self.at(repo).merges_of_head(repo, head, recorded).await.map_err(trouble)?)
+    }
+
     pub(super) async fn read_pull(&self, ctx: &StepCtx, repo: &RepoRef, pull: u64, sha: Option<&Sha>) -> Done {
         let nowhere = super::reads::nowhere()?;
         let sha = sha.unwrap_or(&nowhere);

@@ -2,8 +2,8 @@
 //!
 //! Invariant: between the comment and the deployment the commit is looked for once; the deployment takes over what was read
 //! for it. A branch's head is deployed by a person's word: the order of an environment holds an older commit back also then
-//! (`older_than_live`), and a merge that does not contain what is live waits for a person (`diverged_from_live`). A pull
-//! request that is closed meanwhile stops nothing; `/abort` does.
+//! (`older_than_live`), and a merge that does not contain what is live waits for a person (`diverged_from_live`), unless it is
+//! the merge of this very pull request. One that is closed meanwhile stops nothing; `/abort` does.
 
 use super::{Input, Said, acts, kept, said, turned_away};
 use crate::actions::Action;

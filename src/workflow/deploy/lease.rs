@@ -11,6 +11,7 @@
 //! when it is live and good does the hold end, and one that fails leaves it where it was and is held itself.
 
 use super::end::Ending;
+use super::order::superseded;
 use super::page::Shown;
 use super::{Cleared, Deployment, drive, lock_key, named, what, who};
 use crate::actions::authority;
@@ -207,34 +208,6 @@ impl Deployment<'_> {
         Ok(Some(superseded(&newest.sha, newest.run.as_str(), "waits for this environment")))
     }
 
-    /// An older commit never replaces a newer one.
-    fn older_than_live(&self, f: &mut Flow, record: &EnvironmentRecord) -> Result<Option<Ending<'static>>, Stop> {
-        let Some(live) = record.live().filter(|live| live.sha != self.input.subject.sha && !self.input.rollback) else {
-            return Ok(None);
-        };
-        // What the history that was read holds needs no question.
-        if self.ground.facts.history.iter().any(|commit| commit.sha == live.sha) {
-            return Ok(None);
-        }
-        match self.compare(f, "lease.order", &live.sha, &self.input.subject.sha)? {
-            Standing::Behind if self.input.automatic => {
-                Ok(Some(superseded(&live.sha, live.run.as_str(), "is live here already")))
-            }
-            Standing::Behind => {
-                Ok(Some(Ending::refused(older(&self.input.subject.sha, live, self.input.environment.as_str()))))
-            }
-            // Nobody can say which is newer: a person who asks for exactly this commit has decided.
-            Standing::Diverged | Standing::Unrelated if !self.input.by_person() => {
-                Ok(Some(Ending::refused(diverged(&self.input.subject.sha, live, self.input.environment.as_str()))))
-            }
-            Standing::Same | Standing::Ahead | Standing::Diverged | Standing::Unrelated => Ok(None),
-        }
-    }
-
-    fn compare(&self, f: &mut Flow, step: &str, base: &Sha, head: &Sha) -> Result<Standing, Stop> {
-        f.step(step, &Call::Compare { repo: self.input.repo.clone(), base: base.clone(), head: head.clone() })
-    }
-
     /// What people or a rollback have put in the way; else the holds that end once this is live.
     fn held(&self, f: &mut Flow, record: &EnvironmentRecord) -> Result<Result<Vec<u64>, Refusal>, Stop> {
         let (input, mut over) = (self.input, Vec::new());
@@ -334,32 +307,10 @@ fn key_ended(key: &str) -> Refusal {
     Refusal::user("key_ended", text, "Ask for it again with a key that is good.")
 }
 
-fn superseded(by: &Sha, run: &str, why: &str) -> Ending<'static> {
-    let text = format!("Commit {} contains this one and {why} (run {run}).", by.short());
-    Ending::new(State::Superseded, Refusal::user("superseded", text, "Nothing: what this would have deployed is in it."))
-}
-
 fn left(leaving: &Sha, newest: &LedgerEntry, environment: &str) -> Refusal {
     let (was, now) = (leaving.short(), crate::actions::rollback::name(newest));
     let text = format!("This was asked for to leave {was} in {environment}, where {now} is the newest by now.");
     Refusal::user("plan_stale", text, "See `lockkeeper status`, and roll back again if that is not good either.")
-}
-
-fn older(sha: &Sha, live: &LedgerEntry, environment: &str) -> Refusal {
-    let text = format!("Commit {} is older than {}, which is live in {environment}.", sha.short(), live.sha.short());
-    let to = crate::actions::rollback::name(live);
-    Refusal::user(
-        "older_than_live",
-        text,
-        format!("To go back from {to}, ask for a rollback: `lockkeeper rollback {environment}`."),
-    )
-}
-
-fn diverged(sha: &Sha, live: &LedgerEntry, environment: &str) -> Refusal {
-    let (short, other) = (sha.short(), live.sha.short());
-    let text = format!("Commit {short} and {other}, which is live in {environment}, each have commits that the other has not.");
-    let fix = format!("Deploy it by hand if it should take its place: `lockkeeper deploy {environment} --ref {sha}`.");
-    Refusal::user("diverged_from_live", text, fix)
 }
 
 /// Names the lock, its owner, its end, and how to go on.

@@ -14,6 +14,7 @@ mod health;
 mod lease;
 mod leg;
 mod measure;
+mod order;
 mod page;
 mod phases;
 mod shared;
@@ -52,7 +53,7 @@ use crate::plan::{Call, Configured, Given, Ground, Plan};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub const WORKFLOW: Workflow = Workflow { name: "deploy", version: 3, run };
+pub const WORKFLOW: Workflow = Workflow { name: "deploy", version: 4, run };
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Input {

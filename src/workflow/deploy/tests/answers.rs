@@ -3,8 +3,8 @@
 use super::case::{Asks, By, Deployer, NEWER, Numbers, PINNED};
 use super::world::{Copied, Dispatched, Mutation, Row, START, World, commit_of, failed, sha};
 use crate::domain::{
-    CheckItem, CheckSource, CheckState, DeploymentStatusInfo, EnvironmentRecord, Hold, LedgerEntry, Millis, NewHold, PerSlot,
-    Sample, Sha, Slot, Standing, Unreadable, WorkflowRunInfo,
+    CheckItem, CheckSource, CheckState, DeploymentStatusInfo, EnvironmentRecord, HeadMerge, Hold, LedgerEntry, Millis, NewHold,
+    PerSlot, Sample, Sha, Slot, Standing, Unreadable, WorkflowRunInfo,
 };
 use crate::flow::StepFailure;
 use crate::plan::{
@@ -38,6 +38,7 @@ impl World<'_> {
                 ..EnvironmentRecord::default()
             }),
             Call::Compare { base, head, .. } => answer(self.compare(commit_of(&base), commit_of(&head))),
+            Call::ReadMergesOf { .. } => answer(Vec::<HeadMerge>::new()),
             Call::CheckRun(call) => {
                 match self.checks.iter_mut().find(|(by, _)| by == step) {
                     Some(made) if self.mutation != Mutation::ForgetsItsWork => made.1 = call.outcome,

@@ -1,0 +1,81 @@
+//! The order of an environment: an older commit never replaces a newer one, and what nobody can put in order waits for a person.
+//!
+//! Invariant: where each commit has something that the other has not, the one that is live counts as contained only by GitHub's
+//! word: it is the head of a pull request from this very repository, or was when we heard of it, and that pull request was merged
+//! by a commit that is deployed here. So a squash or a rebase of what people have tried here goes ahead. What was live may lack
+//! in it where its branch was rewritten since: the merge says what people have agreed to.
+
+use super::Deployment;
+use super::end::Ending;
+use crate::domain::{EnvironmentRecord, HeadMerge, LedgerEntry, Refusal, Sha, Standing};
+use crate::flow::{Flow, Stop};
+use crate::plan::Call;
+use crate::workflow::report::State;
+
+impl Deployment<'_> {
+    /// An older commit never replaces a newer one.
+    pub(super) fn older_than_live(&self, f: &mut Flow, record: &EnvironmentRecord) -> Result<Option<Ending<'static>>, Stop> {
+        let Some(live) = record.live().filter(|live| live.sha != self.input.subject.sha && !self.input.rollback) else {
+            return Ok(None);
+        };
+        // What the history that was read holds needs no question.
+        if self.contains(&live.sha) {
+            return Ok(None);
+        }
+        match self.compare(f, "lease.order", &live.sha, &self.input.subject.sha)? {
+            Standing::Behind if self.input.automatic => {
+                Ok(Some(superseded(&live.sha, live.run.as_str(), "is live here already")))
+            }
+            Standing::Behind => {
+                Ok(Some(Ending::refused(older(&self.input.subject.sha, live, self.input.environment.as_str()))))
+            }
+            // Nobody can say which is newer: a person who asks for exactly this commit has decided.
+            Standing::Diverged | Standing::Unrelated if !self.input.by_person() && !self.is_merge_of(f, &live.sha)? => {
+                Ok(Some(Ending::refused(diverged(&self.input.subject.sha, live, self.input.environment.as_str()))))
+            }
+            Standing::Same | Standing::Ahead | Standing::Diverged | Standing::Unrelated => Ok(None),
+        }
+    }
+
+    pub(super) fn compare(&self, f: &mut Flow, step: &str, base: &Sha, head: &Sha) -> Result<Standing, Stop> {
+        f.step(step, &Call::Compare { repo: self.input.repo.clone(), base: base.clone(), head: head.clone() })
+    }
+
+    /// Whether this has a pull request's merge in it of which that commit is or was the head.
+    fn is_merge_of(&self, f: &mut Flow, head: &Sha) -> Result<bool, Stop> {
+        // Runs of earlier versions have been refused already where they stand.
+        if f.flow_version() < 4 {
+            return Ok(false);
+        }
+        let call = Call::ReadMergesOf { repo: self.input.repo.clone(), head: head.clone() };
+        let merges: Vec<HeadMerge> = f.step("lease.merges", &call)?;
+        Ok(merges.iter().any(|merge| merge.commit == self.input.subject.sha || self.contains(&merge.commit)))
+    }
+
+    /// As far as what was read of the history says it.
+    fn contains(&self, sha: &Sha) -> bool {
+        self.ground.facts.history.iter().any(|commit| commit.sha == *sha)
+    }
+}
+
+pub(super) fn superseded(by: &Sha, run: &str, why: &str) -> Ending<'static> {
+    let text = format!("Commit {} contains this one and {why} (run {run}).", by.short());
+    Ending::new(State::Superseded, Refusal::user("superseded", text, "Nothing: what this would have deployed is in it."))
+}
+
+fn older(sha: &Sha, live: &LedgerEntry, environment: &str) -> Refusal {
+    let text = format!("Commit {} is older than {}, which is live in {environment}.", sha.short(), live.sha.short());
+    let to = crate::actions::rollback::name(live);
+    Refusal::user(
+        "older_than_live",
+        text,
+        format!("To go back from {to}, ask for a rollback: `lockkeeper rollback {environment}`."),
+    )
+}
+
+fn diverged(sha: &Sha, live: &LedgerEntry, environment: &str) -> Refusal {
+    let (short, other) = (sha.short(), live.sha.short());
+    let text = format!("Commit {short} and {other}, which is live in {environment}, each have commits that the other has not.");
+    let fix = format!("Deploy it by hand if it should take its place: `lockkeeper deploy {environment} --ref {sha}`.");
+    Refusal::user("diverged_from_live", text, fix)
+}
