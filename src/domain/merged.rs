@@ -15,6 +15,8 @@ pub struct MergedPull {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeadMerge {
     pub pull: u64,
+    /// The head when it was merged.
+    pub head: Sha,
     /// What the merge has put onto the base branch.
     pub commit: Sha,
 }

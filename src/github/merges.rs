@@ -44,7 +44,8 @@ impl Node {
         let here = |owner: Option<&Owner>| owner.is_some_and(|owner| owner.is(repo));
         let ours = here(self.repository.as_ref()) && here(self.head_repository.as_ref());
         let commit = self.merge_commit.filter(|_| ours && self.state == "MERGED")?;
-        Some(HeadMerge { pull: self.number, commit: Sha::parse(&commit.oid).ok()? })
+        let head = Sha::parse(&self.head_ref_oid).ok()?;
+        Some(HeadMerge { pull: self.number, head, commit: Sha::parse(&commit.oid).ok()? })
     }
 }
 

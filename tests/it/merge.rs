@@ -106,6 +106,26 @@ async fn a_squash_of_anything_else_waits_for_a_person() {
     world.finish().await;
 }
 
+/// What was bad as a head is bad as its squash, which has another name.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_squash_of_what_was_rolled_back_is_held_until_it_is_reverted() {
+    let world = World::with(CONFIG).await;
+    let before = world.commit("fix: before");
+    brought_up(&world, &before).await;
+    let number = tried(&world).await;
+    says(&world, number, "ann", "/rollback staging --reason slow");
+    let back = |made: &Deployment| made.task == "rollback" && made.state() == "in_progress";
+    let made = world.until("the way back", |shop| shop.deployments().into_iter().find(back)).await;
+    world.shop.report_deployment(made.id, DeploymentReport::new("deployer[bot]", "success")).unwrap();
+    world.quiet().await;
+    let merged = squash(&world, number);
+    world.refused(&merged, STAGING, "failure", "held_after_rollback").await;
+    let revert = format!("Revert \"feat: sell more\"\n\nThis reverts commit {merged}.");
+    brought_up(&world, &world.commit(&revert)).await;
+    brought_up(&world, &world.commit("fix: after")).await;
+    world.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_push_to_another_branch_deploys_nothing() {
     let world = World::with(CONFIG).await;

@@ -242,8 +242,20 @@ impl Deployment<'_> {
         if takes_back(&oldest_first, bad) {
             return Ok(Bad::Mended);
         }
-        let standing = self.compare(f, &format!("lease.held.{}", hold.id), bad, &self.input.subject.sha)?;
-        Ok(if matches!(standing, Standing::Same | Standing::Ahead) { Bad::Contained } else { Bad::Elsewhere })
+        let step = format!("lease.held.{}", hold.id);
+        Ok(match self.compare(f, &step, bad, &self.input.subject.sha)? {
+            Standing::Same | Standing::Ahead => Bad::Contained,
+            Standing::Behind => Bad::Elsewhere,
+            // A squash of exactly that brings it too; a head that came after it may have mended it.
+            Standing::Diverged | Standing::Unrelated => {
+                let merges = self.merges_of(f, &format!("{step}.merges"), bad)?;
+                match merges.iter().find(|merge| merge.head == *bad) {
+                    Some(merge) if takes_back(&oldest_first, &merge.commit) => Bad::Mended,
+                    Some(_) => Bad::Contained,
+                    None => Bad::Elsewhere,
+                }
+            }
+        })
     }
 
     /// A person's explicit deployment with a reason, or a fix, ends what a rollback has put in the way: once it is live, since

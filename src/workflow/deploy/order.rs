@@ -30,7 +30,9 @@ impl Deployment<'_> {
                 Ok(Some(Ending::refused(older(&self.input.subject.sha, live, self.input.environment.as_str()))))
             }
             // Nobody can say which is newer: a person who asks for exactly this commit has decided.
-            Standing::Diverged | Standing::Unrelated if !self.input.by_person() && !self.is_merge_of(f, &live.sha)? => {
+            Standing::Diverged | Standing::Unrelated
+                if !self.input.by_person() && self.merges_of(f, "lease.merges", &live.sha)?.is_empty() =>
+            {
                 Ok(Some(Ending::refused(diverged(&self.input.subject.sha, live, self.input.environment.as_str()))))
             }
             Standing::Same | Standing::Ahead | Standing::Diverged | Standing::Unrelated => Ok(None),
@@ -41,15 +43,16 @@ impl Deployment<'_> {
         f.step(step, &Call::Compare { repo: self.input.repo.clone(), base: base.clone(), head: head.clone() })
     }
 
-    /// Whether this has a pull request's merge in it of which that commit is or was the head.
-    fn is_merge_of(&self, f: &mut Flow, head: &Sha) -> Result<bool, Stop> {
-        // Runs of earlier versions have been refused already where they stand.
+    /// The merges in this of pull requests of which that commit is or was the head.
+    pub(super) fn merges_of(&self, f: &mut Flow, step: &str, head: &Sha) -> Result<Vec<HeadMerge>, Stop> {
+        // Runs of earlier versions have decided without.
         if f.flow_version() < 4 {
-            return Ok(false);
+            return Ok(Vec::new());
         }
         let call = Call::ReadMergesOf { repo: self.input.repo.clone(), head: head.clone() };
-        let merges: Vec<HeadMerge> = f.step("lease.merges", &call)?;
-        Ok(merges.iter().any(|merge| merge.commit == self.input.subject.sha || self.contains(&merge.commit)))
+        let mut merges: Vec<HeadMerge> = f.step(step, &call)?;
+        merges.retain(|merge| merge.commit == self.input.subject.sha || self.contains(&merge.commit));
+        Ok(merges)
     }
 
     /// As far as what was read of the history says it.
