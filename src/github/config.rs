@@ -27,10 +27,11 @@ pub struct GitHubConfig {
 /// What one installation may do in a time. Source: GitHub's "Rate limits for the REST API", secondary limits.
 #[derive(Clone, Copy, Debug)]
 pub struct Pacing {
-    /// Requests that create something, in a minute.
-    pub creates_per_minute: u32,
-    /// Requests that create something, in an hour.
-    pub creates_per_hour: u32,
+    /// Requests that make or change what people read, in a minute. GitHub calls them content-generating and nowhere says that
+    /// edits are free.
+    pub content_per_minute: u32,
+    /// The same in an hour.
+    pub content_per_hour: u32,
     /// A read costs 1 point and a write 5, in a minute.
     pub points_per_minute: u32,
     /// What counts as a minute; an hour is sixty of them. Shorter only where a stand-in for GitHub counts in the same way.
@@ -42,8 +43,8 @@ pub struct Pacing {
 impl Default for Pacing {
     fn default() -> Self {
         Self {
-            creates_per_minute: 80,
-            creates_per_hour: 500,
+            content_per_minute: 80,
+            content_per_hour: 500,
             points_per_minute: 900,
             minute: Duration::from_secs(60),
             longest_wait: Duration::from_secs(5),

@@ -76,10 +76,10 @@ impl Access {
 pub enum Cost {
     /// Changes nothing; its answer may be reused by ETag.
     Read,
-    /// Changes something that is there.
+    /// Changes what nobody reads, or takes away: it must not wait for room among content, but takes of it.
     Write,
-    /// Makes something new; counted against GitHub's limits for content.
-    Create,
+    /// Makes or edits what people read; counted against GitHub's limits for content.
+    Content,
     /// A GraphQL read.
     Query,
 }
@@ -134,35 +134,35 @@ operations! {
     BranchHead Read GET "/repos/{owner}/{repo}/git/ref/{ref}" [Contents Read];
     CompareCommits Read GET "/repos/{owner}/{repo}/compare/{basehead}" [Contents Read];
     FileContents Read GET "/repos/{owner}/{repo}/contents/{path}" [Contents Read];
-    CheckRunCreate Create POST "/repos/{owner}/{repo}/check-runs" [Checks Write];
-    CheckRunUpdate Write PATCH "/repos/{owner}/{repo}/check-runs/{check_run_id}" [Checks Write];
+    CheckRunCreate Content POST "/repos/{owner}/{repo}/check-runs" [Checks Write];
+    CheckRunUpdate Content PATCH "/repos/{owner}/{repo}/check-runs/{check_run_id}" [Checks Write];
     CheckRunsOfCommit Read GET "/repos/{owner}/{repo}/commits/{ref}/check-runs" [Checks Read];
     ReleaseList Read GET "/repos/{owner}/{repo}/releases" [Contents Write];
     ReleaseGet Read GET "/repos/{owner}/{repo}/releases/{release_id}" [Contents Write];
-    ReleaseCreate Create POST "/repos/{owner}/{repo}/releases" [Contents Write];
-    ReleaseUpdate Write PATCH "/repos/{owner}/{repo}/releases/{release_id}" [Contents Write];
+    ReleaseCreate Content POST "/repos/{owner}/{repo}/releases" [Contents Write];
+    ReleaseUpdate Content PATCH "/repos/{owner}/{repo}/releases/{release_id}" [Contents Write];
     ReleaseDelete Write DELETE "/repos/{owner}/{repo}/releases/{release_id}" [Contents Write];
     Attestations Read GET "/repos/{owner}/{repo}/attestations/{subject_digest}" [Attestations Read];
     DeploymentList Read GET "/repos/{owner}/{repo}/deployments" [Deployments Read];
     DeploymentGet Read GET "/repos/{owner}/{repo}/deployments/{deployment_id}" [Deployments Read];
-    DeploymentCreate Create POST "/repos/{owner}/{repo}/deployments" [Deployments Write];
+    DeploymentCreate Content POST "/repos/{owner}/{repo}/deployments" [Deployments Write];
     DeploymentStatuses Read GET "/repos/{owner}/{repo}/deployments/{deployment_id}/statuses" [Deployments Read];
-    DeploymentStatusCreate Create POST "/repos/{owner}/{repo}/deployments/{deployment_id}/statuses" [Deployments Write];
-    WorkflowDispatch Create POST "/repos/{owner}/{repo}/actions/workflows/{workflow_id}/dispatches" [Actions Write];
+    DeploymentStatusCreate Content POST "/repos/{owner}/{repo}/deployments/{deployment_id}/statuses" [Deployments Write];
+    WorkflowDispatch Content POST "/repos/{owner}/{repo}/actions/workflows/{workflow_id}/dispatches" [Actions Write];
     WorkflowRuns Read GET "/repos/{owner}/{repo}/actions/workflows/{workflow_id}/runs" [Actions Read];
     WorkflowRun Read GET "/repos/{owner}/{repo}/actions/runs/{run_id}" [Actions Read];
     WorkflowRunCancel Write POST "/repos/{owner}/{repo}/actions/runs/{run_id}/cancel" [Actions Write];
     WaitingRuns Read GET "/repos/{owner}/{repo}/actions/runs" [Actions Read];
     PendingDeployments Read GET "/repos/{owner}/{repo}/actions/runs/{run_id}/pending_deployments" [Actions Read];
     ReviewHistory Read GET "/repos/{owner}/{repo}/actions/runs/{run_id}/approvals" [Actions Read];
-    RuleReview Write POST "/repos/{owner}/{repo}/actions/runs/{run_id}/deployment_protection_rule" [Deployments Write];
+    RuleReview Content POST "/repos/{owner}/{repo}/actions/runs/{run_id}/deployment_protection_rule" [Deployments Write];
     EnvironmentRules Read GET "/repos/{owner}/{repo}/environments/{environment_name}/deployment_protection_rules" [Actions Read];
     PullRequestFiles Read GET "/repos/{owner}/{repo}/pulls/{pull_number}/files" [PullRequests Read];
     UserPermission Read GET "/repos/{owner}/{repo}/collaborators/{username}/permission" [Metadata Read];
-    CommentCreate Create POST "/repos/{owner}/{repo}/issues/{issue_number}/comments" [PullRequests Write];
-    CommentUpdate Write PATCH "/repos/{owner}/{repo}/issues/comments/{comment_id}" [PullRequests Write];
+    CommentCreate Content POST "/repos/{owner}/{repo}/issues/{issue_number}/comments" [PullRequests Write];
+    CommentUpdate Content PATCH "/repos/{owner}/{repo}/issues/comments/{comment_id}" [PullRequests Write];
     CommentsOfIssue Read GET "/repos/{owner}/{repo}/issues/{issue_number}/comments" [PullRequests Read];
-    ReactionCreate Create POST "/repos/{owner}/{repo}/issues/comments/{comment_id}/reactions" [PullRequests Write];
+    ReactionCreate Content POST "/repos/{owner}/{repo}/issues/comments/{comment_id}/reactions" [PullRequests Write];
     TeamMembership Read GET "/orgs/{org}/teams/{team_slug}/memberships/{username}" [Members Read];
     GitFetch Read GET "/{owner}/{repo}.git" [Contents Read];
     // GraphQL documents.
