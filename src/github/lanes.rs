@@ -3,12 +3,13 @@
 use super::config::GitHubConfig;
 use super::operations::Cost;
 use super::pace::{Admission, Pace};
+use super::patience;
 use super::quota::{Quota, Quotas};
 use super::{Operation, Trouble};
 use crate::domain::{InstallationId, Millis};
 use http::HeaderMap;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::OwnedMutexGuard;
 
@@ -44,22 +45,34 @@ impl Lane {
             return Err(Trouble::retry(Some(wait), "github_quota", message).at(operation));
         }
         let deadline = Instant::now() + self.longest_wait;
-        let guard = match operation.cost() {
-            Cost::Write | Cost::Create => {
-                let turn = tokio::time::timeout(self.longest_wait, self.writes.clone().lock_owned()).await;
-                Some(turn.map_err(|_| paced(Duration::from_secs(1)).at(operation))?)
-            }
-            Cost::Read | Cost::Query => None,
-        };
         loop {
-            let admission =
-                self.pace.lock().unwrap_or_else(PoisonError::into_inner).admit(Instant::now(), operation.cost(), spare);
-            match admission {
-                Admission::Go => return Ok(guard),
-                Admission::Wait(wait) if !spare && Instant::now() + wait <= deadline => tokio::time::sleep(wait).await,
-                Admission::Wait(wait) => return Err(paced(wait).at(operation)),
+            let wait = self.pace().look(Instant::now(), operation.cost(), spare);
+            if !wait.is_zero() {
+                // Nobody waits for its pace on the place of others.
+                if spare || Instant::now() + wait > deadline || !patience::steps_aside() {
+                    return Err(paced(wait).at(operation));
+                }
+                tokio::time::sleep(wait).await;
+            }
+            let guard = self.turn(operation, deadline).await?;
+            if self.pace().admit(Instant::now(), operation.cost(), spare) == Admission::Go {
+                return Ok(guard);
             }
         }
+    }
+
+    async fn turn(&self, operation: Operation, deadline: Instant) -> Result<Option<OwnedMutexGuard<()>>, Trouble> {
+        match operation.cost() {
+            Cost::Write | Cost::Content => {
+                let turn = tokio::time::timeout_at(deadline.into(), self.writes.clone().lock_owned()).await;
+                Ok(Some(turn.map_err(|_| paced(Duration::from_secs(1)).at(operation))?))
+            }
+            Cost::Read | Cost::Query => Ok(None),
+        }
+    }
+
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn learn(&self, headers: &HeaderMap) {
@@ -68,7 +81,7 @@ impl Lane {
 
     /// After a secondary limit: every call of this installation holds back.
     pub fn hold(&self, span: Duration) {
-        self.pace.lock().unwrap_or_else(PoisonError::into_inner).hold(Instant::now(), span);
+        self.pace().hold(Instant::now(), span);
     }
 }
 

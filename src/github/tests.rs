@@ -4,7 +4,9 @@ use super::testing::{Said, say, server};
 use super::*;
 use crate::domain::{Ancestry, CheckState, RepoName, Sha, Tag};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 fn repo() -> RepoName {
     RepoName::parse("acme/web").unwrap()
@@ -132,6 +134,43 @@ async fn a_limit_holds_the_whole_installation_back_and_no_other() {
     assert!(second.after().unwrap() > Duration::from_secs(25));
     assert_eq!(server.calls().len(), 1);
     installation.github.installation(crate::domain::InstallationId(8)).repository(&repo()).await.unwrap();
+}
+
+/// Makes, or edits, something that people read.
+async fn write(installation: &Installation, edit: bool) -> Result<(), Trouble> {
+    let body = CheckRunBody::default();
+    match edit {
+        true => installation.update_comment(&repo(), 1, "more").await.map(drop),
+        false => installation.create_check_run(&repo(), &sha("a"), "n", "e", &body).await.map(drop),
+    }
+}
+
+#[tokio::test]
+async fn an_edit_is_content_and_what_waits_for_its_pace_steps_aside_or_comes_again() {
+    let server = server(|_, _| say(200, json!({"id": 1}))).await;
+    let minute = Duration::from_millis(600);
+    let pacing = Pacing { content_per_minute: 2, minute, longest_wait: minute * 2, ..Pacing::default() };
+    let installation =
+        GitHub::new(GitHubConfig { pacing, ..server.config() }).unwrap().installation(crate::domain::InstallationId(7));
+    for edit in [false, true] {
+        // What the answers hold does not matter here.
+        drop(write(&installation, edit).await);
+    }
+    assert_eq!(server.calls().len(), 2);
+    for edit in [false, true] {
+        let full = stepping_aside(Arc::new(|| false), write(&installation, edit)).await.unwrap_err();
+        assert_eq!((full.code, server.calls().len()), ("github_paced", 2), "it keeps no place");
+        assert!(full.after().is_some_and(|wait| !wait.is_zero() && wait <= minute * 2));
+    }
+    let (asked, begun) = (Arc::new(AtomicU32::new(0)), Instant::now());
+    let count = asked.clone();
+    drop(stepping_aside(Arc::new(move || count.fetch_add(1, Ordering::SeqCst) < 9), write(&installation, true)).await);
+    assert!(server.calls().len() == 3 && begun.elapsed() >= minute / 2, "{:?}", begun.elapsed());
+    assert!(asked.load(Ordering::SeqCst) > 0);
+    // What goes at once asks nobody.
+    let read = stepping_aside(Arc::new(|| panic!("it need not wait")), installation.repository(&repo())).await;
+    drop(read);
+    assert_eq!(server.calls().len(), 4);
 }
 
 #[tokio::test]

@@ -1,9 +1,13 @@
 //! How many calls to GitHub a piece of work takes, beside the token. These numbers only go down.
 
+use crate::comments::{pull, reactions, replies, says};
 use crate::world::{RELEASE, Setup, World};
+use lockkeeper::app::Tuning;
 use lockkeeper::domain::Sha;
+use lockkeeper::github::Pacing;
 use lockkeeper::sandbox::{CommitSeed, DeploymentReport};
-use std::time::Duration;
+use lockkeeper::store::runs::RunState;
+use std::time::{Duration, Instant};
 
 const STAGING: &str = "lockkeeper/staging";
 
@@ -135,5 +139,32 @@ async fn a_merge_that_is_deployed_takes_eight_calls_and_its_way_back_nine() {
     1 POST /repos/{owner}/{repo}/deployments
     2 POST /repos/{owner}/{repo}/deployments/{id}/statuses
     ");
+    world.finish().await;
+}
+
+/// One call of a repository goes on at a time, and a reply waits for GitHub's limit of what people read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_for_its_pace_holds_nothing_else_up() {
+    let pacing = Pacing { content_per_minute: 1, minute: Duration::from_secs(4), ..Pacing::default() };
+    let slow = |tuning: &mut Tuning| {
+        tuning.pacing = pacing;
+        tuning.host.per_repository = 1;
+    };
+    let world = Setup::new().tune(slow).start().await;
+    let pull = pull(&world).await;
+    let asked = says(&world, pull, "ann", "/status");
+    world.until("that it was seen", |_| (reactions(&world, asked) == ["eyes"]).then_some(())).await;
+    // Its role is read; what is left is to answer.
+    world.requests("GET /repos/{owner}/{repo}/collaborators/{user}/permission", 1).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let over = async || world.runs("merge").await.iter().filter(|run| run.state == RunState::Finished).count();
+    let before = over().await;
+    world.commit("fix: one");
+    let begun = Instant::now();
+    while over().await == before {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{}", world.scene().await);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(replies(&world).is_empty(), "the push had to wait for the reply");
     world.finish().await;
 }

@@ -127,8 +127,17 @@ impl Place {
     /// The same for one that a drain waits for.
     pub fn step_aside(&self) {
         if let Some(slot) = self.0.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
-            slot.step_aside();
+            slot.step_aside(usize::MAX);
         }
+    }
+
+    /// The same, unless there are as many aside already as may be in flight; whether it has no place any more.
+    pub fn try_step_aside(&self) -> bool {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_mut()
+            .is_none_or(|slot| slot.step_aside(slot.queue.concurrency))
     }
 }
 
@@ -146,15 +155,21 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    fn step_aside(&mut self) {
-        if std::mem::replace(&mut self.aside, true) {
-            return;
+    /// Not when so many are aside already; whether it is aside.
+    fn step_aside(&mut self, most: usize) -> bool {
+        if self.aside {
+            return true;
         }
         let mut lines = self.queue.lock();
+        if lines.aside >= most {
+            return false;
+        }
         lines.free(self.repo);
         lines.aside += 1;
         drop(lines);
+        self.aside = true;
         self.queue.changed.notify_one();
+        true
     }
 }
 
@@ -253,5 +268,25 @@ mod tests {
         drop(next);
         place.leave();
         assert_eq!(queue.depth(), (0, 0));
+    }
+
+    #[test]
+    fn no_more_wait_aside_than_may_be_in_flight() {
+        let queue = Arc::new(Queue::new(2, 1));
+        for step in ["one", "two", "three"] {
+            queue.push(job(1, step));
+        }
+        let mut places = Vec::new();
+        for aside in [true, true, false] {
+            let (_, slot) = take(&queue).remove(0);
+            let place = Place::of(slot);
+            assert_eq!((place.try_step_aside(), place.try_step_aside()), (aside, aside));
+            places.push(place);
+        }
+        queue.push(job(1, "four"));
+        assert!(queue.next().is_none(), "the third has kept its place");
+        places[0].leave();
+        assert!(places[2].try_step_aside() && places[0].try_step_aside(), "there is room again, and who has left is gone");
+        assert_eq!(names(&take(&queue)), ["four"]);
     }
 }

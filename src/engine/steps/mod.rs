@@ -30,7 +30,7 @@ pub use dispatches::Tries;
 use crate::config::settings::{CommandPrefix, Resources};
 use crate::domain::{Millis, Refusal, RepoRef};
 use crate::engine::host::{Clock, Executor, Host, StepCtx, StepError};
-use crate::github::{GitHub, Installation, RecheckAsk, Trouble};
+use crate::github::{GitHub, Installation, RecheckAsk, Trouble, stepping_aside};
 use crate::peers::Peers;
 use crate::plan::Call;
 use crate::probes::prometheus::Prometheus;
@@ -98,7 +98,8 @@ pub const COMMANDS: usize = 32;
 
 impl Executor for Steps {
     fn execute(&self, ctx: StepCtx, call: Value) -> BoxFuture<'_, Done> {
-        Box::pin(async move {
+        let place = ctx.place.clone();
+        Box::pin(stepping_aside(Arc::new(move || place.try_step_aside()), async move {
             let call: Call = serde_json::from_value(call).map_err(|why| {
                 let text = format!("The stored call of step {} cannot be read: {why}.", ctx.step);
                 StepError::Fail(Refusal::us("call_unreadable", text))
@@ -110,7 +111,7 @@ impl Executor for Steps {
             }
             let made = self.make(&ctx, call).await;
             made.map_err(|why| if somebody_waits(&ctx) { soon(&ctx, why) } else { mirrors::patience(&ctx, why) })
-        })
+        }))
     }
 }
 
