@@ -34,6 +34,8 @@ pub(super) struct Repo {
     pub owner: String,
     pub name: String,
     pub private: bool,
+    /// It was made from another one, and shares its commits.
+    pub fork: bool,
     pub default_branch: String,
     pub created_at: Millis,
     pub pushed_at: Millis,

@@ -1,11 +1,11 @@
 //! What changes under a command or a job that waits: the App is sent away, the repository gets another name or owner, a run is not
 //! what it says it is.
 
-use crate::comment_acts::{answer, has};
+use crate::comment_acts::{PLACES, answer, has};
 use crate::comments::{pull, says};
 use crate::world::{Setup, World};
 use lockkeeper::domain::Role;
-use lockkeeper::sandbox::{JobSeed, Review, WaitingJob};
+use lockkeeper::sandbox::{CommentSeed, Deployment, DeploymentReport, JobSeed, PullSeed, Review, WaitingJob};
 use lockkeeper::store::runs::RunState;
 use std::net::TcpListener;
 use std::time::Duration;
@@ -105,6 +105,39 @@ async fn a_job_waits_for_a_repository_and_not_for_a_name() {
     repository(&world, "transferred", "stranger/shop").await;
     assert_eq!(told(&world, moved).await.state.as_deref(), Some("rejected"));
     world.quiet().await;
+    world.finish().await;
+}
+
+/// A fork has the commits of its parent, and pull requests with the same numbers: only GitHub's id tells the two apart.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_said_in_a_fork_stays_there() {
+    let world = World::with(PLACES).await;
+    let parents = pull(&world).await;
+    let head = world.shop.resolve("topic").unwrap();
+    let fork = world.github.fork("acme/shop", "eve/shop").unwrap();
+    fork.set_role("ann", Role::Write);
+    fork.check("github-actions", &head, "build", "success").unwrap();
+    let number = fork.open_pull(PullSeed::new("feat: sell more", "topic")).unwrap();
+    assert_eq!(number, parents);
+    world.quiet().await;
+    let checks = world.shop.check_runs().len();
+    world.github.clear_log();
+    let body = format!("/deploy staging @{}\n/lock production --reason ours", &head.as_str()[..12]);
+    fork.comment(number, CommentSeed::new("ann", &body)).unwrap();
+    let going = |made: &Deployment| made.sha == head && made.state() == "in_progress";
+    let made = world.until("its deployment", |_| fork.deployments().into_iter().find(going)).await;
+    fork.report_deployment(made.id, DeploymentReport::new("deployer[bot]", "success")).unwrap();
+    let live = || fork.newest_check(&head, "lockkeeper/staging").filter(|c| c.conclusion.as_deref() == Some("success"));
+    world.until("that it is live", |_| live()).await;
+    world.quiet().await;
+    for entry in world.github.log() {
+        let there = entry.path.starts_with("/repos/eve/shop/") || entry.body.contains("\"owner\":\"eve\"");
+        assert!(there || entry.path.starts_with("/app"), "{entry:?}");
+    }
+    let shop = &world.shop;
+    assert_eq!((shop.deployments().len(), shop.comments().len(), shop.check_runs().len()), (0, 0, checks));
+    let status = answer(&world, parents, "ann", "/status").await;
+    assert!(!status.contains("ours") && !status.contains(head.short()), "{status}");
     world.finish().await;
 }
 

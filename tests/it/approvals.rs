@@ -164,6 +164,36 @@ async fn gates_that_passed_long_ago_look_again_before_anything_is_done() {
     world.finish().await;
 }
 
+/// Who has agreed an hour ago has not agreed to what is done now, however long it had to wait for its turn.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_approval_does_not_outlive_its_time() {
+    let config = format!(
+        "[environments.production]\non = [\"merge\"]\ntarget = \"cluster\"\napprovals = {{ count = 1, expiry = \"1h\" }}\n\n\
+         {CLUSTER}timeout = \"6h\"\n"
+    );
+    let world = Setup::new().config(&config).start().await;
+    world.shop.set_role("ann", Role::Write);
+    let agreed = async |sha: &Sha| {
+        let check = world.check(sha, PRODUCTION, "action_required").await;
+        let approve = identifier(&check, "approve");
+        assert_eq!(press(&world, &check, &approve, "ann").await, None);
+        (check, approve)
+    };
+    let before = world.commit("fix: before");
+    agreed(&before).await;
+    world.deployment("production", "in_progress").await;
+    let next = world.commit("fix: next");
+    let (check, approve) = agreed(&next).await;
+    let queued = |shop: &RepoHandle| shop.newest_check(&next, PRODUCTION).filter(|check| check.status == "queued");
+    world.until("its place in the queue", queued).await;
+    world.jump(Duration::from_secs(3_700));
+    brought_up(&world, &before, "deploy").await;
+    world.refused(&next, PRODUCTION, "timed_out", "approvals_deadline").await;
+    assert_eq!(press(&world, &check, &approve, "ann").await.as_deref(), Some("nothing_to_approve"));
+    assert_eq!(world.shop.deployments().len(), 1, "it was not begun");
+    world.finish().await;
+}
+
 /// What somebody asked to leave is not there any more when people agree.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_way_back_is_made_from_what_it_was_asked_for_and_from_nothing_else() {

@@ -139,6 +139,29 @@ async fn people_agree_to_a_job_where_the_environment_asks_them() {
     world.finish().await;
 }
 
+/// GitHub takes ten reports of a job, and refuses more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn however_often_it_changes_a_job_is_told_nine_times_and_answered() {
+    let world = protected("approvals = { count = 1 }\n").await;
+    world.shop.set_role("bob", Role::Write);
+    let job = job(&world);
+    reported(&world, job, 1).await;
+    for change in 1..=12 {
+        let verb = if change % 2 == 1 { "lock" } else { "unlock" };
+        let (code, said) = world.command(&[verb, "production", "--repo", "acme/shop", "--reason", "again"]).await;
+        assert_eq!(code, 0, "{said}");
+        // It looks again.
+        world.green(&world.head());
+        reported(&world, job, (change + 1).min(9)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(review(&world, job).reports.len(), 9);
+    let check = world.check(&world.head(), PRODUCTION, "action_required").await;
+    world.shop.press_check_button(check.id, &identifier(&check, "approve"), "bob").unwrap();
+    told(&world, job, "approved").await;
+    world.finish().await;
+}
+
 /// Nobody calls an address that a payload names; the run is found among those that wait.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_forged_address_is_never_called_and_is_on_record() {

@@ -55,6 +55,23 @@ impl Sandbox {
         Ok(RepoHandle { shared: Arc::clone(self.shared()), id })
     }
 
+    /// A fork of a repository: the same branches, tags and commits, and nothing else. The App is installed on it.
+    pub fn fork(&self, parent: &str, full_name: &str) -> Result<RepoHandle, SandboxError> {
+        let id = self.shared().change(|world| {
+            let (name, dir) = place(world, full_name)?;
+            let parent = world.repo_named(parent)?;
+            let (from, branch, private) = (parent.git.dir().to_owned(), parent.default_branch.clone(), parent.private);
+            let git = Git::import(&dir, &from)?;
+            let mut repo = Repo { fork: true, ..blank(world, &name, git, branch, private) };
+            repo.reload_refs()?;
+            let id = repo.id;
+            world.repos.insert(id, repo);
+            world.install_on(name.owner(), &[id]);
+            Ok(id)
+        })?;
+        Ok(RepoHandle { shared: Arc::clone(self.shared()), id })
+    }
+
     /// A repository that exists.
     pub fn repo(&self, full_name: &str) -> Result<RepoHandle, SandboxError> {
         let id = self.shared().world().repo_named(full_name)?.id;
@@ -79,6 +96,7 @@ fn blank(world: &mut World, name: &RepoName, git: Git, default_branch: String, p
         owner: name.owner().to_owned(),
         name: name.name().to_owned(),
         private,
+        fork: false,
         default_branch,
         created_at: now,
         pushed_at: now,

@@ -52,7 +52,7 @@ pub(super) fn repository(world: &World, repo: &Repo) -> Value {
     let mut value = json!({
         "id": repo.id, "node_id": node_id(Kind::Repository, 0, repo.id), "name": repo.name, "full_name": name,
         "private": repo.private, "owner": account_of(world, &repo.owner), "html_url": format!("{WEB}/{name}"),
-        "description": null, "fork": false, "url": url,
+        "description": null, "fork": repo.fork, "url": url,
     });
     let under = [
         ("branches", "branches{/branch}"),

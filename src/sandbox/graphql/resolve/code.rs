@@ -49,8 +49,12 @@ pub(super) fn commit(cx: &mut Cx<'_>, id: u64, sha: &Sha, name: &str, args: &Val
         "parents" => Ok(Got::Page(Connection::of("CommitConnection", args, parents, |p| Node::Commit(id, p.clone())))),
         "history" => history(repo, sha, args),
         "associatedPullRequests" => {
-            let all = repo.pulls_with(sha);
-            Ok(Got::Page(Connection::of("PullRequestConnection", args, &all, |p| Node::PullRequest(id, p.number))))
+            // Of a commit that forks have too, GitHub tells the pull requests of all of them.
+            let others = cx.world.repos.values().filter(|other| other.id != id);
+            let known = std::iter::once(repo).chain(others);
+            let all: Vec<_> = known.flat_map(|of| of.pulls_with(sha).into_iter().map(|p| (of.id, p.number))).collect();
+            let node = |(of, number): &(u64, u64)| Node::PullRequest(*of, *number);
+            Ok(Got::Page(Connection::of("PullRequestConnection", args, &all, node)))
         }
         "statusCheckRollup" => {
             let any = repo.checks.iter().any(|c| c.sha == *sha) || repo.statuses.iter().any(|s| s.sha == *sha);
