@@ -1,6 +1,6 @@
 //! One message: apply it, evaluate the workflow, collect what it asks for.
 
-use super::{Cancel, Command, Entry, Flow, Forgotten, Message, Outcome, Queued, State, StepFailure, Stop};
+use super::{Cancel, Command, Entry, Flow, Forgotten, LockEnd, Message, Outcome, Queued, State, StepFailure, Stop};
 use crate::domain::Millis;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -57,10 +57,10 @@ fn apply(state: &mut State, message: Message, commands: &mut Vec<Command>) -> bo
             }
             fresh
         }
-        Message::Timer { name } => timer(state, &name),
+        Message::Timer { name } => timer(state, &name, commands),
         Message::Locked { name, token: granted } => {
-            let Some(Entry::Lock { key, token: None, released: false }) = state.entry(&name).cloned() else { return false };
-            state.put(&name, Entry::Lock { key, token: Some(granted), released: false });
+            let Some(Entry::Lock { key, token: None, until, over: None }) = state.entry(&name).cloned() else { return false };
+            state.put(&name, Entry::Lock { key, token: Some(granted), until, over: None });
             true
         }
         Message::ChildDone { name, outcome: end } => {
@@ -85,7 +85,7 @@ fn done(state: &mut State, name: &str, end: Result<Value, StepFailure>) -> bool 
 }
 
 /// The host says that it is time; `now` is not asked again, because the clock may have been set back since.
-fn timer(state: &mut State, name: &str) -> bool {
+fn timer(state: &mut State, name: &str, commands: &mut Vec<Command>) -> bool {
     use super::WaitEnd::TimedOut;
     let entry = match state.entry(name) {
         Some(Entry::Sleep { at, over: None }) => Entry::Sleep { at: *at, over: Some(TimedOut) },
@@ -93,6 +93,10 @@ fn timer(state: &mut State, name: &str) -> bool {
         Some(Entry::Wait { signal, over: None, .. }) if state.has_queued(signal) => return true,
         Some(Entry::Wait { signal, deadline, over: None }) => {
             Entry::Wait { signal: signal.clone(), deadline: *deadline, over: Some(TimedOut) }
+        }
+        Some(Entry::Lock { key, token, until, over: None }) => {
+            commands.push(Command::Unlock { name: name.to_owned(), key: key.clone() });
+            Entry::Lock { key: key.clone(), token: *token, until: *until, over: Some(LockEnd::TimedOut) }
         }
         _ => return false,
     };

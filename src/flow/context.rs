@@ -43,6 +43,30 @@ impl<'a> Flow<'a> {
         Ok(result.and_then(|value| read(name, value)))
     }
 
+    /// Asks for a call and goes on; [`Flow::end_of`] waits for it.
+    ///
+    /// # Errors
+    /// `Failed` when the call cannot be written as JSON or the name is in use for something else.
+    pub fn begin(&mut self, name: &str, call: &impl Serialize) -> Result<(), Stop> {
+        self.request(name, call).map(drop)
+    }
+
+    /// The end of a call that [`Flow::begin`] asked for under this name.
+    ///
+    /// # Errors
+    /// `Suspended` until it has ended; `Failed` when nothing was asked for under this name.
+    pub fn end_of<T: DeserializeOwned>(&mut self, name: &str) -> Result<Result<T, StepFailure>, Stop> {
+        if self.suspended {
+            return Err(Stop::Suspended);
+        }
+        let name = format!("{}{name}", self.scope);
+        match self.state.entry(&name).filter(|_| self.was_asked(&name)) {
+            Some(Entry::Call { result: Some(result), .. }) => Ok(result.clone().and_then(|value| read(&name, value))),
+            Some(Entry::Call { result: None, .. }) => Err(self.suspend()),
+            _ => Err(reused(&name)),
+        }
+    }
+
     /// Runs several calls side by side and gives their results in the order of `calls`.
     ///
     /// # Errors

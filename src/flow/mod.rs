@@ -30,5 +30,5 @@ pub use advance::{Advance, Workflow, WorkflowFn, advance};
 pub use context::Flow;
 pub use fold::Turn;
 pub use message::{Command, Message, StepFailure, Stop};
-pub use state::{Cancel, Entry, Forgotten, Named, Outcome, Queued, State, WaitEnd};
+pub use state::{Cancel, Entry, Forgotten, LockEnd, Named, Outcome, Queued, State, WaitEnd};
 pub use waits::Waited;

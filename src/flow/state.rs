@@ -23,6 +23,16 @@ pub enum WaitEnd {
     Cancelled(String),
 }
 
+/// How a lock, or a place in its queue, was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LockEnd {
+    /// Let go, or left the queue.
+    Released,
+    /// Its time was over.
+    TimedOut,
+}
+
 /// One named thing that a workflow asked for, and what became of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -46,8 +56,9 @@ pub enum Entry {
     Lock {
         key: String,
         token: Option<u64>,
-        /// Let go, or left the queue.
-        released: bool,
+        /// How long the run may wait for it and have it.
+        until: Option<Millis>,
+        over: Option<LockEnd>,
     },
     Child {
         workflow: String,

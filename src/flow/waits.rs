@@ -1,7 +1,7 @@
 //! What a workflow may wait for besides steps: time, signals, locks and other runs.
 
 use super::context::{reused, write};
-use super::{Command, Entry, Flow, Outcome, StepFailure, Stop, WaitEnd};
+use super::{Command, Entry, Flow, LockEnd, Outcome, StepFailure, Stop, WaitEnd};
 use crate::domain::{Millis, Refusal};
 use serde::Serialize;
 use serde_json::Value;
@@ -80,57 +80,86 @@ impl Flow<'_> {
 
     /// Waits until this run holds the lock `key`, first come first served, and gives a fencing token: a later holder of the
     /// same key has a greater one. Locks that a run holds are let go at its end at the latest. A workflow that takes several
-    /// takes them in a fixed order.
+    /// takes them in a fixed order, or lines up for all of them before it waits for one.
     ///
     /// # Errors
     /// `Suspended` while others hold it; `Failed` with code `cancelled` when a cancellation ends the waiting.
     pub fn lock(&mut self, name: &str, key: &str) -> Result<u64, Stop> {
+        self.line_up(name, key, None)?;
+        self.turn(name)?.ok_or_else(|| reused(name))
+    }
+
+    /// Takes a place in the queue of the lock `key` and goes on; [`Flow::turn`] waits for the lock. The place, and the lock if it
+    /// is held by then, is lost at the time `until`; the one that was first named for `name` counts.
+    ///
+    /// # Errors
+    /// `Failed` when the name is in use for something else, or the run holds this lock or waits for it already.
+    pub fn line_up(&mut self, name: &str, key: &str, until: Option<Millis>) -> Result<(), Stop> {
         let name = &*self.ask_for_long(name)?;
-        match self.state.entry(name).cloned() {
-            Some(Entry::Lock { token: Some(token), .. }) => Ok(token),
-            Some(Entry::Lock { released: true, .. }) => {
-                let reason = self.state.cancel.as_ref().map_or("while it waited", |cancel| &cancel.reason);
-                Err(cancelled(name, reason))
-            }
-            Some(Entry::Lock { key, .. }) => match self.interrupt() {
-                Some(WaitEnd::Cancelled(reason)) => {
-                    self.commands.push(Command::Unlock { name: name.to_owned(), key: key.clone() });
-                    self.state.put(name, Entry::Lock { key, token: None, released: true });
-                    Err(cancelled(name, &reason))
-                }
-                _ => Err(self.suspend()),
-            },
+        match self.state.entry(name) {
+            Some(Entry::Lock { .. }) => Ok(()),
             Some(_) => Err(reused(name)),
             None if self.holds(key) => {
                 let text = format!("The run asked for the lock `{key}` that it holds already.");
                 Err(Stop::Failed(StepFailure::bug(name, "flow_lock_held", text)))
             }
             None => {
-                let key = key.to_owned();
-                self.commands.push(Command::Lock { name: name.to_owned(), key: key.clone() });
-                self.state.put(name, Entry::Lock { key, token: None, released: false });
-                Err(self.suspend())
+                let (name_, key) = (name.to_owned(), key.to_owned());
+                self.commands.push(Command::Lock { name: name_.clone(), key: key.clone() });
+                self.commands.extend(until.map(|at| Command::SetTimer { name: name_, at }));
+                self.state.put(name, Entry::Lock { key, token: None, until, over: None });
+                Ok(())
             }
         }
     }
 
-    /// Lets a lock go that this evaluation has taken; nothing happens when it holds none of this key.
+    /// Waits for the lock for which [`Flow::line_up`] took a place under this name, and gives its fencing token; nothing when
+    /// its time is over.
+    ///
+    /// # Errors
+    /// `Suspended` while others are before it; `Failed` with code `cancelled` when a cancellation ends the waiting, or when there
+    /// is no such place.
+    pub fn turn(&mut self, name: &str) -> Result<Option<u64>, Stop> {
+        if self.is_suspended() {
+            return Err(Stop::Suspended);
+        }
+        match self.state.entry(name).filter(|_| self.was_asked(name)).cloned() {
+            Some(Entry::Lock { over: Some(LockEnd::TimedOut), .. }) => Ok(None),
+            Some(Entry::Lock { token: Some(token), .. }) => Ok(Some(token)),
+            Some(Entry::Lock { over: Some(LockEnd::Released), .. }) => {
+                let reason = self.state.cancel.as_ref().map_or("while it waited", |cancel| &cancel.reason);
+                Err(cancelled(name, reason))
+            }
+            Some(entry @ Entry::Lock { .. }) => match self.interrupt() {
+                Some(WaitEnd::Cancelled(reason)) => {
+                    self.give_up(name, entry);
+                    Err(cancelled(name, &reason))
+                }
+                _ => Err(self.suspend()),
+            },
+            _ => Err(reused(name)),
+        }
+    }
+
+    /// Lets go what this evaluation has of a lock: the lock, or a place in its queue. Nothing happens when it has neither.
     pub fn unlock(&mut self, key: &str) {
         if self.is_suspended() {
             return;
         }
-        let held: Vec<String> = (self.state.entries.iter())
-            .filter(|(name, named)| {
-                let mine = matches!(&named.entry, Entry::Lock { key: k, token: Some(_), released: false } if k == key);
-                mine && self.was_asked(name)
-            })
-            .map(|(name, _)| name.clone())
-            .collect();
-        for name in held {
-            if let Some(Entry::Lock { key, token, .. }) = self.state.entry(&name).cloned() {
-                self.state.put(&name, Entry::Lock { key: key.clone(), token, released: true });
-                self.commands.push(Command::Unlock { name, key });
-            }
+        let mine = |entry: &Entry| matches!(entry, Entry::Lock { key: k, over: None, .. } if k == key);
+        let named = self.state.entries.iter().filter(|(name, named)| mine(&named.entry) && self.was_asked(name));
+        let held: Vec<(String, Entry)> = named.map(|(name, named)| (name.clone(), named.entry.clone())).collect();
+        for (name, entry) in held {
+            self.give_up(&name, entry);
+        }
+    }
+
+    fn give_up(&mut self, name: &str, entry: Entry) {
+        let Entry::Lock { key, token, until, .. } = entry else { return };
+        self.state.put(name, Entry::Lock { key: key.clone(), token, until, over: Some(LockEnd::Released) });
+        self.commands.push(Command::Unlock { name: name.to_owned(), key });
+        if until.is_some() {
+            self.commands.push(Command::ClearTimer { name: name.to_owned() });
         }
     }
 
@@ -217,7 +246,7 @@ impl Flow<'_> {
     }
 
     fn holds(&self, key: &str) -> bool {
-        let mine = |entry: &Entry| matches!(entry, Entry::Lock { key: k, released: false, .. } if k == key);
+        let mine = |entry: &Entry| matches!(entry, Entry::Lock { key: k, over: None, .. } if k == key);
         self.state.entries.values().any(|named| mine(&named.entry))
     }
 }

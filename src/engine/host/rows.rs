@@ -1,7 +1,7 @@
 //! Between the kernel's state and the store's rows. Only what an advance changed is written.
 
 use crate::domain::{Millis, Refusal};
-use crate::flow::{Advance, Entry, Named, Outcome, Queued, State, StepFailure, WaitEnd};
+use crate::flow::{Advance, Entry, LockEnd, Named, Outcome, Queued, State, StepFailure, WaitEnd};
 use crate::store::runs::{self, Run};
 use crate::store::{Rx, StoreError, Tx, signals, steps};
 use serde::Serialize;
@@ -67,6 +67,8 @@ pub(super) fn save(
 
 const ARMED: &str = "armed";
 const HELD: &str = "held";
+const RELEASED: &str = "released";
+const TIMED_OUT: &str = "timed_out";
 /// A loop that is not over.
 const GOING: &str = "going";
 const FOLD: &str = "fold";
@@ -88,10 +90,14 @@ fn row(entry: &Entry) -> Result<Row, StoreError> {
         Entry::Wait { signal, deadline, over } => {
             ended("wait", json!({ "signal": signal, "deadline": deadline }), over.as_ref())?
         }
-        Entry::Lock { key, token, released } => Row {
+        Entry::Lock { key, token, until, over } => Row {
             kind: "lock",
-            state: if *released { "released" } else { token.map_or(steps::PENDING, |_| HELD) },
-            body: json!({ "key": key }),
+            state: match over {
+                Some(LockEnd::Released) => RELEASED,
+                Some(LockEnd::TimedOut) => TIMED_OUT,
+                None => token.map_or(steps::PENDING, |_| HELD),
+            },
+            body: json!({ "key": key, "until": until }),
             result: token.map(|token| json!(token)),
         },
         Entry::Fold { over, .. } => {
@@ -133,7 +139,7 @@ fn ended(kind: &'static str, body: Value, over: Option<&WaitEnd>) -> Result<Row,
         None => steps::PENDING,
         Some(WaitEnd::Signalled) => "signalled",
         Some(WaitEnd::TimedOut) if kind == "sleep" => "done",
-        Some(WaitEnd::TimedOut) => "timed_out",
+        Some(WaitEnd::TimedOut) => TIMED_OUT,
         Some(WaitEnd::Cancelled(_)) => "cancelled",
     };
     Ok(Row { kind, state, body, result: over.map(write).transpose()? })
@@ -161,9 +167,16 @@ fn entry(step: steps::Step) -> Result<Entry, StoreError> {
             deadline: read(field("deadline"))?,
             over: result.map(read).transpose()?,
         },
-        "lock" => {
-            Entry::Lock { key: read(field("key"))?, token: result.map(read).transpose()?, released: step.state == "released" }
-        }
+        "lock" => Entry::Lock {
+            key: read(field("key"))?,
+            token: result.map(read).transpose()?,
+            until: read(field("until"))?,
+            over: match step.state.as_str() {
+                RELEASED => Some(LockEnd::Released),
+                TIMED_OUT => Some(LockEnd::TimedOut),
+                _ => None,
+            },
+        },
         steps::CHILD => Entry::Child {
             workflow: read(field("workflow"))?,
             key: read(field("key"))?,
@@ -213,10 +226,6 @@ mod tests {
             Entry::Sleep { at: Millis(5), over: None },
             Entry::Sleep { at: Millis(5), over: Some(WaitEnd::TimedOut) },
             Entry::Sleep { at: Millis(5), over: Some(WaitEnd::Cancelled("stop".into())) },
-            Entry::Lock { key: "k".into(), token: None, released: false },
-            Entry::Lock { key: "k".into(), token: Some(7), released: false },
-            Entry::Lock { key: "k".into(), token: Some(7), released: true },
-            Entry::Lock { key: "k".into(), token: None, released: true },
             Entry::Undo { call: call.clone(), called: false, result: None },
         ];
         for result in [None, Some(Ok(Value::Null)), Some(Ok(json!(1))), Some(Err(failure(false))), Some(Err(failure(true)))] {
@@ -229,6 +238,11 @@ mod tests {
         }
         for (over, heard) in [(false, None), (true, Some(7)), (false, Some(0))] {
             entries.push(Entry::Fold { round: 3, state: call.clone(), over, dead: heard.is_some(), heard });
+        }
+        for over in [None, Some(LockEnd::Released), Some(LockEnd::TimedOut)] {
+            for (token, until) in [(None, None), (Some(7), None), (None, Some(Millis(9))), (Some(7), Some(Millis(9)))] {
+                entries.push(Entry::Lock { key: "k".into(), token, until, over });
+            }
         }
         for outcome in [None, Some(Outcome::Finished(json!(1))), Some(Outcome::Failed(Refusal::us("x", "X.")))] {
             entries.push(Entry::Child { workflow: "w".into(), key: "k".into(), input: call.clone(), outcome });

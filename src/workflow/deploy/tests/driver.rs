@@ -4,7 +4,7 @@ use super::case::{Case, Crash, Said};
 use super::world::{Mutation, RUN, START, World, input};
 use crate::domain::Millis;
 use crate::flow::{Command, Entry, Flow, Message, Outcome, State, Stop, WorkflowFn, advance};
-use crate::workflow::deploy::WORKFLOW;
+use crate::workflow::deploy::{LOCKS, WORKFLOW};
 use crate::workflow::report;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -213,7 +213,7 @@ impl<'c> Driver<'c> {
                 Entry::Sleep { at, over: None } | Entry::Wait { deadline: Some(at), over: None, .. } => {
                     self.timers.insert(name.clone(), *at);
                 }
-                Entry::Lock { token: None, released: false, .. } => self.waits_for_lock = Some(name.clone()),
+                Entry::Lock { token: None, over: None, .. } => self.waits_for_lock = Some(name.clone()),
                 _ => {}
             }
         }
@@ -224,8 +224,12 @@ impl<'c> Driver<'c> {
 
     fn deliver(&mut self, message: Message) {
         let advance = advance(&mut self.state, message, self.world.now, self.workflow);
+        let mut first_in_line = None;
         for command in advance.commands {
             match command {
+                // Nobody else is on the way to this environment.
+                Command::Lock { name, key } if !key.starts_with(LOCKS) => first_in_line = Some(name),
+                Command::Unlock { key, .. } if !key.starts_with(LOCKS) => {}
                 Command::Call { name, call } => self.open.push((name, call)),
                 Command::SetTimer { name, at } => drop(self.timers.insert(name, at)),
                 Command::ClearTimer { name } => drop(self.timers.remove(&name)),
@@ -239,6 +243,9 @@ impl<'c> Driver<'c> {
                 Command::Child { .. } => {}
                 other => self.world.broken.push(format!("law 0: nobody starts other runs here: {other:?}")),
             }
+        }
+        if let Some(name) = first_in_line {
+            self.deliver(Message::Locked { name, token: 1 });
         }
     }
 }
