@@ -161,7 +161,8 @@ async fn a_service_that_never_agrees_ends_the_deployment_in_time() {
     let summary = world.refused(&world.head(), PRODUCTION, "timed_out", "http_deadline").await.summary.unwrap_or_default();
     assert!(summary.contains("The deadline passed.") && summary.contains("answered 503"), "{summary}");
     assert!(!summary.contains("hidden"), "{summary}");
-    assert!((3..=4).contains(&service.asked().len()), "{:?}", service.asked());
+    // A busy machine is late with the third.
+    assert!((2..=4).contains(&service.asked().len()), "{:?}", service.asked());
     world.finish().await;
 }
 
