@@ -44,11 +44,12 @@ fn main() -> Outcome<()> {
     runtime.block_on(crowd())
 }
 
-fn topic(repo: &RepoHandle, n: usize) -> Outcome<u64> {
+/// A pull request, and its head.
+fn topic(repo: &RepoHandle, n: usize) -> Outcome<(u64, String)> {
     let name = format!("topic-{n}");
     repo.branch(&name, &repo.resolve("main").ok_or("no main")?)?;
-    repo.commit(&name, CommitSeed::new(&format!("feat: part {n}")).file(&format!("{name}.txt"), &name))?;
-    Ok(repo.open_pull(PullSeed::new(&format!("feat: part {n}"), &name))?)
+    let head = repo.commit(&name, CommitSeed::new(&format!("feat: part {n}")).file(&format!("{name}.txt"), &name))?;
+    Ok((repo.open_pull(PullSeed::new(&format!("feat: part {n}"), &name))?, head.to_string()))
 }
 
 fn at(sorted: &[f64], share: f64) -> f64 {
@@ -75,7 +76,7 @@ fn first_seen() -> Outcome<()> {
     for owner in 0..OWNERS {
         let repo = github.create_repo(RepoSeed::new(&format!("owner-{owner}/app")).commit(CommitSeed::new("feat: one")))?;
         repo.set_role("ann", Role::Write);
-        let pull = topic(&repo, 0)?;
+        let (pull, _) = topic(&repo, 0)?;
         repositories.push((repo, pull));
     }
     github.settle(Duration::from_secs(60));
@@ -254,10 +255,8 @@ async fn crowd() -> Outcome<()> {
     repo.set_role("ann", Role::Write);
     let folder = tempfile::tempdir()?;
     let server = hurried(&github, &folder).await?;
-    let mut pulls = Vec::new();
-    for n in 0..PULLS {
-        pulls.push(topic(&repo, n)?);
-    }
+    let all: Vec<(u64, String)> = (0..PULLS).map(|n| topic(&repo, n)).collect::<Outcome<_>>()?;
+    let (pulls, heads): (Vec<u64>, Vec<String>) = all.into_iter().unzip();
     at_rest(&github, &server).await?;
     // The hour in which their previews were made is over.
     tokio::time::sleep(MINUTE * 61).await;
@@ -281,7 +280,7 @@ async fn crowd() -> Outcome<()> {
     println!("in the fullest minute {}, in the fullest hour {}", most(&times, MINUTE), most(&times, MINUTE * 60));
     println!("refused by GitHub: {refused}");
     let mut wrong = answers(&repo, &pulls);
-    wrong.extend(order(&repo, &runs(&server, Some("deploy"), None).await?));
+    wrong.extend(order(&repo, &heads));
     server.stop().await;
     if wrong.is_empty() {
         println!("every command has one reply that says it is live; each environment kept its order");
@@ -304,28 +303,20 @@ fn answers(repo: &RepoHandle, pulls: &[u64]) -> Vec<String> {
     wrong
 }
 
-/// What was asked for first was live first, in each environment.
-fn order(repo: &RepoHandle, runs: &[Run]) -> Vec<String> {
-    let mut asked: BTreeMap<String, Vec<(i64, String, String)>> = BTreeMap::new();
-    for run in runs {
-        if let (Some(environment), Some(sha)) = (&run.subject.environment, &run.subject.sha) {
-            let one = (run.created_at.0, run.id.to_string(), sha.to_string());
-            asked.entry(environment.to_string()).or_default().push(one);
-        }
-    }
+/// Who wrote first was live first, in each environment.
+fn order(repo: &RepoHandle, heads: &[String]) -> Vec<String> {
     let deployments = repo.deployments();
     let mut wrong = Vec::new();
-    for (environment, mut all) in asked {
-        all.sort();
-        let mut live: Vec<(i64, u64, String)> = Vec::new();
+    for nth in 0..ENVIRONMENTS {
+        let environment = format!("env-{nth}");
+        let asked: Vec<&String> = heads.iter().skip(nth).step_by(ENVIRONMENTS).collect();
+        let mut live: Vec<(u64, String)> = Vec::new();
         for made in deployments.iter().filter(|made| made.environment == environment) {
-            if let Some(status) = made.statuses.iter().find(|status| status.state == "success") {
-                live.push((status.at.0, status.id, made.sha.to_string()));
-            }
+            let good = made.statuses.iter().find(|status| status.state == "success");
+            live.extend(good.map(|status| (status.id, made.sha.to_string())));
         }
-        live.sort_by_key(|(_, id, _)| *id);
-        let (asked, live): (Vec<_>, Vec<_>) =
-            (all.into_iter().map(|(_, _, sha)| sha).collect(), live.into_iter().map(|(_, _, sha)| sha).collect());
+        live.sort();
+        let live: Vec<&String> = live.iter().map(|(_, sha)| sha).collect();
         if asked != live {
             let first = asked.iter().zip(&live).position(|(asked, live)| asked != live);
             wrong.push(format!("{environment}: {} asked, {} live, other at {first:?}", asked.len(), live.len()));

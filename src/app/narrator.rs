@@ -66,7 +66,9 @@ impl Narrator {
             ("draft", "done") => "draft made",
             ("publish", "done") => "published",
             ("check", "done") => "check run put up on the commit",
-            ("deployment", "done") => "GitHub deployment created for exactly this commit",
+            (name, "done") if matches!(name.rsplit('/').next(), Some("deployment")) => {
+                "GitHub deployment created for exactly this commit"
+            }
             ("lease", "held") => "lock of the environment taken",
             ("lease.pin", "done") => "pin verified again: the tag has not moved",
             ("status.in_progress", "done") => "in_progress; waits for its reporter",

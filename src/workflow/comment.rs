@@ -6,21 +6,26 @@
 
 mod deploy;
 
+use super::deploy::IN_LINE;
 use super::kept;
 use super::report::{self, State};
 use crate::actions::Action;
 use crate::actions::ask::{Ask, Asked};
 use crate::actions::authority;
 use crate::actions::outcome::{Outcome, Reason};
-use crate::domain::{Actor, Millis, Person, Refusal, RepoRef, Role, RunId};
+use crate::domain::{Actor, EnvName, Millis, Person, Refusal, RepoRef, Role, RunId};
 use crate::flow::{Flow, StepFailure, Stop, Workflow};
 use crate::plan::{Call, Replied, ReplyCall};
 use crate::render::reply::{self, Answer, Page};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeSet;
+use std::time::Duration;
 
-pub const WORKFLOW: Workflow = Workflow { name: "comment", version: 1, run };
+pub const WORKFLOW: Workflow = Workflow { name: "comment", version: 2, run };
 
+/// A role that was read longer ago is read again.
+const ROLE_IS_GOOD_FOR: Duration = Duration::from_secs(60);
 /// Comments in an hour that are answered to somebody who may not write.
 const PATIENCE: usize = 10;
 
@@ -84,18 +89,24 @@ fn slash() -> String {
 
 fn run(f: &mut Flow, input: &Value) -> Result<Value, Stop> {
     let input: Input = super::read_input(input)?;
+    line_up(f, &input)?;
     if input.recent >= PATIENCE && !may_write(f, &input)? {
         return f.finish(&report::Outcome::new(State::Nothing));
     }
     let now = f.now();
     let role_read: Millis = f.record("role.asked", || now)?;
-    let by = seen(f, &input)?.map(|role| Person { actor: input.actor.clone(), role, role_read });
+    let mut by = seen(f, &input)?.map(|role| Person { actor: input.actor.clone(), role, role_read });
+    if !may_start(&by) {
+        step_out(f, &input, input.asked.len());
+    }
     let mut answers = Vec::new();
     for (index, asked) in input.asked.iter().enumerate() {
+        by = still(f, &input, index, by)?;
         let told = match &asked.what {
             Ok(ask) => done(f, &input, index, ask, &by)?,
             Err(refusal) => Err(refusal.clone()),
         };
+        step_out(f, &input, index + 1);
         answers.push(Answered { line: asked.line.clone(), told });
     }
     let follows = answers.iter().any(|answer| matches!(answer.told, Ok(Told::Run { .. })));
@@ -108,6 +119,8 @@ fn run(f: &mut Flow, input: &Value) -> Result<Value, Stop> {
     let call = ReplyCall { repo: input.repo.clone(), pull: input.pull, body, since: input.commented_at, follows, spare: false };
     let call = Call::Reply(call);
     let replied: Result<Replied, StepFailure> = f.try_step("reply", &call)?;
+    let seen: Result<Value, StepFailure> = f.end_of("seen")?;
+    drop(seen);
     // What goes on is not over: whoever edits the reply reacts when it is.
     if !follows || replied.is_err() {
         let content = if refusal.is_none() { "rocket" } else { "confused" };
@@ -131,21 +144,72 @@ fn ask_role(input: &Input) -> Call {
     Call::ReadRole { repo: input.repo.clone(), account: input.actor.id, login: input.actor.login.clone() }
 }
 
-/// Shows that somebody has read it, and asks meanwhile who wrote it.
+/// Who wrote first is deployed first, though GitHub may answer sooner what we ask for another comment: a comment has a place in a
+/// line for each environment to which it deploys. All are taken at once, so that no two comments wait for each other.
+fn line_up(f: &mut Flow, input: &Input) -> Result<(), Stop> {
+    let until = f.now().plus(IN_LINE);
+    let environments: BTreeSet<&EnvName> = input.asked.iter().filter_map(deployed_to).collect();
+    // Comments of before the second version have no places.
+    let environments = if f.flow_version() >= 2 { environments } else { BTreeSet::new() };
+    environments.into_iter().try_for_each(|name| f.line_up(&line_step(name), &line_key(input, name), Some(until)))
+}
+
+/// Before something is started: what it needs to know has been read meanwhile.
+fn wait_for_turn(f: &mut Flow, environment: &EnvName) -> Result<(), Stop> {
+    if f.flow_version() >= 2 { f.turn(&line_step(environment)).map(drop) } else { Ok(()) }
+}
+
+/// Leaves the lines of those environments to which nothing is deployed any more by this comment.
+fn step_out(f: &mut Flow, input: &Input, done: usize) {
+    let left: BTreeSet<&EnvName> = input.asked.iter().skip(done).filter_map(deployed_to).collect();
+    let over = input.asked.iter().filter_map(deployed_to).filter(|name| !left.contains(name));
+    over.for_each(|name| f.unlock(&line_key(input, name)));
+}
+
+fn line_step(environment: &EnvName) -> String {
+    format!("line.{environment}")
+}
+
+fn line_key(input: &Input, environment: &EnvName) -> String {
+    format!("asked:{}:{environment}", input.repo.id)
+}
+
+fn deployed_to(asked: &Asked) -> Option<&EnvName> {
+    let Ok(Ask::Act { action }) = &asked.what else { return None };
+    let Action::Deploy(deploy) = &**action else { return None };
+    (!deploy.dry_run).then_some(&deploy.environment)
+}
+
+/// Shows that somebody has read it, and asks meanwhile who wrote it. That it was shown is waited for at the end only.
 fn seen(f: &mut Flow, input: &Input) -> Result<Result<Role, Refusal>, Stop> {
-    let role = ask_role(input);
-    let mut calls = vec![("seen", react(input, "eyes"))];
-    if input.asked.iter().any(|asked| asked.what.is_ok()) {
-        calls.push(("role", role));
+    f.begin("seen", &react(input, "eyes"))?;
+    // Nothing is asked for that a role could allow.
+    if !input.asked.iter().any(|asked| asked.what.is_ok()) {
+        return Ok(Ok(Role::None));
     }
-    let mut ends: Vec<Result<Value, StepFailure>> = f.try_all(&calls)?;
-    match ends.pop().filter(|_| calls.len() == 2) {
-        // Nothing is asked for that a role could allow.
-        None => Ok(Ok(Role::None)),
-        Some(Err(failure)) => Ok(Err(failure.refusal)),
-        Some(Ok(role)) => Ok(serde_json::from_value(role)
-            .map_err(|why| Refusal::us("role_unreadable", format!("The stored role cannot be read: {why}.")))),
+    let role: Result<Role, StepFailure> = f.try_step("role", &ask_role(input))?;
+    Ok(role.map_err(|failure| failure.refusal))
+}
+
+fn may_start(by: &Result<Person, Refusal>) -> bool {
+    by.as_ref().is_ok_and(|by| by.role >= Role::Write)
+}
+
+/// Who has waited for a turn may have lost what they were allowed to do.
+fn still(f: &mut Flow, input: &Input, index: usize, by: Result<Person, Refusal>) -> Result<Result<Person, Refusal>, Stop> {
+    let waited =
+        f.flow_version() >= 2 && may_start(&by) && input.asked[..index].iter().any(|asked| deployed_to(asked).is_some());
+    let by = match by {
+        Ok(by) if waited => by,
+        other => return Ok(other),
+    };
+    let now = f.now();
+    let now: Millis = f.record(&format!("role.asked.{index}"), || now)?;
+    if now <= by.role_read.plus(ROLE_IS_GOOD_FOR) {
+        return Ok(Ok(by));
     }
+    let role: Result<Role, StepFailure> = f.try_step(&format!("role.{index}"), &ask_role(input))?;
+    Ok(role.map(|role| Person { role, role_read: now, ..by }).map_err(|failure| failure.refusal))
 }
 
 fn done(f: &mut Flow, input: &Input, index: usize, ask: &Ask, by: &Result<Person, Refusal>) -> Result<Said, Stop> {
@@ -159,6 +223,9 @@ fn done(f: &mut Flow, input: &Input, index: usize, ask: &Ask, by: &Result<Person
     };
     if let Some(asked) = deploy::of_head(ask) {
         return deploy::Head { input, index, asked, by }.deploy(f);
+    }
+    if let Some(environment) = deployed_to(&input.asked[index]) {
+        wait_for_turn(f, environment)?;
     }
     match ask {
         Ask::Help { page } => Ok(Ok(Told::Said { text: page.clone() })),

@@ -20,6 +20,7 @@ mod comment_acts;
 mod comment_approvals;
 mod comment_deploys;
 mod comment_locks;
+mod comment_order;
 mod comment_replies;
 mod comments;
 mod components;

@@ -10,10 +10,11 @@ use crate::actions::outcome::{Outcome, Steered};
 use crate::config::repo::RepoConfig;
 use crate::domain::{Actor, ActorKind, EnvName, Millis, Refusal, RepoId, RepoRef, Role, RunId};
 use crate::engine::known;
+use crate::store::locks::{self, Place};
 use crate::store::runs::{self, Run, RunState};
 use crate::store::signals::{self, Signal};
 use crate::store::steps::{self, PENDING, Step};
-use crate::store::{Rx, StoreError, Tx, locks};
+use crate::store::{Rx, StoreError, Tx};
 use crate::workflow::{comment, deploy};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -195,7 +196,8 @@ fn going_on(rx: &Rx<'_>, repo: RepoId, at: Option<&str>, said_at: Millis) -> Res
     let there = |run: &&Run| at.is_none_or(|at| name(run) == at);
     let meant: Vec<&Run> = all.iter().filter(there).collect();
     // Of those that stand in the queue of one environment, the first one has begun.
-    let holders: Vec<RunId> = locks::all(rx)?.into_iter().filter(|place| place.held).map(|place| place.run).collect();
+    let holds = |place: &Place| place.held && place.key.starts_with(deploy::LOCKS);
+    let holders: Vec<RunId> = locks::all(rx)?.into_iter().filter(holds).map(|place| place.run).collect();
     let begun: Vec<&&Run> = meant.iter().filter(|run| holders.contains(&run.id)).collect();
     Ok(match (meant.as_slice(), begun.as_slice()) {
         ([], _) => Err(nothing_goes_on(at, &all.iter().map(name).collect::<BTreeSet<_>>())),

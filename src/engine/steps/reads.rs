@@ -100,7 +100,7 @@ impl Steps {
 
     pub(super) async fn is_locked(&self, ctx: &StepCtx, key: String) -> Done {
         let queue = self.store.read(move |rx| locks::queue(rx, &key)).await.map_err(stored)?;
-        answer(&queue.iter().any(|place| place.run != ctx.run))
+        answer(&queue.first().is_some_and(|place| place.run != ctx.run))
     }
 
     pub(super) async fn is_key_good(&self, number: u64) -> Done {

@@ -5,7 +5,7 @@
 //! (`older_than_live`), and a merge that does not contain what is live waits for a person (`diverged_from_live`), unless it is
 //! the merge of this very pull request. One that is closed meanwhile stops nothing; `/abort` does.
 
-use super::{Input, Said, acts, kept, said, turned_away};
+use super::{Input, Said, acts, kept, said, turned_away, wait_for_turn};
 use crate::actions::Action;
 use crate::actions::ask::Ask;
 use crate::actions::deploy::{self as action, Deploy, Kind, Subject};
@@ -49,6 +49,7 @@ impl Head<'_> {
             let ask = Ask::Act { action: Box::new(Action::Deploy(asked)) };
             return said(f, self.input, self.index, &acts(self.input, &ask, self.by)?);
         }
+        wait_for_turn(f, &self.asked.environment)?;
         let now = f.now();
         let asked_at = f.record(&format!("asked.{}", self.index), || now)?;
         let (input, plan) = match self.plan(found, asked_at) {

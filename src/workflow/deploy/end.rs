@@ -35,6 +35,7 @@ impl Ending<'_> {
     }
 
     fn report_as(self, f: &mut Flow, input: &Input, shown: &mut Shown, name: &str) -> Result<Outcome, Stop> {
+        input.step_out(f);
         let (word, outcome) = words(self.state);
         if let Some(deployment) = shown.deployment {
             status_of(f, &format!("status.{name}"), input, deployment, word, &self.refusal.message, None)?;

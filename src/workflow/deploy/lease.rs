@@ -13,7 +13,7 @@
 use super::end::Ending;
 use super::order::superseded;
 use super::page::Shown;
-use super::{Cleared, Deployment, drive, lock_key, named, what, who};
+use super::{Cleared, Deployment, drive, lock_key, named, refused_step, what, who};
 use crate::actions::authority;
 use crate::config::repo::{CONFIG_PATH, GatePolicy};
 use crate::domain::{
@@ -46,14 +46,21 @@ impl Deployment<'_> {
         turn: u32,
     ) -> Result<Option<Outcome>, Stop> {
         let input = self.input;
-        let key = lock_key(&input.place());
+        let (key, lease) = (lock_key(&input.place()), named("lease", turn));
+        let lined = input.keeps_its_order(f);
+        if lined {
+            input.change_lines(f, shown, &lease, &key)?;
+        }
         let busy = f.step(&named("lease.busy", turn), &Call::IsLocked { key: key.clone() })?;
+        if lined {
+            self.appear(f, shown)?;
+        }
         if busy {
             self.show_queued(f, shown, &cleared.verdicts, turn)?;
         }
         let now = f.now();
         let asked: Millis = f.record(&named("lease.asked", turn), || now)?;
-        let token = f.lock(&named("lease", turn), &key)?;
+        let token = if lined { f.turn(&lease)?.ok_or_else(|| lost(&lease))? } else { f.lock(&lease, &key)? };
         let now = f.now();
         let got: Millis = f.record(&named("lease.got", turn), || now)?;
         // A server that was down, or a GitHub that was slow, is a wait too. Runs before the third version are past this.
@@ -306,6 +313,11 @@ enum Bad {
     /// It contains a revert of it.
     Mended,
     Elsewhere,
+}
+
+/// A place without an end has no end.
+fn lost(step: &str) -> Stop {
+    refused_step(step, Refusal::us("lease_lost", "The place in the environment's queue was lost."))
 }
 
 fn gone(environment: &str) -> Refusal {

@@ -13,6 +13,7 @@ mod fresh;
 mod health;
 mod lease;
 mod leg;
+mod line;
 mod measure;
 mod order;
 mod page;
@@ -33,6 +34,7 @@ pub use drive::subject_of;
 pub use fresh::HEALTH_STALE;
 pub(super) use health::filled;
 pub(super) use leg::what;
+pub(super) use line::IN_LINE;
 pub use steer::{Trace, Traces};
 
 use self::end::Ending;
@@ -53,7 +55,7 @@ use crate::plan::{Call, Configured, Given, Ground, Plan};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub const WORKFLOW: Workflow = Workflow { name: "deploy", version: 4, run };
+pub const WORKFLOW: Workflow = Workflow { name: "deploy", version: 5, run };
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Input {
@@ -168,6 +170,7 @@ fn run(f: &mut Flow, input: &Value) -> Result<Value, Stop> {
 }
 
 fn story(f: &mut Flow, input: &Input, shown: &mut Shown) -> Result<Outcome, Stop> {
+    input.line_up(f)?;
     let tag = if input.rollback { None } else { input.subject.tag.clone() };
     let (repo, sha) = (input.repo.clone(), input.subject.sha.clone());
     let given = input.by_comment.as_ref().and_then(|by| by.given.clone()).filter(|_| tag.is_none());
@@ -261,9 +264,8 @@ pub(super) struct Deployment<'a> {
 
 impl Deployment<'_> {
     fn go(&self, f: &mut Flow, shown: &mut Shown) -> Result<Outcome, Stop> {
-        // Whoever acts on a GitHub deployment acts when it is made: there is none before the lease then.
-        if !self.starts_when_made() && self.input.taken.is_none() {
-            self.deployment(f, shown, &self.leg(shown), self.task())?;
+        if !self.input.keeps_its_order(f) {
+            self.appear(f, shown)?;
         }
         // Whoever had to wait for a turn may find that a gate does not pass any more.
         for turn in 0_u32.. {
@@ -305,6 +307,7 @@ impl Deployment<'_> {
                 return Ok(Ok(Cleared { verdicts, artifacts, passed_at }));
             }
             Gated::Refused { verdicts, refusal, failed, expired } => {
+                self.appear(f, shown)?;
                 let state = match () {
                     () if expired => State::Expired,
                     // Who deletes a tag calls its deployment off.

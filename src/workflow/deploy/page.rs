@@ -116,6 +116,7 @@ impl Deployment<'_> {
             return Ok(());
         }
         let asks = asking.is_some();
+        self.appear(f, shown)?;
         (shown.asking, shown.under_way) = (asking, false);
         self.leg(shown).status(f, self.input, "status.pending", "pending", &check::waiting(verdicts), None)?;
         let outcome = asks.then_some(CheckOutcome::ActionRequired);
