@@ -3,10 +3,10 @@
 //! Invariant: what is in `known_tags` is never started by the reconciler again; tags that were there when a repository was
 //! first looked at are its baseline and are never released by it at all.
 
-use super::row::{id, name, repo};
+use super::row::{InOrder, id, name, repo};
 use super::{Rx, StoreError, Tx};
 use crate::domain::{InstallationId, Millis, RepoId, RepoName, RepoRef, Sha, Tag};
-use rusqlite::params;
+use rusqlite::{Row, params};
 
 /// Notes a repository, with its present name and installation; it is active again if it was not.
 ///
@@ -37,7 +37,7 @@ pub fn active(rx: &Rx<'_>, installation: Option<InstallationId>) -> Result<Vec<R
     let sql = "SELECT id AS repo_id, name AS repo_name, installation FROM repos
                WHERE suspended = 0 AND (?1 IS NULL OR installation = ?1) ORDER BY id";
     let mut statement = rx.conn.prepare_cached(sql)?;
-    statement.query_and_then([installation.map(|i| i.0.cast_signed())], repo)?.collect()
+    statement.query_and_then([installation.map(|i| i.0.cast_signed())], read)?.collect()
 }
 
 /// The active repository of this name, upper and lower case alike.
@@ -48,7 +48,7 @@ pub fn named(rx: &Rx<'_>, repo_name: &RepoName) -> Result<Option<RepoRef>, Store
     // A name can be given to another repository after the first was deleted: the younger one has it now.
     let sql = "SELECT id AS repo_id, name AS repo_name, installation FROM repos
                WHERE suspended = 0 AND name = ?1 COLLATE NOCASE ORDER BY id DESC LIMIT 1";
-    rx.conn.prepare_cached(sql)?.query_and_then([repo_name.as_str()], repo)?.next().transpose()
+    rx.conn.prepare_cached(sql)?.query_and_then([repo_name.as_str()], read)?.next().transpose()
 }
 
 /// The active repository with this id.
@@ -57,7 +57,7 @@ pub fn named(rx: &Rx<'_>, repo_name: &RepoName) -> Result<Option<RepoRef>, Store
 /// Those of the store.
 pub fn get(rx: &Rx<'_>, repo_id: RepoId) -> Result<Option<RepoRef>, StoreError> {
     let sql = "SELECT id AS repo_id, name AS repo_name, installation FROM repos WHERE suspended = 0 AND id = ?1";
-    rx.conn.prepare_cached(sql)?.query_and_then([repo_id.0.cast_signed()], repo)?.next().transpose()
+    rx.conn.prepare_cached(sql)?.query_and_then([repo_id.0.cast_signed()], read)?.next().transpose()
 }
 
 /// The tags that were noted; nothing if the repository was never looked at.
@@ -94,6 +94,10 @@ pub fn baselined(tx: &Tx<'_>, repo: RepoId, now: Millis) -> Result<(), StoreErro
     let sql = "INSERT INTO facts (key, value, at) VALUES (?1, 'true', ?2) ON CONFLICT (key) DO NOTHING";
     tx.conn.prepare_cached(sql)?.execute(params![baseline_key(repo), now.0])?;
     Ok(())
+}
+
+fn read(row: &Row<'_>) -> Result<RepoRef, StoreError> {
+    repo(&InOrder::of(row))
 }
 
 fn baseline_key(repo: RepoId) -> String {

@@ -4,36 +4,95 @@ use super::StoreError;
 use super::error::unreadable;
 use crate::domain::{Millis, RepoRef};
 use rusqlite::Row;
+use rusqlite::types::{FromSql, ValueRef};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::cell::Cell;
 
-/// A text column that holds one of our checked names.
-pub(super) fn name<T>(row: &Row<'_>, column: &str) -> Result<T, StoreError>
-where
-    T: TryFrom<String>,
-    T::Error: std::fmt::Display,
-{
-    T::try_from(row.get::<_, String>(column)?).map_err(|why| unreadable(column, why))
+/// Where columns are found by their names.
+pub(super) trait Columns {
+    fn index(&self, column: &str) -> rusqlite::Result<usize>;
+    fn row(&self) -> &Row<'_>;
 }
 
-pub(super) fn maybe_name<T>(row: &Row<'_>, column: &str) -> Result<Option<T>, StoreError>
+impl Columns for Row<'_> {
+    fn index(&self, column: &str) -> rusqlite::Result<usize> {
+        self.as_ref().column_index(column)
+    }
+    fn row(&self) -> &Row<'_> {
+        self
+    }
+}
+
+/// A row that is asked for its columns in the order of its statement: each is looked for first after the one before. Looking
+/// through all of them for each is most of what a long list of wide rows costs.
+pub(super) struct InOrder<'r, 's> {
+    row: &'r Row<'s>,
+    next: Cell<usize>,
+}
+
+impl<'r, 's> InOrder<'r, 's> {
+    pub(super) fn of(row: &'r Row<'s>) -> Self {
+        Self { row, next: Cell::new(0) }
+    }
+
+    pub(super) fn get<T: FromSql>(&self, column: &str) -> rusqlite::Result<T> {
+        self.row.get(self.index(column)?)
+    }
+}
+
+impl Columns for InOrder<'_, '_> {
+    fn index(&self, column: &str) -> rusqlite::Result<usize> {
+        let (all, next) = (self.row.as_ref(), self.next.get());
+        let is_next = all.column_name(next).is_ok_and(|name| name == column);
+        let found = if is_next { next } else { all.column_index(column)? };
+        self.next.set(found + 1);
+        Ok(found)
+    }
+    fn row(&self) -> &Row<'_> {
+        self.row
+    }
+}
+
+fn get<T: FromSql>(row: &impl Columns, column: &str) -> rusqlite::Result<T> {
+    row.row().get(row.index(column)?)
+}
+
+fn get_ref<'r>(row: &'r impl Columns, column: &str) -> rusqlite::Result<ValueRef<'r>> {
+    row.row().get_ref(row.index(column)?)
+}
+
+/// A text column that holds one of our checked names.
+pub(super) fn name<T>(row: &impl Columns, column: &str) -> Result<T, StoreError>
 where
     T: TryFrom<String>,
     T::Error: std::fmt::Display,
 {
-    let text: Option<String> = row.get(column)?;
+    T::try_from(get::<String>(row, column)?).map_err(|why| unreadable(column, why))
+}
+
+pub(super) fn maybe_name<T>(row: &impl Columns, column: &str) -> Result<Option<T>, StoreError>
+where
+    T: TryFrom<String>,
+    T::Error: std::fmt::Display,
+{
+    let text: Option<String> = get(row, column)?;
     text.map(|text| T::try_from(text).map_err(|why| unreadable(column, why))).transpose()
 }
 
-pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> Result<T, StoreError> {
-    let text = row.get_ref(column)?.as_str().map_err(|why| unreadable(column, why))?;
+pub(super) fn json<T: DeserializeOwned>(row: &impl Columns, column: &str) -> Result<T, StoreError> {
+    parsed(get_ref(row, column)?, column)
+}
+
+fn parsed<T: DeserializeOwned>(value: ValueRef<'_>, column: &str) -> Result<T, StoreError> {
+    let text = value.as_str().map_err(|why| unreadable(column, why))?;
     serde_json::from_str(text).map_err(|why| unreadable(column, why))
 }
 
-pub(super) fn maybe_json<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> Result<Option<T>, StoreError> {
-    match row.get_ref(column)? {
-        rusqlite::types::ValueRef::Null => Ok(None),
-        _ => json(row, column).map(Some),
+pub(super) fn maybe_json<T: DeserializeOwned>(row: &impl Columns, column: &str) -> Result<Option<T>, StoreError> {
+    match get_ref(row, column)? {
+        ValueRef::Null => Ok(None),
+        value => parsed(value, column).map(Some),
     }
 }
 
@@ -42,20 +101,20 @@ pub(super) fn to_json(value: &impl Serialize) -> Result<String, StoreError> {
 }
 
 /// GitHub's numbers are far below 2^63; the bits are kept either way.
-pub(super) fn id(row: &Row<'_>, column: &str) -> Result<u64, StoreError> {
-    Ok(row.get::<_, i64>(column)?.cast_unsigned())
+pub(super) fn id(row: &impl Columns, column: &str) -> Result<u64, StoreError> {
+    Ok(get::<i64>(row, column)?.cast_unsigned())
 }
 
-pub(super) fn millis(row: &Row<'_>, column: &str) -> Result<Millis, StoreError> {
-    Ok(Millis(row.get(column)?))
+pub(super) fn millis(row: &impl Columns, column: &str) -> Result<Millis, StoreError> {
+    Ok(Millis(get(row, column)?))
 }
 
-pub(super) fn maybe_millis(row: &Row<'_>, column: &str) -> Result<Option<Millis>, StoreError> {
-    Ok(row.get::<_, Option<i64>>(column)?.map(Millis))
+pub(super) fn maybe_millis(row: &impl Columns, column: &str) -> Result<Option<Millis>, StoreError> {
+    Ok(get::<Option<i64>>(row, column)?.map(Millis))
 }
 
 /// From the columns `repo_id`, `repo_name` and `installation`.
-pub(super) fn repo(row: &Row<'_>) -> Result<RepoRef, StoreError> {
+pub(super) fn repo(row: &impl Columns) -> Result<RepoRef, StoreError> {
     Ok(RepoRef {
         id: crate::domain::RepoId(id(row, "repo_id")?),
         name: name(row, "repo_name")?,

@@ -1,6 +1,6 @@
 //! Runs: what each is about, how far it is as a whole, and how it ended.
 
-use super::row::{json, maybe_json, maybe_name, millis, name, repo, to_json};
+use super::row::{Columns, InOrder, json, maybe_json, maybe_name, millis, name, repo, to_json};
 use super::{Rx, StoreError, Tx};
 use crate::domain::{Actor, DeliveryId, EnvName, Millis, RepoId, RepoRef, RunId, Sha, Tag};
 use rusqlite::{Row, named_params, params};
@@ -159,13 +159,27 @@ pub fn active_of(rx: &Rx<'_>, repo: RepoId, but: &'static str) -> Result<Vec<Run
     statement.query_and_then(params![repo.0.cast_signed(), but, RECENT], read)?.collect()
 }
 
-/// Those of a workflow that are over, newest first.
+/// Of the newest so many of a workflow that are over, what `wanted` makes of the one that ended last of which it makes
+/// anything.
 ///
 /// # Errors
 /// Those of the store.
-pub fn ended_of(rx: &Rx<'_>, repo: RepoId, workflow: &str, limit: u32) -> Result<Vec<Run>, StoreError> {
-    let condition = "repo_id = ?1 AND workflow = ?2 AND state = 'finished' ORDER BY created_at DESC, id DESC LIMIT ?3";
-    many(rx, condition, params![repo.0.cast_signed(), workflow, limit])
+pub fn last_ended<T>(
+    rx: &Rx<'_>,
+    (repo, workflow, limit): (RepoId, &str, u32),
+    wanted: impl Fn(&Run) -> Option<T>,
+) -> Result<Option<T>, StoreError> {
+    let sql = format!(
+        "SELECT * FROM ({SELECT} WHERE repo_id = ?1 AND workflow = ?2 AND state = 'finished'
+         ORDER BY created_at DESC, id DESC LIMIT ?3) ORDER BY updated_at DESC, created_at DESC, id DESC"
+    );
+    let mut statement = rx.conn.prepare_cached(&sql)?;
+    for run in statement.query_and_then(params![repo.0.cast_signed(), workflow, limit], read)? {
+        if let Some(found) = wanted(&run?) {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
 }
 
 /// What to list; everything when nothing is said.
@@ -248,7 +262,7 @@ pub fn prune(tx: &Tx<'_>, before: Millis, limit: u32) -> Result<usize, StoreErro
 
 const SELECT: &str =
     "SELECT id, workflow, flow_version, key, repo_id, repo_name, installation, tag, sha, environment, delivery,
-    parent, actor, state, cancel, outcome, starts, created_at, updated_at FROM runs";
+    actor, parent, state, cancel, outcome, starts, created_at, updated_at FROM runs";
 
 fn one(rx: &Rx<'_>, condition: &str, value: &str) -> Result<Option<Run>, StoreError> {
     let mut statement = rx.conn.prepare_cached(&format!("{SELECT} WHERE {condition}"))?;
@@ -261,7 +275,7 @@ fn many(rx: &Rx<'_>, condition: &str, values: impl rusqlite::Params) -> Result<V
 }
 
 /// From the columns of [`Subject`].
-pub(super) fn subject(row: &Row<'_>) -> Result<Subject, StoreError> {
+pub(super) fn subject(row: &impl Columns) -> Result<Subject, StoreError> {
     Ok(Subject {
         repo: repo(row)?,
         tag: maybe_name(row, "tag")?,
@@ -273,6 +287,7 @@ pub(super) fn subject(row: &Row<'_>) -> Result<Subject, StoreError> {
 }
 
 fn read(row: &Row<'_>) -> Result<Run, StoreError> {
+    let row = &InOrder::of(row);
     Ok(Run {
         id: name(row, "id")?,
         workflow: row.get("workflow")?,
@@ -280,7 +295,7 @@ fn read(row: &Row<'_>) -> Result<Run, StoreError> {
         key: row.get("key")?,
         subject: subject(row)?,
         parent: maybe_name(row, "parent")?,
-        state: RunState::parse(&row.get::<_, String>("state")?)?,
+        state: RunState::parse(&row.get::<String>("state")?)?,
         cancel: maybe_json(row, "cancel")?,
         outcome: maybe_json(row, "outcome")?,
         starts: row.get("starts")?,

@@ -108,10 +108,7 @@ fn of_repo(
     now: Millis,
     errors: bool,
 ) -> Result<RepoOverview, StoreError> {
-    let newest = |limit: u32| -> Result<Option<Live>, StoreError> {
-        let ended = runs::ended_of(rx, repo.id, release::WORKFLOW.name, limit)?;
-        Ok(ended.iter().filter_map(released).max_by_key(|live| live.since))
-    };
+    let newest = |limit: u32| runs::last_ended(rx, (repo.id, release::WORKFLOW.name, limit), released);
     let release = match newest(MOSTLY)? {
         None => newest(RECENT)?,
         found => found,
