@@ -177,7 +177,7 @@ fn group(conn: &Connection, first: Box<dyn Piece>, queue: &mut mpsc::Receiver<Jo
 }
 
 /// A statement that is always the same is prepared once.
-fn execute(conn: &Connection, statement: &str) -> rusqlite::Result<()> {
+pub(super) fn execute(conn: &Connection, statement: &str) -> rusqlite::Result<()> {
     conn.prepare_cached(statement)?.execute([]).map(drop)
 }
 
