@@ -16,9 +16,7 @@ pub struct Digest(String);
 
 impl Digest {
     pub fn of(value: &Value) -> Self {
-        let sum = Sha256::digest(canonical(value).as_bytes());
-        let hex: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
-        Self(format!("sha256:{hex}"))
+        Self(format!("sha256:{}", hex(&Sha256::digest(canonical(value).as_bytes()))))
     }
     pub fn as_str(&self) -> &str {
         &self.0
@@ -29,6 +27,12 @@ impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// Two small hexadecimal digits for each byte.
+pub fn hex(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble & 15)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
 }
 
 /// The canonical text of a JSON value.

@@ -23,7 +23,7 @@ mod time;
 mod world;
 
 pub use actor::{Actor, ActorKind, Person};
-pub use digest::{Digest, canonical};
+pub use digest::{Digest, canonical, hex};
 pub use facts::{CommitFacts, DeploymentInfo, DeploymentStatusInfo, Folder, Recheck, TagName, WorkflowRunInfo};
 pub use head::{PullHead, SeenHead};
 pub use ids::{DeliveryId, InstallationId, KeyId, RepoId, RunId, UserId};

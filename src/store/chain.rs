@@ -8,6 +8,7 @@
 use super::audit::{self, Record};
 use super::row::id;
 use super::{Rx, StoreError};
+use crate::domain::hex;
 use rusqlite::{Row, params};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -78,7 +79,7 @@ fn covered(before: &str, id: u64, record: &Record) -> Value {
 /// SHA-256, in hexadecimal.
 pub(super) fn digest(before: &str, id: u64, record: &Record) -> String {
     let text = covered(before, id, record).to_string();
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(text.as_bytes()))
 }
 
 /// Rows after this one, in order.
@@ -111,10 +112,12 @@ pub fn newest(rx: &Rx<'_>) -> Result<Vec<Link>, StoreError> {
 
 /// The last row's place in the chain, as it is stored.
 pub(super) fn head(rx: &Rx<'_>) -> Result<Head, StoreError> {
-    let mut statement = rx.conn.prepare_cached("SELECT * FROM audit ORDER BY id DESC LIMIT 1")?;
-    let Some(last) = statement.query_and_then([], read)?.next().transpose()? else { return Ok(Head::default()) };
-    if let Some(hash) = last.hash {
-        return Ok(Head { id: last.id, hash, chained: true });
+    let mut statement = rx.conn.prepare_cached("SELECT id, hash FROM audit ORDER BY id DESC LIMIT 1")?;
+    let last = |row: &Row<'_>| -> Result<_, StoreError> { Ok((id(row, "id")?, row.get("hash")?)) };
+    match statement.query_and_then([], last)?.next().transpose()? {
+        None => return Ok(Head::default()),
+        Some((id, Some(hash))) => return Ok(Head { id, hash, chained: true }),
+        Some((_, None)) => {}
     }
     // Once: the first row of the chain counts in those before it.
     let mut head = Head::default();

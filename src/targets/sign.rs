@@ -9,10 +9,9 @@
 //! nothing secret is left of the key, there is no secret at all.
 
 use crate::config::Secret;
-use crate::domain::{EnvName, Refusal, RepoId};
+use crate::domain::{EnvName, Refusal, RepoId, hex};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use std::fmt::Write as _;
 
 pub const HEADER: &str = "x-lockkeeper-signature-256";
 
@@ -63,13 +62,6 @@ fn digest(secret: &Secret, bytes: &[u8]) -> Vec<u8> {
     // Any length is a key for HMAC.
     let keyed = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes());
     keyed.map(|mac| mac.chain_update(bytes).finalize().into_bytes().to_vec()).unwrap_or_default()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
 }
 
 #[cfg(test)]

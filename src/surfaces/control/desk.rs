@@ -2,7 +2,7 @@
 
 use super::view::{DeliveryDetail, DeliveryRow, RunDetail, RunRow, Status, StepRow};
 use crate::actions::access::{About, Caller};
-use crate::domain::{DeliveryId, Millis, Refusal, RunId};
+use crate::domain::{DeliveryId, Millis, Refusal, RunId, hex};
 use crate::store::audit::{self, Record};
 use crate::store::chain::{self, Link};
 use crate::store::inbox::{self, Delivery, DeliveryStatus};
@@ -164,7 +164,7 @@ impl Desk {
             mark: String::new(),
         };
         let text = serde_json::to_vec(&detail).map_err(|why| Refusal::us("json", format!("The run cannot be told: {why}.")))?;
-        let mark = Sha256::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let mark = hex(&Sha256::digest(text)[..8]);
         Ok(RunDetail { mark, ..detail })
     }
 }

@@ -6,7 +6,7 @@
 use super::desk::Desk;
 use crate::actions::access::Caller;
 use crate::actions::lock::span;
-use crate::domain::{Actor, EnvName, Grant, Key, KeyId, KeyName, Millis, Refusal, RepoName, RepoRef, Scope};
+use crate::domain::{Actor, EnvName, Grant, Key, KeyId, KeyName, Millis, Refusal, RepoName, RepoRef, Scope, hex};
 use crate::engine::known;
 use crate::store::audit::{self, Record};
 use crate::store::keys::{self, KeyDigest, NewKey};
@@ -126,10 +126,6 @@ fn fresh() -> Result<(KeyId, String), Refusal> {
     let key = format!("{PREFIX}{id}_{}", hex(&rand::random::<[u8; 32]>()));
     let id = KeyId::parse(&id).ok_or_else(|| Refusal::us("key_id", "The id of a key could not be made."))?;
     Ok((id, key))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn id_of(key: &str) -> Option<KeyId> {
