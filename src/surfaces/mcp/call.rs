@@ -16,8 +16,8 @@ use crate::domain::{EnvName, Refusal, RepoName, RepoRef, RunId};
 use crate::engine::client::{Client, Denied, repository};
 use crate::engine::known::not_known;
 use crate::gates;
-use crate::store::repos;
 use crate::store::runs::RunState;
+use crate::store::{Rx, StoreError, repos};
 use crate::surfaces::now;
 use serde::Deserialize;
 use std::time::Duration;
@@ -72,9 +72,12 @@ impl Agents {
     }
 
     async fn get_status(&self, of: &Where, caller: &Caller) -> Result<Envelope, Refusal> {
-        let repo = self.readable(of, caller).await?;
-        let (asked, now) = (caller.clone(), now());
-        let overview = self.desk.read(move |rx| repository(rx, &repo, &asked, now)).await?;
+        let (name, environment, asked, now) = (of.repo.clone(), of.environment.clone(), caller.clone(), now());
+        let overview = self.desk.read(move |rx| {
+            let repo = readable(rx, name, environment.as_ref(), &asked)?;
+            repository(rx, &repo, &asked, now)
+        });
+        let overview = overview.await?;
         let status = Some(StatusShown::of(overview, of.environment.as_ref()));
         Ok(Envelope { status, ..Envelope::new(Word::Succeeded) })
     }
@@ -92,14 +95,10 @@ impl Agents {
         Ok(Envelope { releases, ..Envelope::new(Word::Succeeded) })
     }
 
-    /// The repository, if the caller may read there.
+    /// As the function of this name.
     pub(super) async fn readable(&self, of: &Where, caller: &Caller) -> Result<RepoRef, Refusal> {
-        let name = of.repo.clone();
-        let repo = self.desk.read(move |rx| repos::named(rx, &name)).await?;
-        let read = Action::Status(Status { repo: Some(of.repo.clone()) });
-        caller.may(&read, About { repo: repo.as_ref().map(|repo| repo.id), environment: of.environment.as_ref() })?;
-        // Only whoever may see all of them learns that there is none.
-        repo.ok_or_else(|| not_known(&of.repo))
+        let (name, environment, asked) = (of.repo.clone(), of.environment.clone(), caller.clone());
+        self.desk.read(move |rx| readable(rx, name, environment.as_ref(), &asked)).await
     }
 
     /// A look that the engine takes.
@@ -133,6 +132,15 @@ impl Agents {
         }
         self.client.as_ref().ok_or_else(not_running)
     }
+}
+
+/// The repository, if the caller may read there.
+fn readable(rx: &Rx<'_>, name: RepoName, environment: Option<&EnvName>, caller: &Caller) -> Result<RepoRef, StoreError> {
+    let repo = repos::named(rx, &name)?;
+    let read = Action::Status(Status { repo: Some(name.clone()) });
+    caller.may(&read, About { repo: repo.as_ref().map(|repo| repo.id), environment })?;
+    // Only whoever may see all of them learns that there is none.
+    Ok(repo.ok_or_else(|| not_known(&name))?)
 }
 
 fn not_running() -> Refusal {

@@ -20,11 +20,17 @@ static MENTION: LazyLock<Option<Regex>> =
 /// Every text in it.
 pub(super) fn clean(value: Value) -> Value {
     match value {
+        Value::String(text) if is_plain(&text) => Value::String(text),
         Value::String(text) => Value::String(self::text(&text)),
         Value::Array(list) => Value::Array(list.into_iter().map(clean).collect()),
         Value::Object(map) => Value::Object(map.into_iter().map(|(name, value)| (name, clean(value))).collect()),
         other => other,
     }
+}
+
+/// Nothing is in it that any of the patterns could find: so are nearly all texts.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b'\n' | b'\t' | b' '..=b'~') && !matches!(byte, b'<' | b'@'))
 }
 
 pub(super) fn text(text: &str) -> String {
@@ -72,6 +78,12 @@ mod tests {
             prop_assert!(!HTML.as_ref().unwrap().is_match(&left), "{left:?}");
             let mention = Regex::new(r"(^|\s)@[A-Za-z0-9]").unwrap();
             prop_assert!(!mention.is_match(&left), "{left:?}");
+        }
+
+        #[test]
+        fn what_is_plain_is_left_as_it_is(given in r"([ -~\n\t]|\p{Cc}|\p{Cf}){0,6}") {
+            prop_assume!(is_plain(&given));
+            prop_assert_eq!(text(&given), given);
         }
     }
 }
