@@ -2,6 +2,7 @@
 
 use super::{StoreError, migrate};
 use crate::domain::Refusal;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -84,8 +85,7 @@ fn private(path: &Path) -> std::io::Result<File> {
 fn writable(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.set_prepared_statement_cache_capacity(128);
+    prepared_once(&connection)?;
     Ok(connection)
 }
 
@@ -93,9 +93,17 @@ fn writable(path: &Path) -> Result<Connection, StoreError> {
 pub(super) fn readable(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.set_prepared_statement_cache_capacity(128);
+    prepared_once(&connection)?;
     Ok(connection)
+}
+
+/// Every statement is prepared once, and keeps its plan. Otherwise SQLite plans anew whatever has a number of its own after LIMIT,
+/// each time that it is asked.
+fn prepared_once(connection: &Connection) -> Result<(), StoreError> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(256);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
 }
 
 /// Sets what durability needs and reads it back: SQLite ignores a value that it does not know.
@@ -148,6 +156,19 @@ mod tests {
         File::create(&path).unwrap().set_permissions(Permissions::from_mode(0o644)).unwrap();
         let _opened = open(dir.path()).unwrap();
         assert_eq!(mode(&path), 0o600);
+    }
+
+    #[test]
+    fn a_statement_is_prepared_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let opened = open(dir.path()).unwrap();
+        for connection in [&opened.connection, &readable(&opened.path).unwrap()] {
+            let mut statement = connection.prepare("SELECT id FROM audit ORDER BY id DESC LIMIT ?1").unwrap();
+            for limit in [5, 5, 9] {
+                assert!(statement.query([limit]).unwrap().next().unwrap().is_none());
+            }
+            assert_eq!(statement.get_status(rusqlite::StatementStatus::RePrepare), 0);
+        }
     }
 
     #[test]
