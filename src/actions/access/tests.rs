@@ -166,7 +166,58 @@ fn only_a_person_that_github_knows_approves() {
     let about = About { repo: Some(SHOP), environment: None };
     let ann = ann();
     assert_eq!(ann.may(&ask, about), Ok(()));
-    for caller in [Caller::operator(), Caller::key(&key(&Scope::ALL, &["staging"]))] {
+    for caller in [Caller::operator(), Caller::key(&key(&Scope::ALL, &["staging"])), through(Role::Admin)] {
         assert_eq!(caller.may(&ask, about).map_err(|refusal| refusal.code), Err("people_only".to_owned()));
     }
+}
+
+fn through(role: Role) -> Caller {
+    let actor = Actor { kind: ActorKind::Agent, id: UserId(3), login: "ann".into() };
+    Caller { actor, rights: Rights::Through(Some(Through { repo: SHOP, role, role_read: Millis(0) })) }
+}
+
+const ROLES: [Role; 6] = [Role::None, Role::Read, Role::Triage, Role::Write, Role::Maintain, Role::Admin];
+
+/// Whoever may only read a repository, which of a public one is everybody, sees what there is, and has nothing asked or done.
+#[test]
+fn an_agent_of_a_person_may_what_their_role_lets_them_do_and_only_there() {
+    let staging = EnvName::parse("staging").unwrap();
+    for (needed, ask) in requests("staging") {
+        let ask = action(&ask);
+        let looks = matches!(ask, Action::Status(_));
+        for role in ROLES {
+            let may = through(role).may(&ask, about(&ask, &staging)).map_err(|refusal| refusal.code);
+            let lets = role >= Role::Write || (looks && role >= Role::Read);
+            assert_eq!(
+                may,
+                if lets { Ok(()) } else { Err("insufficient_scope".to_owned()) },
+                "{needed:?} as {role:?}: {ask:?}"
+            );
+            for repo in [None, Some(RepoId(8)), Some(NOWHERE)] {
+                assert!(through(role).may(&ask, About { repo, environment: Some(&staging) }).is_err(), "{ask:?} in {repo:?}");
+            }
+        }
+        let nowhere = Caller { rights: Rights::Through(None), ..through(Role::Admin) };
+        for repo in [None, Some(SHOP), Some(NOWHERE)] {
+            assert!(nowhere.may(&ask, About { repo, environment: None }).is_err(), "{ask:?} in {repo:?}");
+        }
+    }
+}
+
+#[test]
+fn what_an_agent_of_a_person_sees_follows_their_role_and_not_who_asked() {
+    let staging = EnvName::parse("staging").unwrap();
+    let here = About { repo: Some(SHOP), environment: Some(&staging) };
+    for role in ROLES {
+        let caller = through(role);
+        let own = caller.actor.clone();
+        assert_eq!(caller.sees(here, &own), role >= Role::Read, "{role:?}");
+        assert!(!caller.sees(About { repo: Some(RepoId(8)), ..here }, &own), "{role:?}");
+        assert_eq!(caller.reads_errors(), role >= Role::Write, "{role:?}: errors are not for everybody who may read");
+        assert_eq!(caller.only_repo(), Some(SHOP));
+        assert!(caller.sees_environment(&staging), "a role is one for all environments; each says what agents may do there");
+    }
+    let nowhere = Caller { rights: Rights::Through(None), ..through(Role::Admin) };
+    assert!(!nowhere.sees(here, &nowhere.actor) && !nowhere.sees_environment(&staging) && !nowhere.reads_errors());
+    assert_eq!(nowhere.only_repo(), Some(NOWHERE), "not: all of them");
 }
