@@ -55,6 +55,8 @@ pub struct Tuning {
     pub edits: Duration,
     /// What one installation may do in a time.
     pub pacing: Pacing,
+    /// As long as GitHub's word about a person's token or role is good at the agents' door.
+    pub people: Duration,
 }
 
 impl Default for Tuning {
@@ -68,6 +70,7 @@ impl Default for Tuning {
             request_timeout: GitHubConfig::default().request_timeout,
             edits: Duration::from_secs(10),
             pacing: Pacing::default(),
+            people: Duration::from_secs(60),
         }
     }
 }
@@ -118,7 +121,7 @@ impl Server {
         let acting = Some(Client { door: "mcp", ..client.clone() });
         let agents =
             Agents::new(desk.clone(), acting, &site(&settings.app.github_api_url), stopped.clone()).with_jobs(jobs(&settings)?);
-        let people = settings.sign_in.clone().map(|sign_in| People::new(github.clone(), sign_in));
+        let people = settings.sign_in.clone().map(|sign_in| People::new(github.clone(), sign_in, tuning.people));
         let agents = agents.with_people(people);
         let door = Door::open(&settings.local.data_dir).await?.acting(client, OwnHooks::of(&settings.app.private_key)?);
         let address_here = door.address;

@@ -45,17 +45,6 @@ pub(super) fn accepted(requested: &SubscriptionFilter) -> SubscriptionFilter {
 /// The token of a job is good for a few minutes, and its end is not known here.
 const OF_A_JOB: Duration = Duration::from_secs(5 * 60);
 
-/// As long as what GitHub says of a person's token is believed.
-const OF_A_PERSON: Duration = Duration::from_secs(60);
-
-fn longest(caller: &Caller) -> Duration {
-    match (&caller.rights, caller.actor.kind) {
-        (Rights::Through(_), _) => OF_A_PERSON,
-        (_, ActorKind::Agent) => OF_A_JOB,
-        _ => LONGEST,
-    }
-}
-
 /// What has happened since the last word.
 #[derive(Default)]
 struct News {
@@ -81,7 +70,8 @@ impl Agents {
         let Some(client) = &self.client else {
             return Err(ErrorData::internal_error("No server runs, so that nothing happens that could be told.", None));
         };
-        let (mut watched, mut stopping, end) = (client.host.watch(), self.stopping.clone(), Instant::now() + longest(caller));
+        let (mut watched, mut stopping, end) =
+            (client.host.watch(), self.stopping.clone(), Instant::now() + self.longest(caller));
         let (mut speak, mut look) = (interval(GATHERED), interval(LOOK));
         speak.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut news, mut locks) = (News::default(), self.locks(caller).await);
@@ -122,9 +112,18 @@ impl Agents {
         }
     }
 
+    fn longest(&self, caller: &Caller) -> Duration {
+        match (&caller.rights, caller.actor.kind) {
+            // As long as what GitHub says of a person's token is believed.
+            (Rights::Through(_), _) => self.people.as_ref().map(|people| people.good_for).unwrap_or_default(),
+            (_, ActorKind::Agent) => OF_A_JOB,
+            _ => LONGEST,
+        }
+    }
+
     /// Nothing will ever be said: that takes nobody's place.
     async fn idle(&self, context: &SubscriptionContext, caller: &Caller) {
-        let (mut stopping, end) = (self.stopping.clone(), Instant::now() + longest(caller));
+        let (mut stopping, end) = (self.stopping.clone(), Instant::now() + self.longest(caller));
         let ended = async {
             while self.is_still_good(caller).await {
                 tokio::time::sleep(SELDOM).await;

@@ -20,8 +20,6 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
-/// As long as GitHub's word about a token or a role is good.
-const GOOD_FOR: Duration = Duration::from_secs(60);
 /// Who waits for longer for a question to GitHub is told to come back.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Of each kind; more are forgotten.
@@ -40,10 +38,15 @@ pub struct People {
     /// Questions at once: what waits behind them is all that the App does in its own name.
     asking: Semaphore,
     shut_until: Mutex<Option<Instant>>,
+    /// As long as GitHub's word about a token or a role is good.
+    pub(super) good_for: Duration,
 }
 
 /// What somebody has heard of lately.
-struct Recent<K, V>(Mutex<HashMap<K, (Instant, V)>>);
+struct Recent<K, V> {
+    good_for: Duration,
+    heard: Mutex<HashMap<K, (Instant, V)>>,
+}
 
 /// Whether a bearer token is a person's, of any App.
 pub(super) fn is_token(text: &str) -> bool {
@@ -52,15 +55,16 @@ pub(super) fn is_token(text: &str) -> bool {
 }
 
 impl People {
-    pub fn new(github: GitHub, sign_in: SignIn) -> Self {
+    pub fn new(github: GitHub, sign_in: SignIn, good_for: Duration) -> Self {
         Self {
             github,
             sign_in,
-            holders: Recent::default(),
-            roles: Recent::default(),
+            holders: Recent::new(good_for),
+            roles: Recent::new(good_for),
             strangers: Attempts::default(),
             asking: Semaphore::new(2),
             shut_until: Mutex::default(),
+            good_for,
         }
     }
 
@@ -124,31 +128,29 @@ impl People {
     }
 }
 
-impl<K, V> Default for Recent<K, V> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
-}
-
 impl<K: std::hash::Hash + Eq, V: Clone> Recent<K, V> {
+    fn new(good_for: Duration) -> Self {
+        Self { good_for, heard: Mutex::default() }
+    }
+
     fn get(&self, key: &K) -> Option<V> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.get(key).filter(|(at, _)| at.elapsed() < GOOD_FOR).map(|(_, value)| value.clone())
+        let all = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(key).filter(|(at, _)| at.elapsed() < self.good_for).map(|(_, value)| value.clone())
     }
 
     /// Heard of, however long ago.
     fn knows(&self, key: &K) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(key)
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).contains_key(key)
     }
 
     fn forget(&self, key: &K) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 
     fn put(&self, key: K, value: V) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= KEPT {
-            all.retain(|_, (at, _)| at.elapsed() < GOOD_FOR);
+            all.retain(|_, (at, _)| at.elapsed() < self.good_for);
         }
         if all.len() >= KEPT {
             all.clear();

@@ -3,8 +3,9 @@
 use super::{Agent, MODERN, key};
 use crate::keys::brought_up;
 use crate::world::{Setup, World};
+use lockkeeper::domain::Role;
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const CONFIG: &str = "[environments.staging]\non = [\"manual\"]\ntarget = \"cluster\"\nagents = \"allow\"\n\n\
                       [targets.cluster]\nkind = \"deployment\"\nreporters = [\"deployer[bot]\"]\n";
@@ -114,5 +115,33 @@ async fn who_listens_hears_of_what_they_may_read_until_their_key_ends() {
     while let Some(said) = ear.next().await {
         assert!(said["method"] != "notifications/resources/updated" || said["params"]["uri"] == STATUS, "{said}");
     }
+    world.finish().await;
+}
+
+/// GitHub's word about a person's token is good for a while (a minute, and less here), also for one that only listens.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_listens_while_their_token_is_good_and_one_that_was_taken_back_opens_nothing() {
+    let good_for = Duration::from_secs(4);
+    let mut world = Setup::new().config(CONFIG).people().tune(|tuning| tuning.people = good_for).start().await;
+    world.expect_refusal("/applications/");
+    world.shop.set_role("mia", Role::Read);
+    let (mia, stranger) = (world.github.user_token("mia", None, 3_600), world.github.user_token("sam", None, 3_600));
+    let (mia, stranger) = (Agent::at(&world, &mia), Agent::at(&world, &stranger));
+    let begun = Instant::now();
+    let (mut ear, mut deaf) = (Ear::open(&mia, &[STATUS]).await, Ear::open(&stranger, &[STATUS]).await);
+    world.shop.tag("v1.1.0", &world.head()).unwrap();
+    ear.hears_of(STATUS).await;
+    world.github.revoke_user_token(&mia.key);
+    while ear.next().await.is_some() {}
+    assert!(begun.elapsed() < good_for * 3, "it goes on for {:?}", begun.elapsed());
+    let status = mia.call("get_status", json!({ "repo": "acme/shop" })).await;
+    assert_eq!((status.status, status.body["code"].as_str()), (401, Some("key_invalid")), "{}", status.body);
+    let again = mia.request(MODERN, "subscriptions/listen", json!({ "notifications": {} })).send().await.unwrap();
+    assert_eq!(again.status(), 401);
+    // Who may read nothing there hears of nothing.
+    while let Some(said) = deaf.next().await {
+        assert_ne!(said["method"], "notifications/resources/updated", "{said}");
+    }
+    world.released("v1.1.0", &world.head()).await;
     world.finish().await;
 }
