@@ -122,6 +122,35 @@ async fn each_is_told_what_was_asked_for_and_nothing_else() {
     world.finish().await;
 }
 
+/// A way back is told as one, with the version that users have again; who asked for the way there is told nothing of theirs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_way_back_is_announced_as_one() {
+    let receiver = Deployer::start().await;
+    takes(&receiver);
+    let mut setup = Setup::new().config(&CONFIG.replace("approvals = { count = 1 }\n", ""));
+    setup.resources.notifiers.insert("all".into(), webhook(&receiver, "/all"));
+    let only = NotifierSettings { events: vec![NewsKind::RolledBack], ..webhook(&receiver, "/only") };
+    setup.resources.notifiers.insert("only".into(), only);
+    let world = setup.start().await;
+    let mut commits = Vec::new();
+    for message in ["fix: one", "fix: two"] {
+        let sha = world.commit(message);
+        brought_up(&world, &sha, "deploy").await;
+        world.check(&sha, PRODUCTION, "success").await;
+        commits.push(sha);
+        told(&receiver, "/all", commits.len()).await;
+    }
+    let asks = ["rollback", "production", "--repo", "acme/shop", "--reason", "slow"];
+    let ((code, said, problem), ()) = tokio::join!(world.command_told(&asks), brought_up(&world, &commits[0], "rollback"));
+    assert_eq!(code, 0, "{said}{problem}");
+    assert_eq!(events(&told(&receiver, "/all", 3).await), ["deployed", "deployed", "rolled_back"]);
+    let only = told(&receiver, "/only", 1).await.remove(0).body;
+    let about = ["event", "repository", "environment", "sha", "by"].map(|name| only[name].clone());
+    assert_eq!(about, ["rolled_back", "acme/shop", "production", commits[0].as_str(), "operator"].map(Value::from), "{only}");
+    world.quiet().await;
+    world.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_does_not_take_it_is_told_again_and_holds_up_nobody() {
     let receiver = Deployer::start().await;
