@@ -3,9 +3,9 @@
 //! Invariants: what others wrote calls nobody, links nowhere and hides nothing, in the fields for programs too; the only link is
 //! to GitHub or to the place that an environment says it runs at.
 
+use super::line;
 use super::markdown::{is_invisible, prose};
 use super::slack::escape;
-use super::{fit, line};
 use crate::domain::{EnvName, News, NewsKind, Sha, Tag};
 use askama::Template;
 use serde_json::{Value, json};
@@ -38,14 +38,24 @@ struct Of<'a> {
 
 /// One line of Markdown.
 pub fn markdown(news: &News, site: &str) -> String {
+    let of = Of { news, site, bold: "**", sentence: prose };
+    let link = of.link().map(|url| format!(" [See it]({url})"));
     // A template that compiled can only fail on a broken formatter.
-    fit(Markdown { of: Of { news, site, bold: "**", sentence: prose } }.render().unwrap_or_default(), LIMIT)
+    with_link(&Markdown { of }.render().unwrap_or_default(), link)
 }
 
 /// What Slack, and chats that take the same, are sent.
 pub fn slack(news: &News, site: &str) -> Value {
-    let text = Slack { of: Of { news, site, bold: "*", sentence: escape } }.render().unwrap_or_default();
-    json!({ "text": fit(text, LIMIT), "unfurl_links": false, "unfurl_media": false })
+    let of = Of { news, site, bold: "*", sentence: escape };
+    let link = of.link().map(|url| format!(" <{url}|See it>"));
+    let text = with_link(&Slack { of }.render().unwrap_or_default(), link);
+    json!({ "text": text, "unfurl_links": false, "unfurl_media": false })
+}
+
+/// What makes words harmless makes them longer: they are cut then, and the link behind them never is.
+fn with_link(words: &str, link: Option<String>) -> String {
+    let link = link.unwrap_or_default();
+    line(words, LIMIT - link.chars().count().min(LIMIT)) + &link
 }
 
 /// What programs are told.
@@ -156,6 +166,17 @@ mod tests {
         let text = |news: &News| format!("{}\n{}", markdown(news, SITE), slack(news, SITE)["text"].as_str().unwrap());
         insta::assert_snapshot!(all.iter().map(text).collect::<Vec<_>>().join("\n\n"));
         insta::assert_json_snapshot!(fields(&all[6], SITE));
+    }
+
+    #[test]
+    fn words_that_grow_push_no_link_out() {
+        let long = "<&*@ ".repeat(200);
+        let why = Problem { code: "x".into(), message: long.clone(), fix: long.clone() };
+        let news = News { problem: Some(why), by: long.clone(), asks: Some(long), ..news(NewsKind::Failed) };
+        let (text, chat) = (markdown(&news, SITE), slack(&news, SITE)["text"].as_str().unwrap().to_owned());
+        assert!(text.ends_with("… [See it](https://shop.example.com)"), "{text}");
+        assert!(chat.ends_with("… <https://shop.example.com|See it>"), "{chat}");
+        assert_eq!((text.chars().count(), chat.chars().count(), chat.matches('<').count()), (LIMIT, LIMIT, 1));
     }
 
     #[test]
