@@ -170,5 +170,5 @@ fn not_locked(environment: Option<&EnvName>) -> Refusal {
 fn not_theirs(hold: &Hold) -> Refusal {
     let (kind, owner) = (hold.what.kind.as_str(), &hold.what.owner.login);
     let text = format!("The {kind} on {} is by {owner}, and an agent ends only its own locks.", hold.what.environment);
-    Refusal::user("not_allowed", text, "Ask a person to end it: `lockkeeper unlock` on the server's machine.")
+    Refusal::user("not_allowed", text, "Ask a person to end it, in a comment or on the server's machine.")
 }

@@ -3,6 +3,7 @@
 //! Invariant: whoever has no right to a run hears what it would hear of one that does not exist.
 
 use super::envelope::{Envelope, Word};
+use super::refuse::here;
 use super::server::{Agents, Tell};
 use super::views::{Approval, Deployment, Event, Failure, Release, word};
 use crate::actions::access::Caller;
@@ -215,7 +216,7 @@ fn of_release(run: Run) -> Release {
 
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
-        Self { code: refusal.code, message: refusal.message, fix: refusal.fix }
+        Self { code: refusal.code, message: here(&refusal.message), fix: here(&refusal.fix) }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The refusals of all doors in the few codes that agents are promised; what the others show stays beside it.
 
+use super::catalog::Tool;
 use super::envelope::Refused;
 use crate::domain::{Blame, Refusal};
 use std::time::Duration;
@@ -12,11 +13,11 @@ impl From<Refusal> for Refused {
         Self {
             code,
             cause: (refusal.code != code).then_some(refusal.code),
-            message: refusal.message,
+            message: here(&refusal.message),
             retryable,
             retry_after_s: None,
             changed: Vec::new(),
-            fix: refusal.fix,
+            fix: here(&refusal.fix),
         }
     }
 }
@@ -28,6 +29,40 @@ impl Refused {
         let refusal = Refusal::world("rate_limited", text, format!("Call it again in {seconds} s."));
         Self { retry_after_s: Some(seconds), ..Self::from(refusal) }
     }
+}
+
+/// What the command line has a word for, and the tool that does the same here.
+const TOOLS: [(&str, Tool); 15] = [
+    ("abort", Tool::ControlRollout),
+    ("deploy", Tool::PlanDeployment),
+    ("health", Tool::CheckDeploymentHealth),
+    ("lock", Tool::LockEnvironment),
+    ("notes", Tool::GenerateReleaseNotes),
+    ("pause", Tool::ControlRollout),
+    ("promote", Tool::ControlRollout),
+    ("publish", Tool::PublishRelease),
+    ("resume", Tool::ControlRollout),
+    ("rollback", Tool::PlanRollback),
+    ("runs", Tool::ListDeployments),
+    ("runs show", Tool::GetDeployment),
+    ("status", Tool::GetStatus),
+    ("unlock", Tool::UnlockEnvironment),
+    ("validate", Tool::ValidateDeployment),
+];
+
+/// What a text says to type on the command line, as it is called here. What only the operator can type stays as it is.
+pub(super) fn here(text: &str) -> String {
+    let mut pieces = text.split("`lockkeeper ");
+    let first = pieces.next().unwrap_or_default().to_owned();
+    pieces.fold(first, |before, piece| {
+        let (command, rest) = piece.split_once('`').unwrap_or((piece, ""));
+        let is_it = |word: &str| command.strip_prefix(word).is_some_and(|more| more.is_empty() || more.starts_with(' '));
+        let tool = TOOLS.iter().filter(|(word, _)| is_it(word)).max_by_key(|(word, _)| word.len());
+        match tool {
+            Some((_, tool)) => format!("{before}`{}`{rest}", tool.face().name),
+            None => format!("{before}`lockkeeper {piece}"),
+        }
+    })
 }
 
 /// Codes of gates and rules by what an agent can do about them.
@@ -52,5 +87,33 @@ fn code(refusal: &Refusal) -> &'static str {
         "gate_failed" => "gate_failed",
         _ if refusal.blame == Blame::User => "input_invalid",
         _ => "upstream_unavailable",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_typed_elsewhere_is_called_here() {
+        for (told, said) in [
+            (
+                "Deploy to it first; `lockkeeper status` shows what is live.",
+                "Deploy to it first; `get_status` shows what is live.",
+            ),
+            ("Bring it there: `lockkeeper deploy staging --repo acme/shop --ref abc`.", "Bring it there: `plan_deployment`."),
+            ("Ask again; `lockkeeper runs show r1` says how far it came.", "Ask again; `get_deployment` says how far it came."),
+            (
+                "`lockkeeper runs`, then `lockkeeper unlock production --reason …`.",
+                "`list_deployments`, then `unlock_environment`.",
+            ),
+            ("Stop it with `lockkeeper abort r1`, or wait.", "Stop it with `control_rollout`, or wait."),
+            ("`lockkeeper keys create` makes one.", "`lockkeeper keys create` makes one."),
+            ("`lockkeeper statuses` and `lockkeeper doctor`", "`lockkeeper statuses` and `lockkeeper doctor`"),
+            ("an end: `lockkeeper status", "an end: `get_status`"),
+            ("nothing of it", "nothing of it"),
+        ] {
+            assert_eq!(here(told), said);
+        }
     }
 }

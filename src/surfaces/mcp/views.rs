@@ -1,5 +1,6 @@
 //! What answers are made of: plain words for an agent, from the outcomes that every door gets.
 
+use super::refuse::here;
 use crate::actions::outcome::{self, HealthReport, Live, Planned, RepoOverview, Validated, Written};
 use crate::domain::{EnvName, Hold, RunId, Sha, Tag};
 use crate::engine::client::Kept;
@@ -320,7 +321,7 @@ impl From<HealthReport> for Health {
             ok: check.ok,
             code: check.code,
             reason: check.reason,
-            fix: check.fix,
+            fix: check.fix.as_deref().map(here),
         };
         Self { environment, sha, version, healthy, checks: checks.into_iter().map(check).collect() }
     }
@@ -337,7 +338,7 @@ impl From<Validated> for Validation {
 impl From<Verdict> for Gate {
     fn from(verdict: Verdict) -> Self {
         let Verdict { gate, status, code, reason, fix, .. } = verdict;
-        Self { gate, status: word(&status), code, reason, fix }
+        Self { gate, status: word(&status), code, reason, fix: here(&fix) }
     }
 }
 
