@@ -5,7 +5,7 @@
 mod judge;
 mod lent;
 
-use crate::config::settings::{App, Local, Resources};
+use crate::config::settings::{App, Local, Resources, SignIn};
 use crate::domain::Refusal;
 use crate::github::{GitHub, GitHubConfig, InstallationInfo, Trouble};
 use crate::surfaces::cli::doctor::{Args, Finding, text};
@@ -13,17 +13,19 @@ use crate::surfaces::cli::operator::Format;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
+/// A token that nobody has.
+const NOBODYS: &str = "ghu_000000000000000000000000000000000000";
 /// More are not asked one by one.
 const INSTALLATIONS: usize = 50;
 
 /// Exit code 0 when all is well, 1 when something is not, 64 when the settings are wrong.
 pub fn doctor(args: &Args) -> ExitCode {
-    let (local, app, resources) = match args.settings.app() {
+    let (local, app, resources, sign_in) = match args.settings.app() {
         Ok(settings) => settings,
         Err(problems) => return super::say(&problems),
     };
     super::with_runtime(async {
-        let findings = examine(&local, &app, &resources).await;
+        let findings = examine(&local, &app, &resources, sign_in.as_ref()).await;
         match args.format {
             Format::Text => super::narrator::print(&text(&findings)),
             Format::Json => super::narrator::print(&(serde_json::to_string_pretty(&findings).unwrap_or_default() + "\n")),
@@ -34,7 +36,7 @@ pub fn doctor(args: &Args) -> ExitCode {
 }
 
 /// Everything that can be looked at; what depends on something that is not well is left out.
-pub async fn examine(local: &Local, app: &App, resources: &Resources) -> Vec<Finding> {
+pub async fn examine(local: &Local, app: &App, resources: &Resources, sign_in: Option<&SignIn>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let config = GitHubConfig {
         api_url: app.github_api_url.clone(),
@@ -43,7 +45,10 @@ pub async fn examine(local: &Local, app: &App, resources: &Resources) -> Vec<Fin
         ..GitHubConfig::default()
     };
     match GitHub::new(config) {
-        Ok(github) => at_github(&github, app, resources, &mut findings).await,
+        Ok(github) => {
+            at_github(&github, app, resources, &mut findings).await;
+            findings.push(people(&github, sign_in).await);
+        }
         Err(refusal) => findings.push(Finding::bad("key", refusal)),
     }
     findings.push(judge::notifiers(&resources.notifiers));
@@ -77,6 +82,20 @@ async fn at_github(github: &GitHub, app: &App, resources: &Resources, findings: 
     }
     findings.extend(github.clock_skew().map(judge::clock));
     findings.push(judge::quota(&github.quotas()));
+}
+
+/// Whether GitHub takes what tokens of people are asked about with.
+async fn people(github: &GitHub, sign_in: Option<&SignIn>) -> Finding {
+    let Some(SignIn { client_id, client_secret }) = sign_in else {
+        return Finding::well(
+            "people",
+            "Agents come with keys: no client secret is set, so that no tokens of people are taken.",
+        );
+    };
+    match github.token_holder(client_id, client_secret, NOBODYS).await {
+        Ok(_) => Finding::well("people", "GitHub takes the client secret: agents may come with tokens of people."),
+        Err(trouble) => Finding::bad("people", judge::client_secret(trouble.into())),
+    }
 }
 
 async fn installations(github: &GitHub, all: &[InstallationInfo], resources: &Resources, findings: &mut Vec<Finding>) {

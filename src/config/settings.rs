@@ -103,11 +103,11 @@ impl Flags {
         })
     }
 
-    /// Settings for talking to GitHub as the App, and what is lent to repositories.
-    pub fn app(&self) -> Result<(Local, App, Resources), Vec<Refusal>> {
+    /// Settings for talking to GitHub as the App, what is lent to repositories, and by what tokens of people are known.
+    pub fn app(&self) -> Result<(Local, App, Resources, Option<SignIn>), Vec<Refusal>> {
         let mut reader = values::Reader::new(self);
-        let (local, app, resources) = (reader.local(), reader.app(), reader.resources());
-        reader.finish(|| Some((local?, app?, resources)))
+        let (local, app, resources, sign_in) = (reader.local(), reader.app(), reader.resources(), reader.sign_in());
+        reader.finish(|| Some((local?, app?, resources, sign_in)))
     }
 
     /// What is lent to repositories.

@@ -3,7 +3,7 @@
 use lockkeeper::app::examine;
 use lockkeeper::config::Secret;
 use lockkeeper::config::repo::CONFIG_PATH;
-use lockkeeper::config::settings::{App, CommandSettings, Local, LogFormat, Repositories, Resources};
+use lockkeeper::config::settings::{App, CommandSettings, Local, LogFormat, Repositories, Resources, SignIn};
 use lockkeeper::sandbox::{CommitSeed, RepoSeed, Sandbox, SandboxConfig};
 use lockkeeper::surfaces::cli::doctor::Finding;
 use serde_json::Value;
@@ -30,7 +30,7 @@ fn app(github: &Sandbox) -> App {
 /// The codes of everything that is not well.
 async fn problems(app: &App, data_dir: &Path) -> Vec<String> {
     let local = Local { listen: String::new(), data_dir: data_dir.into(), log: "off".into(), log_format: LogFormat::Text };
-    asked(examine(&local, app, &Resources::default()).await)
+    asked(examine(&local, app, &Resources::default(), None).await)
 }
 
 fn asked(findings: Vec<Finding>) -> Vec<String> {
@@ -78,7 +78,7 @@ async fn what_is_not_lent_is_named() {
     github.create_repo(seed).unwrap();
     let local = Local { listen: String::new(), data_dir: folder.path().into(), log: "off".into(), log_format: LogFormat::Text };
     let mut resources = Resources::default();
-    let findings = examine(&local, &app(&github), &resources).await;
+    let findings = examine(&local, &app(&github), &resources, None).await;
     let told = findings.iter().find(|finding| finding.check == "lent").unwrap();
     assert!(told.found.contains("acme/other, staging") && told.found.contains("`deploy`"), "{}", told.found);
     assert_eq!(asked(findings), ["not_lent"]);
@@ -92,7 +92,19 @@ async fn what_is_not_lent_is_named() {
         repositories: Repositories(vec!["acme/*".into()]),
     };
     resources.commands.insert("deploy".into(), command);
-    assert_eq!(asked(examine(&local, &app(&github), &resources).await), [""; 0]);
+    assert_eq!(asked(examine(&local, &app(&github), &resources, None).await), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_secret_that_github_does_not_take_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let github = sandbox(SandboxConfig::default());
+    let local = Local { listen: String::new(), data_dir: folder.path().into(), log: "off".into(), log_format: LogFormat::Text };
+    for (secret, said) in [(github.client_secret(), None), ("another one".to_owned(), Some("client_secret_wrong"))] {
+        let sign_in = SignIn { client_id: github.client_id(), client_secret: Secret::new(secret) };
+        let findings = examine(&local, &app(&github), &Resources::default(), Some(&sign_in)).await;
+        assert_eq!(asked(findings), said.into_iter().collect::<Vec<_>>());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -123,7 +135,9 @@ async fn the_command_prints_lines_or_json_and_tells_by_its_exit_code() {
     };
     let (code, text) = doctor(PUBLIC, &[]).await;
     assert!(code == 0 && !text.contains('✗') && text.ends_with("Everything is as it must be.\n"), "{code}\n{text}");
-    for check in ["key", "permissions", "events", "webhook", "installation", "lent", "clock", "quota", "data_dir", "git"] {
+    for check in
+        ["key", "permissions", "events", "webhook", "installation", "lent", "clock", "quota", "people", "data_dir", "git"]
+    {
         assert!(text.contains(&format!("✓ {check:<12}")), "{check} is missing in\n{text}");
     }
     let (code, text) = doctor("https://ship.example.com", &[]).await;

@@ -95,6 +95,15 @@ pub fn quota(quotas: &[Quota]) -> Finding {
     Finding::well("quota", format!("Calls left: {told}."))
 }
 
+/// What GitHub says to the App's key and to its client secret alike is said here of the second.
+pub fn client_secret(refusal: Refusal) -> Refusal {
+    if refusal.code != "github_unauthorized" {
+        return refusal;
+    }
+    let fix = "Copy the client id from the App's settings page, and make a new client secret there.";
+    Refusal::operator("client_secret_wrong", "GitHub does not take the client id and the client secret.", fix)
+}
+
 /// Who is told of what; their settings were read before. Nobody is asked whether they listen: they would be told something.
 pub fn notifiers(all: &BTreeMap<String, NotifierSettings>) -> Finding {
     let one = |(name, notifier): (&String, &NotifierSettings)| {
