@@ -152,6 +152,8 @@ async fn what_waits_for_its_pace_holds_nothing_else_up() {
     };
     let world = Setup::new().tune(slow).start().await;
     let pull = pull(&world).await;
+    // What it was told of the next version is a minute ago.
+    tokio::time::sleep(pacing.minute + Duration::from_millis(300)).await;
     let asked = says(&world, pull, "ann", "/status");
     world.until("that it was seen", |_| (reactions(&world, asked) == ["eyes"]).then_some(())).await;
     // Its role is read; what is left is to answer.
