@@ -80,10 +80,13 @@ impl Deployer {
         match answer {
             // No connection outlives its answer, so that one that goes away is away.
             Some((status, body)) => {
-                // Whoever follows a redirect is seen there.
-                let headers = [(header::CONNECTION, "close"), (header::LOCATION, "/elsewhere")];
-                let headers = if (300..400).contains(&status) { &headers[..] } else { &headers[..1] };
-                let headers: HeaderMap = headers.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect();
+                let mut headers = HeaderMap::from_iter([(header::CONNECTION, "close".parse().unwrap())]);
+                match status {
+                    // Whoever follows a redirect is seen there.
+                    300..=399 => drop(headers.insert(header::LOCATION, "/elsewhere".parse().unwrap())),
+                    429 => drop(headers.insert(header::RETRY_AFTER, "0".parse().unwrap())),
+                    _ => {}
+                }
                 (StatusCode::from_u16(status).unwrap(), headers, body.to_string()).into_response()
             }
             None => std::future::pending().await,

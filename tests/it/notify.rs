@@ -162,10 +162,12 @@ async fn who_does_not_take_it_is_told_again_and_holds_up_nobody() {
             _ => Some((204, json!(""))),
         },
         "POST /leads" if leads.fetch_add(1, Ordering::SeqCst) == 0 => Some((307, json!(""))),
+        // Never, and it wants to be asked again at once.
+        "POST /busy" => Some((429, json!(""))),
         _ => Some((200, json!("ok"))),
     });
     let mut setup = Setup::new();
-    for name in ["slow", "leads", "good"] {
+    for name in ["slow", "leads", "busy", "good"] {
         setup.resources.notifiers.insert(name.into(), webhook(&receiver, &format!("/{name}")));
     }
     let world = setup.start().await;
@@ -183,6 +185,7 @@ async fn who_does_not_take_it_is_told_again_and_holds_up_nobody() {
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     assert_eq!((of(&receiver, "/slow").len(), of(&receiver, "/leads").len(), good.len()), (3, 2, 1));
     assert_eq!((of(&receiver, "/good").len(), of(&receiver, "/elsewhere").len()), (1, 0));
+    assert!((2..10).contains(&of(&receiver, "/busy").len()), "{}", of(&receiver, "/busy").len());
     world.finish().await;
 }
 
