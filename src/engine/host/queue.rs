@@ -33,6 +33,8 @@ struct Lines {
     total: usize,
     /// Calls that go on and take nobody's place.
     aside: usize,
+    /// Those of them that wait for their pace.
+    waiting: usize,
     closed: bool,
 }
 
@@ -82,7 +84,7 @@ impl Queue {
             if let Some(job) = job {
                 *lines.running.entry(repo).or_default() += 1;
                 lines.total += 1;
-                return Some((job, Slot { queue: Arc::clone(self), repo, aside: false }));
+                return Some((job, Slot { queue: Arc::clone(self), repo, aside: false, waiting: false }));
             }
         }
         None
@@ -127,17 +129,13 @@ impl Place {
     /// The same for one that a drain waits for.
     pub fn step_aside(&self) {
         if let Some(slot) = self.0.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
-            slot.step_aside(usize::MAX);
+            slot.step_aside();
         }
     }
 
-    /// The same, unless there are as many aside already as may be in flight; whether it has no place any more.
+    /// The same for one that waits for its pace, unless as many do as may be in flight; whether it has no place any more.
     pub fn try_step_aside(&self) -> bool {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .as_mut()
-            .is_none_or(|slot| slot.step_aside(slot.queue.concurrency))
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).as_mut().is_none_or(Slot::wait_aside)
     }
 }
 
@@ -152,23 +150,33 @@ pub(super) struct Slot {
     queue: Arc<Queue>,
     repo: RepoId,
     aside: bool,
+    waiting: bool,
 }
 
 impl Slot {
-    /// Not when so many are aside already; whether it is aside.
-    fn step_aside(&mut self, most: usize) -> bool {
+    fn step_aside(&mut self) {
+        if std::mem::replace(&mut self.aside, true) {
+            return;
+        }
+        let mut lines = self.queue.lock();
+        lines.free(self.repo);
+        lines.aside += 1;
+        drop(lines);
+        self.queue.changed.notify_one();
+    }
+
+    fn wait_aside(&mut self) -> bool {
         if self.aside {
             return true;
         }
         let mut lines = self.queue.lock();
-        if lines.aside >= most {
+        if lines.waiting >= self.queue.concurrency {
             return false;
         }
-        lines.free(self.repo);
-        lines.aside += 1;
+        lines.waiting += 1;
         drop(lines);
-        self.aside = true;
-        self.queue.changed.notify_one();
+        self.waiting = true;
+        self.step_aside();
         true
     }
 }
@@ -189,6 +197,7 @@ impl Lines {
 impl Drop for Slot {
     fn drop(&mut self) {
         let mut lines = self.queue.lock();
+        lines.waiting -= usize::from(self.waiting);
         if self.aside {
             lines.aside -= 1;
         } else {
