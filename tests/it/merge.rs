@@ -106,6 +106,22 @@ async fn a_squash_of_anything_else_waits_for_a_person() {
     world.finish().await;
 }
 
+/// A step back that a person has taken on purpose is for a person to take back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_puts_a_head_over_its_own_merge_is_not_overridden_by_the_next_merge() {
+    let world = World::with(CONFIG).await;
+    let number = tried(&world).await;
+    let head = world.shop.resolve("topic").unwrap();
+    brought_up(&world, &squash(&world, number)).await;
+    brought_up(&world, &world.commit("feat: sell what is bad")).await;
+    let again = world.shop.open_pull(PullSeed::new("feat: sell more", "topic")).unwrap();
+    world.quiet().await;
+    says(&world, again, "ann", &format!("/deploy staging @{}", &head.as_str()[..12]));
+    brought_up(&world, &head).await;
+    world.refused(&world.commit("docs: more"), STAGING, "failure", "diverged_from_live").await;
+    world.finish().await;
+}
+
 /// What was bad as a head is bad as its squash, which has another name.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_squash_of_what_was_rolled_back_is_held_until_it_is_reverted() {

@@ -255,11 +255,13 @@ impl Deployment<'_> {
             Standing::Behind => Bad::Elsewhere,
             // A squash of exactly that brings it too; a head that came after it may have mended it.
             Standing::Diverged | Standing::Unrelated => {
-                let merges = self.merges_of(f, &format!("{step}.merges"), bad)?;
-                match merges.iter().find(|merge| merge.head == *bad) {
-                    Some(merge) if takes_back(&oldest_first, &merge.commit) => Bad::Mended,
-                    Some(_) => Bad::Contained,
-                    None => Bad::Elsewhere,
+                let mut merges = self.merges_of(f, &format!("{step}.merges"), bad)?;
+                merges.retain(|merge| merge.head == *bad);
+                match () {
+                    () if merges.is_empty() => Bad::Elsewhere,
+                    // Merged once more after its revert, it is back.
+                    () if merges.iter().all(|merge| takes_back(&oldest_first, &merge.commit)) => Bad::Mended,
+                    () => Bad::Contained,
                 }
             }
         })

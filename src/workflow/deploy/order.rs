@@ -2,7 +2,7 @@
 //!
 //! Invariant: where each commit has something that the other has not, the one that is live counts as contained only by GitHub's
 //! word: it is the head of a pull request from this very repository, or was when we heard of it, and that pull request was merged
-//! by a commit that is deployed here. So a squash or a rebase of what people have tried here goes ahead. What was live may lack
+//! by a commit that is deployed here, and what was live before came before that commit. So a squash or a rebase of what people have tried here goes ahead. What was live may lack
 //! in it where its branch was rewritten since: the merge says what people have agreed to.
 
 use super::Deployment;
@@ -31,12 +31,28 @@ impl Deployment<'_> {
             }
             // Nobody can say which is newer: a person who asks for exactly this commit has decided.
             Standing::Diverged | Standing::Unrelated
-                if !self.input.by_person() && self.merges_of(f, "lease.merges", &live.sha)?.is_empty() =>
+                if !self.input.by_person() && !self.is_merge_of_live(f, record, live)? =>
             {
                 Ok(Some(Ending::refused(diverged(&self.input.subject.sha, live, self.input.environment.as_str()))))
             }
             Standing::Same | Standing::Ahead | Standing::Diverged | Standing::Unrelated => Ok(None),
         }
+    }
+
+    /// Whether this brings what is live by another name. What a person has put over what had its merge already is there on
+    /// purpose, and to take it away is for a person too.
+    fn is_merge_of_live(&self, f: &mut Flow, record: &EnvironmentRecord, live: &LedgerEntry) -> Result<bool, Stop> {
+        let merges = self.merges_of(f, "lease.merges", &live.sha)?;
+        // Whoever went back on purpose has left a hold behind.
+        let older = record.history.iter().skip_while(|entry| entry.until.is_some()).skip(1).filter(|_| !live.rollback);
+        let Some(before) = older.into_iter().find(|entry| self.contains(&entry.sha)) else { return Ok(!merges.is_empty()) };
+        for (nth, merge) in merges.iter().enumerate() {
+            let standing = self.compare(f, &format!("lease.merges.{nth}.before"), &merge.commit, &before.sha)?;
+            if !matches!(standing, Standing::Same | Standing::Ahead) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     pub(super) fn compare(&self, f: &mut Flow, step: &str, base: &Sha, head: &Sha) -> Result<Standing, Stop> {
@@ -50,9 +66,23 @@ impl Deployment<'_> {
             return Ok(Vec::new());
         }
         let call = Call::ReadMergesOf { repo: self.input.repo.clone(), head: head.clone() };
-        let mut merges: Vec<HeadMerge> = f.step(step, &call)?;
-        merges.retain(|merge| merge.commit == self.input.subject.sha || self.contains(&merge.commit));
-        Ok(merges)
+        let merges: Vec<HeadMerge> = f.step(step, &call)?;
+        let mut brought = Vec::new();
+        for (nth, merge) in merges.into_iter().enumerate() {
+            if self.brings(f, &format!("{step}.{nth}"), &merge.commit)? {
+                brought.push(merge);
+            }
+        }
+        Ok(brought)
+    }
+
+    /// Whether what is deployed is that commit or comes after it.
+    fn brings(&self, f: &mut Flow, step: &str, commit: &Sha) -> Result<bool, Stop> {
+        let deployed = &self.input.subject.sha;
+        if commit == deployed || self.contains(commit) || self.ground.facts.history_complete {
+            return Ok(commit == deployed || self.contains(commit));
+        }
+        Ok(matches!(self.compare(f, step, commit, deployed)?, Standing::Same | Standing::Ahead))
     }
 
     /// As far as what was read of the history says it.
