@@ -256,7 +256,9 @@ pub fn depth(rx: &Rx<'_>) -> Result<Depth, StoreError> {
 /// # Errors
 /// Those of the store.
 pub fn prune(tx: &Tx<'_>, before: Millis, limit: u32) -> Result<usize, StoreError> {
-    let old = "SELECT id FROM inbox WHERE status IN ('done', 'ignored') AND settled_at < ?1 ORDER BY settled_at LIMIT ?2";
+    // The index of what is settled serves only a question that says so.
+    let old = "SELECT id FROM inbox WHERE status <> 'pending' AND status IN ('done', 'ignored') AND settled_at < ?1
+               ORDER BY settled_at LIMIT ?2";
     let links = format!("DELETE FROM inbox_runs WHERE delivery IN ({old})");
     tx.conn.prepare_cached(&links)?.execute(params![before.0, limit])?;
     let rows = format!("DELETE FROM inbox WHERE id IN ({old})");
