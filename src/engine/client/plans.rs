@@ -19,7 +19,7 @@ use crate::engine::known;
 use crate::gates;
 use crate::plan::{Digest, Ground, Plan};
 use crate::store::plans::{self, NewPlan};
-use crate::store::{Rx, StoreError, Tx, steps};
+use crate::store::{Rx, StoreError, Tx, heads, steps};
 use crate::workflow::supplied;
 use denials::{backwards, expired, gone, in_the_way, mismatch, nothing_to_plan, stale, taken};
 use serde::{Deserialize, Serialize};
@@ -271,9 +271,19 @@ impl Client {
             return Ok(());
         }
         match self.github.installation(repo.installation).distance(&repo.name, &live.sha, &pin.sha).await {
-            Ok(distance) if distance.behind > 0 => Err(backwards(&pin.sha, &live.sha, distance.ahead > 0)),
-            Ok(_) | Err(_) => Ok(()),
+            Ok(distance) if distance.behind == 0 => Ok(()),
+            Ok(distance) if distance.ahead > 0 && self.is_merged(repo, &live.sha).await => Ok(()),
+            Ok(distance) => Err(backwards(&pin.sha, &live.sha, distance.ahead > 0)),
+            Err(_) => Ok(()),
         }
+    }
+
+    /// What is live may have become part of it under another name. Whether it has is for the run to say.
+    async fn is_merged(&self, repo: &RepoRef, head: &Sha) -> bool {
+        let (id, sha) = (repo.id, head.clone());
+        let recorded = self.read(move |rx| heads::pull_of(rx, id, &sha)).await.ok().flatten();
+        let merges = self.github.installation(repo.installation).merges_of_head(repo, head, recorded).await;
+        merges.is_ok_and(|merges| !merges.is_empty())
     }
 
     /// The same question to the world as it is now.

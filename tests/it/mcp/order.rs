@@ -4,7 +4,7 @@ use super::{Agent, key};
 use crate::keys::brought_up;
 use crate::world::{Setup, World};
 use lockkeeper::domain::Sha;
-use lockkeeper::sandbox::CommitSeed;
+use lockkeeper::sandbox::{CommitSeed, Merge, PullSeed};
 use serde_json::{Value, json};
 
 const CONFIG: &str = r#"
@@ -128,6 +128,15 @@ async fn a_commit_is_taken_from_our_own_branches_only() {
         tokio::join!(agent.call("deploy_to_environment", apply(&digest, "one")), brought_up(&world, &feature, "deploy"));
     assert_eq!(answer.told()["outcome"], "accepted", "{}", answer.body);
     world.quiet().await;
+    // Nobody says that this brings what is live, until its pull request is merged.
+    let other = world.commit("fix: something else");
+    let digest = planned(&agent, "staging", other.as_str()).await;
+    let answer = agent.call("deploy_to_environment", apply(&digest, "other")).await;
+    assert_eq!(answer.refused("order_violation")["cause"], "diverged_from_live", "{}", answer.body);
+    let pull = world.shop.open_pull(PullSeed::new("feat: one", "feature/one")).unwrap();
+    let squash = world.shop.merge_pull(pull, Merge::Squash, "ann").unwrap();
+    world.green(&squash);
+    deployed(&world, &agent, "staging", &squash, "squash").await;
     world.finish().await;
 }
 
