@@ -73,7 +73,7 @@ impl Narrator {
             ("lease.pin", "done") => "pin verified again: the tag has not moved",
             ("status.in_progress", "done") => "in_progress; waits for its reporter",
             ("dispatch", "done") => "workflow started",
-            ("land", "done") => "success",
+            ("status.success", "done") => "success",
             (name, "done") if name.starts_with("health.") && name.ends_with("/probe") => "health asked",
             (_, "failed" | "dead") => "failed",
             _ => return,

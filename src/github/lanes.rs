@@ -46,7 +46,7 @@ impl Lane {
         }
         let deadline = Instant::now() + self.longest_wait;
         loop {
-            let wait = self.pace().wait(Instant::now(), operation.cost(), spare);
+            let wait = self.pace().look(Instant::now(), operation.cost(), spare);
             if !wait.is_zero() {
                 // Nobody waits for its pace on the place of others.
                 if spare || Instant::now() + wait > deadline || !patience::steps_aside() {

@@ -84,6 +84,11 @@ impl Pace {
         }
     }
 
+    /// How long a call would have to wait now.
+    pub fn look(&mut self, now: Instant, cost: Cost, spare: bool) -> Duration {
+        self.wait(now, cost, spare)
+    }
+
     /// Admits and counts a call, or says how long it has to wait.
     pub fn admit(&mut self, now: Instant, cost: Cost, spare: bool) -> Admission {
         let wait = self.wait(now, cost, spare);
@@ -103,8 +108,7 @@ impl Pace {
         Admission::Go
     }
 
-    /// How long a call would have to wait now.
-    pub fn wait(&mut self, now: Instant, cost: Cost, spare: bool) -> Duration {
+    fn wait(&mut self, now: Instant, cost: Cost, spare: bool) -> Duration {
         let held = self.held_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
         let paced = match cost {
             Cost::Query => Duration::ZERO,

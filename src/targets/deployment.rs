@@ -41,11 +41,6 @@ pub fn progress(statuses: &[DeploymentStatusInfo], counts: impl Fn(&DeploymentSt
     }
 }
 
-/// Whether GitHub shows a success already: the newest report of all is one that counts.
-pub fn is_told(statuses: &[DeploymentStatusInfo], counts: impl Fn(&DeploymentStatusInfo) -> bool) -> bool {
-    statuses.iter().max_by_key(|s| (s.at, s.id)).is_some_and(|s| s.state == "success" && counts(s))
-}
-
 fn is_final(state: &str) -> bool {
     matches!(state, "success" | "failure" | "error")
 }
@@ -103,8 +98,5 @@ mod tests {
         assert_eq!(progress(&all, by_a), Progress::Done { url: None });
         assert_eq!(progress(&all[..2], by_a), Progress::Working);
         assert!(matches!(progress(&all, |s| s.creator_login == "m"), Progress::Failed { .. }));
-        let told = |most: usize| is_told(&all[..most], by_a);
-        assert_eq!([told(1), told(2), told(3), told(4)], [false, false, true, false], "what was said since is the newest");
-        assert!(!is_told(&all[..3], |s| s.creator_login == "m"));
     }
 }

@@ -127,7 +127,7 @@ async fn a_person_agrees_and_it_goes_on_at_once() {
     2 PATCH /repos/{owner}/{repo}/check-runs/{id}
     1 POST /graphql Recheck
     1 POST /repos/{owner}/{repo}/deployments
-    1 POST /repos/{owner}/{repo}/deployments/{id}/statuses
+    2 POST /repos/{owner}/{repo}/deployments/{id}/statuses
     ");
     let rows = world.audit().await;
     let row = rows.iter().find(|row| row.action == "approve").expect("it is on record");

@@ -363,7 +363,7 @@ async fn production_shows_one_live_version() {
     report(&world, &way_back(&world, &good).await, "success").await;
     world.check(&bad, STAGING, "failure").await;
     let all = world.shop.deployments();
-    assert_eq!(told(of(&all, &good)[0]), ["in_progress", "inactive"], "another deployment of it is live now");
+    assert_eq!(told(of(&all, &good)[0]), ["in_progress", "success", "inactive"], "another deployment of it is live now");
     assert_eq!(told(of(&all, &good)[1]), ["in_progress", "success"]);
     world.finish().await;
 
@@ -375,7 +375,7 @@ async fn production_shows_one_live_version() {
     live(&world, "fix: three").await;
     let all = world.shop.deployments();
     assert_eq!(told(of(&all, &bad)[0]), ["in_progress", "failure"], "one end, not two");
-    assert_eq!(told(of(&all, &one)[0]), ["in_progress", "inactive"]);
+    assert_eq!(told(of(&all, &one)[0]), ["in_progress", "success", "inactive"]);
     world.finish().await;
 }
 

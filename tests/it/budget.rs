@@ -110,7 +110,7 @@ async fn brought_up(world: &World, sha: &Sha, task: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_merge_that_is_deployed_takes_seven_calls_and_its_way_back_eight() {
+async fn a_merge_that_is_deployed_takes_eight_calls_and_its_way_back_nine() {
     let world = Setup::new().config(DEPLOYS).start().await;
     let one = merged(&world, "fix: one").await;
     let work = async || {
@@ -123,7 +123,7 @@ async fn a_merge_that_is_deployed_takes_seven_calls_and_its_way_back_eight() {
     1 POST /graphql ReleaseFacts
     1 POST /repos/{owner}/{repo}/check-runs
     1 POST /repos/{owner}/{repo}/deployments
-    1 POST /repos/{owner}/{repo}/deployments/{id}/statuses
+    2 POST /repos/{owner}/{repo}/deployments/{id}/statuses
     ");
     let work = async || {
         let ask = ["rollback", "staging", "--repo", "acme/shop", "--reason", "slow"];
@@ -137,7 +137,7 @@ async fn a_merge_that_is_deployed_takes_seven_calls_and_its_way_back_eight() {
     2 POST /graphql ReleaseFacts
     1 POST /repos/{owner}/{repo}/check-runs
     1 POST /repos/{owner}/{repo}/deployments
-    1 POST /repos/{owner}/{repo}/deployments/{id}/statuses
+    2 POST /repos/{owner}/{repo}/deployments/{id}/statuses
     ");
     world.finish().await;
 }

@@ -80,7 +80,7 @@ pub(super) fn carry_out(
     shown: &mut Shown,
 ) -> Result<Progress, Stop> {
     match this.target {
-        Target::Deployment(target) => by_reporter(f, this, leg, errand, target, shown),
+        Target::Deployment(target) => by_reporter(f, this, leg, errand, target),
         Target::Workflow(target) => super::workflow_run::by_workflow(f, this, leg, errand, target, shown),
         Target::Http(target) => {
             let target = HttpTarget { timeout: errand.within(target.timeout), ..target.clone() };
@@ -144,7 +144,7 @@ pub(super) fn follow<S: Serialize + DeserializeOwned>(
         let (told, over) = match f.signal_or_timeout("wait", signal, Some(next))? {
             // The way back is gone to its end.
             Waited::Cancelled(reason) if leg.prefix.is_empty() => {
-                return Ok(Turn::End(Followed { goes_on: true, ..Progress::Stopped { reason }.into() }));
+                return Ok(Turn::End(Followed { end: Progress::Stopped { reason }, goes_on: true }));
             }
             Waited::TimedOut if next < until => {
                 leg.keep_users_out(f)?;
@@ -161,7 +161,7 @@ pub(super) fn follow<S: Serialize + DeserializeOwned>(
         }
         if over {
             let end = Progress::Failed { reason: "nothing was reported in time".to_owned() };
-            return Ok(Turn::End(Followed { goes_on: true, ..end.into() }));
+            return Ok(Turn::End(Followed { end, goes_on: true }));
         }
         Ok(Turn::Next(Following { deadline, at: f.now(), kept, so }))
     })
@@ -191,14 +191,11 @@ pub(super) struct Followed {
     /// What was followed may still be at work.
     #[serde(default)]
     pub goes_on: bool,
-    /// GitHub shows the success already, with the address.
-    #[serde(default)]
-    pub told: bool,
 }
 
 impl From<Progress> for Followed {
     fn from(end: Progress) -> Self {
-        Self { end, goes_on: false, told: false }
+        Self { end, goes_on: false }
     }
 }
 
@@ -208,12 +205,10 @@ fn by_reporter(
     leg: &Leg,
     errand: &Errand,
     target: &DeploymentTarget,
-    shown: &mut Shown,
 ) -> Result<Progress, Stop> {
     let followed = follow(f, leg, errand, "report", (target.timeout, POLL), Members::new(), |f, members, _| {
-        reported(f, this, leg, target, members)
+        reported(f, this, leg, target, members).map(Followed::from)
     })?;
-    shown.told = followed.told;
     Ok(followed.end)
 }
 
@@ -227,7 +222,7 @@ pub(super) fn reported(
     leg: &Leg,
     target: &DeploymentTarget,
     members: &mut Members,
-) -> Result<Followed, Stop> {
+) -> Result<Progress, Stop> {
     let Some(deployment) = leg.deployment else {
         return Err(refused_step("bring_up", Refusal::us("deployment_lost", "There is no deployment to follow.")));
     };
@@ -242,10 +237,7 @@ pub(super) fn reported(
     }
     let ours = this.ground.app_id;
     let by_named = |s: &DeploymentStatusInfo| s.app_id != Some(ours) && members.get(&s.creator_login).copied().unwrap_or(false);
-    let end = targets::deployment::progress(&statuses, by_named);
-    let with_address = this.environment.url.is_none() || matches!(&end, Progress::Done { url: Some(_) });
-    let told = with_address && targets::deployment::is_told(&statuses, by_named);
-    Ok(Followed { told, ..end.into() })
+    Ok(targets::deployment::progress(&statuses, by_named))
 }
 
 /// Whether this account's reports count.

@@ -129,9 +129,7 @@ impl Drive<'_> {
         let back = input.rollback && self.hold_what_was_left(f)?;
         this.end_holds(f, &self.over)?;
         let text = format!("{} is live", what(&self.leg.subject));
-        if !self.is_told(shown) {
-            self.leg.status(f, input, "status.success", "success", &text, so.url.clone())?;
-        }
+        self.leg.status(f, input, "status.success", "success", &text, so.url.clone())?;
         self.retire_previous(f, &self.leg)?;
         // Of what came here as a way back nothing is taken back by a button.
         let goes_back = self.rules().previous && !input.rollback;
@@ -155,13 +153,6 @@ impl Drive<'_> {
         outcome.version = this.input.subject.version.clone();
         outcome.url = so.url;
         Ok(outcome)
-    }
-
-    /// The reporter's success is what GitHub shows, and nothing was found out since: to say it again would be a call for nothing.
-    fn is_told(&self, shown: &Shown) -> bool {
-        let environment = self.this.environment;
-        let nothing_since = self.slots.is_none() && environment.health.is_empty() && environment.analysis.is_empty();
-        shown.told && nothing_since
     }
 
     /// Merged pull requests show it, in a run of its own that nobody waits for.

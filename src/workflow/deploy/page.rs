@@ -24,9 +24,6 @@ pub(in crate::workflow) struct Shown {
     /// The check run says that it goes ahead.
     #[serde(default)]
     pub under_way: bool,
-    /// GitHub's deployment shows that the version was brought up.
-    #[serde(default)]
-    pub told: bool,
     pub progress: Vec<String>,
 }
 

@@ -243,8 +243,8 @@ impl Drive<'_> {
             Waited::TimedOut => return Ok(None),
             Waited::Signalled(_) => {}
         }
-        let reported = reported(f, self.this, &self.leg, target, &mut Members::new())?;
-        Ok(match reported.end {
+        let progress = reported(f, self.this, &self.leg, target, &mut Members::new())?;
+        Ok(match progress {
             Progress::Failed { reason } => Some(Watched::because(Event::Failed, disowned(&reason))),
             Progress::Done { .. } | Progress::Working | Progress::Stopped { .. } => None,
         })

@@ -68,14 +68,13 @@ pub(super) fn by_workflow(
             // What nobody can look at may be at work.
             Err(StepFailure { refusal, .. }) => {
                 let end = Progress::Failed { reason: format!("the workflow run cannot be read ({})", refusal.message) };
-                return Ok(Followed { goes_on: true, ..end.into() });
+                return Ok(Followed { end, goes_on: true });
             }
         };
         if !started.told_sha && run.head_sha != subject.sha {
             let at = run.head_sha.short();
             let reason = format!("the workflow ran at {at}; give it an input `sha` so that it deploys {}", subject.sha.short());
-            let goes_on = !targets::workflow::is_over(&run);
-            return Ok(Followed { goes_on, ..Progress::Failed { reason }.into() });
+            return Ok(Followed { end: Progress::Failed { reason }, goes_on: !targets::workflow::is_over(&run) });
         }
         Ok(targets::workflow::progress(&run).into())
     })?;

@@ -1,6 +1,6 @@
 //! The laws, looked after at every effect and at the end. The numbers are those of the product's invariants.
 
-use super::case::{Before, By, Kind, NEWER, PINNED, Said, Trouble};
+use super::case::{Before, Kind, NEWER, PINNED, Said, Trouble};
 use super::world::{World, commit_of, sha};
 use crate::config::repo::Rollback;
 use crate::domain::{HoldKind, LedgerEntry, Millis, Sha, Slot};
@@ -181,8 +181,7 @@ impl World<'_> {
         let unheard = self.troubled.iter().any(lost);
         for row in self.rows.clone() {
             let ends: Vec<&str> = row.statuses.iter().map(|(_, word)| word.as_str()).filter(|word| is_end(word)).collect();
-            let by_reporter = ends.is_empty() && state == State::Succeeded && self.reporter_tells();
-            self.law(10, unheard || ends.len() == 1 || by_reporter, &format!("{state:?}: a deployment ends with {ends:?}"));
+            self.law(10, unheard || ends.len() == 1, &format!("{state:?}: a deployment ends with {ends:?}"));
             let word = match state {
                 State::Succeeded => "success",
                 State::Cancelled | State::Superseded | State::Expired => "inactive",
@@ -198,11 +197,6 @@ impl World<'_> {
         let asks = Some(CheckOutcome::ActionRequired);
         let ends = self.checks.iter().filter(|(_, outcome)| outcome.is_some() && *outcome != asks).count();
         self.law(10, unheard || ends == 1, &format!("{state:?}: the check run ends {ends} times"));
-    }
-
-    /// Nothing is found out after the reporter's success, so that its word is the last one.
-    fn reporter_tells(&self) -> bool {
-        self.case.by == By::Reporter && self.case.kind == Kind::Direct && !self.case.health && !self.case.analysis
     }
 
     fn only_what_is_meant(&mut self, state: State) {
