@@ -32,7 +32,7 @@ impl Refused {
 }
 
 /// What the command line has a word for, and the tool that does the same here.
-const TOOLS: [(&str, Tool); 15] = [
+const TOOLS: [(&str, Tool); 14] = [
     ("abort", Tool::ControlRollout),
     ("deploy", Tool::PlanDeployment),
     ("health", Tool::CheckDeploymentHealth),
@@ -44,7 +44,6 @@ const TOOLS: [(&str, Tool); 15] = [
     ("resume", Tool::ControlRollout),
     ("rollback", Tool::PlanRollback),
     ("runs", Tool::ListDeployments),
-    ("runs show", Tool::GetDeployment),
     ("status", Tool::GetStatus),
     ("unlock", Tool::UnlockEnvironment),
     ("validate", Tool::ValidateDeployment),
@@ -57,8 +56,16 @@ pub(super) fn here(text: &str) -> String {
     pieces.fold(first, |before, piece| {
         let (command, rest) = piece.split_once('`').unwrap_or((piece, ""));
         let is_it = |word: &str| command.strip_prefix(word).is_some_and(|more| more.is_empty() || more.starts_with(' '));
-        let tool = TOOLS.iter().filter(|(word, _)| is_it(word)).max_by_key(|(word, _)| word.len());
+        // A run that is looked at there need not be a deployment.
+        let tool = TOOLS.iter().find(|(word, _)| is_it(word) && !is_it("runs show"));
         match tool {
+            // What others have locked is for people.
+            Some((_, Tool::UnlockEnvironment)) => {
+                format!(
+                    "{before}`{}` (only a lock of your own; ask a person to end another){rest}",
+                    Tool::UnlockEnvironment.face().name
+                )
+            }
             Some((_, tool)) => format!("{before}`{}`{rest}", tool.face().name),
             None => format!("{before}`lockkeeper {piece}"),
         }
@@ -102,10 +109,13 @@ mod tests {
                 "Deploy to it first; `get_status` shows what is live.",
             ),
             ("Bring it there: `lockkeeper deploy staging --repo acme/shop --ref abc`.", "Bring it there: `plan_deployment`."),
-            ("Ask again; `lockkeeper runs show r1` says how far it came.", "Ask again; `get_deployment` says how far it came."),
+            (
+                "Ask again; `lockkeeper runs show r1` says how far it came.",
+                "Ask again; `lockkeeper runs show r1` says how far it came.",
+            ),
             (
                 "`lockkeeper runs`, then `lockkeeper unlock production --reason …`.",
-                "`list_deployments`, then `unlock_environment`.",
+                "`list_deployments`, then `unlock_environment` (only a lock of your own; ask a person to end another).",
             ),
             ("Stop it with `lockkeeper abort r1`, or wait.", "Stop it with `control_rollout`, or wait."),
             ("`lockkeeper keys create` makes one.", "`lockkeeper keys create` makes one."),
