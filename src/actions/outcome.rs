@@ -1,7 +1,7 @@
 //! What each action answers: the same for every door.
 
 use super::control::Verb;
-use crate::domain::{EnvName, Hold, Millis, Refusal, RepoName, RunId, Said, Sha, Tag};
+use crate::domain::{EnvName, Hold, Millis, Refusal, RepoName, Reported, RunId, Said, Sha, Tag};
 use crate::gates::{self, Status as GateStatus, Verdict};
 use crate::plan::{Digest, Plan};
 use serde::{Deserialize, Serialize};
@@ -178,6 +178,9 @@ pub struct Live {
     /// It is live although it was found to be bad: nothing was put back.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub bad: bool,
+    /// What others have reported on GitHub as deployed here since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<Reported>,
 }
 
 /// A run that is not over.

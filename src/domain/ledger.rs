@@ -113,6 +113,23 @@ pub struct InQueue {
     pub automatic: bool,
 }
 
+/// What somebody else has reported on GitHub as deployed to an environment of ours.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reported {
+    /// GitHub's id.
+    pub deployment: u64,
+    pub sha: Sha,
+    pub by: String,
+    pub at: Millis,
+}
+
+impl Reported {
+    /// Our record may not be true any more: another commit was reported after it.
+    pub fn differs_from(&self, live: &LedgerEntry) -> bool {
+        self.at > live.since && self.sha != live.sha
+    }
+}
+
 impl EnvironmentRecord {
     pub fn live(&self) -> Option<&LedgerEntry> {
         self.history.iter().find(|entry| entry.until.is_none())

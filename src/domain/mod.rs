@@ -28,7 +28,7 @@ pub use facts::{CommitFacts, DeploymentInfo, DeploymentStatusInfo, Folder, Reche
 pub use head::{PullHead, SeenHead};
 pub use ids::{DeliveryId, InstallationId, KeyId, RepoId, RunId, UserId};
 pub use key::{Grant, Key, Scope};
-pub use ledger::{EnvPlace, EnvironmentRecord, Hold, HoldKind, InQueue, Lease, LedgerEntry, NewHold};
+pub use ledger::{EnvPlace, EnvironmentRecord, Hold, HoldKind, InQueue, Lease, LedgerEntry, NewHold, Reported};
 pub use merged::{HeadMerge, MergedPull, MergedPulls, Mirror};
 pub use names::{EnvName, KeyName, NameError, RepoName, Sha, Tag};
 pub use news::{News, NewsKind, Problem};

@@ -9,6 +9,7 @@ mod closed;
 mod grouped;
 mod jobs;
 mod pressed;
+mod reported;
 mod reviewed;
 mod taken;
 
@@ -53,7 +54,7 @@ impl Accept<'_> {
             Intent::ChecksChanged { repo, sha, check } => self.checks_changed(repo, sha, check.as_ref()),
             Intent::CheckRerequested { repo, external_id, actor, .. } => self.rerequested(repo, external_id, actor),
             Intent::ChecksRerequested { repo, sha, .. } => self.all_rerequested(repo, sha),
-            Intent::DeploymentReported { repo, .. } => self.wake_deployments(repo, "report"),
+            Intent::DeploymentReported { repo, report } => self.reported(repo, report),
             Intent::WorkflowRunChanged { repo, workflow_run, over } => {
                 if *over {
                     self.job_over(repo, *workflow_run)?;

@@ -81,11 +81,7 @@ pub enum Intent {
     /// Somebody reported on a deployment.
     DeploymentReported {
         repo: RepoRef,
-        deployment: u64,
-        status: u64,
-        state: String,
-        actor: Actor,
-        description: String,
+        report: Report,
     },
     /// A workflow run that may be one of ours changed, or one that waits for us.
     WorkflowRunChanged {
@@ -164,6 +160,21 @@ pub struct EnvironmentReview {
     pub environments: Vec<String>,
     pub said: Said,
     pub actor: Actor,
+}
+
+/// A status of a GitHub deployment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// GitHub's id.
+    pub deployment: u64,
+    /// As GitHub writes it.
+    pub environment: String,
+    pub sha: Sha,
+    /// GitHub's id.
+    pub status: u64,
+    pub state: String,
+    pub actor: Actor,
+    pub description: String,
 }
 
 /// A deployment that nobody carries out yet.

@@ -24,6 +24,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0016_reviews_source.sql"),
     include_str!("migrations/0017_outbox.sql"),
     include_str!("migrations/0018_plan_uses.sql"),
+    include_str!("migrations/0019_elsewhere.sql"),
 ];
 
 /// # Errors

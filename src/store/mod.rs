@@ -14,6 +14,7 @@ pub mod acts;
 pub mod answers;
 pub mod audit;
 pub mod chain;
+pub mod elsewhere;
 mod error;
 pub mod events;
 pub mod facts;

@@ -66,3 +66,39 @@ async fn everything_that_goes_on_is_told() {
     staging(&world, &four).await;
     world.finish().await;
 }
+
+/// Somebody deploys past us, takes it back, does it again, and a deployment of ours makes it true again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_others_report_past_our_record_is_told() {
+    let config =
+        CONFIG.replacen("[environments.production]\non = [\"merge\"]", "[environments.production]\non = [\"manual\"]", 1);
+    let world = World::with(&config).await;
+    let one = world.commit("fix: one");
+    staging(&world, &one).await;
+    let two = world.commit("fix: two");
+    staging(&world, &two).await;
+    world.quiet().await;
+    let first = world.shop.deployments().into_iter().find(|made| made.sha == one).unwrap();
+    let says = async |state: &str| {
+        world.shop.report_deployment(first.id, DeploymentReport::new("eve", state)).unwrap();
+        world.quiet().await;
+        world.command(&["status", "--repo", "acme/shop"]).await.1
+    };
+    let other = format!("{} (then {} reported by eve)", two.short(), one.short());
+    let said = says("success").await;
+    assert!(said.contains(&other), "{said}");
+    let said = says("failure").await;
+    assert!(!said.contains("reported by"), "{said}");
+    let said = says("success").await;
+    assert!(said.contains(&other), "{said}");
+    let pull = crate::comments::pull(&world).await;
+    crate::comments::says(&world, pull, "ann", "/status");
+    world.quiet().await;
+    let reply = crate::comments::replies(&world).remove(0).body;
+    assert!(reply.contains(&format!("⚠️ `{}` was reported as deployed here ", one.short())), "{reply}");
+    let three = world.commit("fix: three");
+    staging(&world, &three).await;
+    let (_, said) = world.command(&["status", "--repo", "acme/shop"]).await;
+    assert!(said.contains(three.short()) && !said.contains("reported by"), "{said}");
+    world.finish().await;
+}

@@ -3,7 +3,7 @@
 use super::{Client, plans, succeeded};
 use crate::actions::access::Caller;
 use crate::actions::outcome::{Active, Live, Overview, QuotaLeft, RepoOverview};
-use crate::domain::{EnvName, LedgerEntry, Millis, Refusal, RepoRef, RunId};
+use crate::domain::{EnvName, LedgerEntry, Millis, Refusal, RepoRef, Reported, RunId};
 use crate::engine::reasons;
 use crate::gates::{self, Verdict};
 use crate::github::Quota;
@@ -11,7 +11,7 @@ use crate::render::when;
 use crate::store::locks::{self, Place};
 use crate::store::runs::{self, Run};
 use crate::store::steps::{self, PENDING, Step};
-use crate::store::{Rx, StoreError, holds, inbox, ledger, repos, timers};
+use crate::store::{Rx, StoreError, elsewhere, holds, inbox, ledger, repos, timers};
 use crate::workflow::{comment, deploy, look, release};
 use serde::Deserialize;
 use std::collections::HashMap;
@@ -114,9 +114,11 @@ fn of_repo(
         found => found,
     };
     let mut live = Vec::new();
+    let mut reports: HashMap<EnvName, Reported> = elsewhere::of(rx, repo.id)?.into_iter().collect();
     for (name, entry) in ledger::live(rx, repo.id)? {
+        let drift = reports.remove(&name).filter(|reported| reported.differs_from(&entry));
         let by = runs::get(rx, &entry.run)?.map(|run| run.subject.actor.login);
-        live.push(Live { by, ..in_place(name, entry) });
+        live.push(Live { by, drift, ..in_place(name, entry) });
     }
     let holds = holds::all_open(rx, repo.id, now)?;
     let mut active = Vec::new();
@@ -154,6 +156,7 @@ fn released(run: &Run) -> Option<Live> {
         since: run.updated_at,
         by: Some(run.subject.actor.login.clone()),
         bad: false,
+        drift: None,
     })
 }
 
@@ -169,6 +172,7 @@ pub(super) fn in_place(environment: EnvName, entry: LedgerEntry) -> Live {
         since: entry.since,
         by: None,
         bad: !entry.good,
+        drift: None,
     }
 }
 

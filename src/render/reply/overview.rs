@@ -2,7 +2,7 @@
 
 use super::acts::end;
 use crate::actions::outcome::{Active, Live, Overview, QuotaLeft, RepoOverview};
-use crate::domain::{EnvName, Hold, Millis};
+use crate::domain::{EnvName, Hold, Millis, Reported};
 use crate::render::markdown::escape;
 use crate::render::{all_of, when};
 use askama::Template;
@@ -21,7 +21,8 @@ struct Sheet<'a> {
 struct Place {
     name: EnvName,
     live: Option<Seen>,
-    locks: Vec<String>,
+    /// Where GitHub says something else, and what keeps deployments out.
+    remarks: Vec<String>,
 }
 
 /// A version that can be seen somewhere.
@@ -49,9 +50,10 @@ fn places(repo: &RepoOverview) -> Vec<Place> {
         names.chain(repo.holds.iter().map(|hold| hold.what.environment.clone())).map(String::from).collect();
     let of = |name: String| {
         let name = EnvName::parse(&name).ok()?;
-        let live = repo.live.iter().find(|live| live.environment.as_ref() == Some(&name)).map(seen);
-        let locks = repo.holds.iter().filter(|hold| hold.what.environment == name).map(lock).collect();
-        Some(Place { name, live, locks })
+        let live = repo.live.iter().find(|live| live.environment.as_ref() == Some(&name));
+        let locks = repo.holds.iter().filter(|hold| hold.what.environment == name).map(lock);
+        let remarks = live.and_then(|live| live.drift.as_ref()).map(drift).into_iter().chain(locks).collect();
+        Some(Place { name, live: live.map(seen), remarks })
     };
     names.into_iter().filter_map(of).collect()
 }
@@ -67,6 +69,11 @@ fn seen(live: &Live) -> Seen {
 pub(super) fn is_link(url: &str) -> bool {
     let plain = |c: char| c.is_ascii_graphic() && !"<>()[]\"'`\\|".contains(c);
     (url.starts_with("https://") || url.starts_with("http://")) && url.chars().all(plain)
+}
+
+fn drift(reported: &Reported) -> String {
+    let (sha, since, by) = (reported.sha.short(), when(reported.at), escape(&reported.by));
+    format!("⚠️ `{sha}` was reported as deployed here {since} by {by}, not by Lockkeeper")
 }
 
 fn lock(hold: &Hold) -> String {

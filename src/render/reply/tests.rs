@@ -1,6 +1,6 @@
 use super::*;
 use crate::actions::outcome::{Active, CheckReport, HealthReport, Live, Outcome, Overview, QuotaLeft, RepoOverview, Written};
-use crate::domain::{Actor, EnvName, Hold, HoldKind, Millis, NewHold, RepoId, RepoName, RunId, Sha, Tag};
+use crate::domain::{Actor, EnvName, Hold, HoldKind, Millis, NewHold, RepoId, RepoName, Reported, RunId, Sha, Tag};
 
 fn environment(name: &str) -> EnvName {
     EnvName::parse(name).unwrap()
@@ -21,6 +21,12 @@ fn live(name: &str, tag: Option<&str>, url: &str) -> Live {
         since: Millis(1_795_000_000_000),
         by: Some("ann_[bot]".to_owned()),
         bad: name == "dev",
+        drift: (name == "dev").then(|| Reported {
+            deployment: 7,
+            sha: sha('c'),
+            by: "eve_[bot]".into(),
+            at: Millis(1_795_000_060_000),
+        }),
     }
 }
 

@@ -180,7 +180,7 @@ fn live_rows(repo: &RepoOverview) -> Vec<Vec<String>> {
         vec![
             repo.repo.to_string(),
             live.environment.as_ref().map_or("release", EnvName::as_str).to_owned(),
-            format!("{}{}", what(live.tag.as_ref(), live.sha.as_ref()), if live.bad { " (found bad)" } else { "" }),
+            format!("{}{}", what(live.tag.as_ref(), live.sha.as_ref()), remark(live)),
             live.sha.as_ref().map(|sha| sha.short().to_owned()).unwrap_or_default(),
             live.since.rfc3339(),
             live.by.clone().unwrap_or_default(),
@@ -188,6 +188,12 @@ fn live_rows(repo: &RepoOverview) -> Vec<Vec<String>> {
         ]
     };
     repo.release.iter().chain(&repo.live).map(row).collect()
+}
+
+fn remark(live: &Live) -> String {
+    let bad = if live.bad { " (found bad)" } else { "" };
+    let drift = live.drift.as_ref().map(|drift| format!(" (then {} reported by {})", drift.sha.short(), drift.by));
+    format!("{bad}{}", drift.unwrap_or_default())
 }
 
 fn held_rows(repo: &RepoOverview) -> Vec<Vec<String>> {

@@ -2,7 +2,7 @@
 
 use super::refuse::here;
 use crate::actions::outcome::{self, HealthReport, Live, Planned, RepoOverview, Validated, Written};
-use crate::domain::{EnvName, Hold, RunId, Sha, Tag};
+use crate::domain::{EnvName, Hold, Reported, RunId, Sha, Tag};
 use crate::engine::client::Kept;
 use crate::gates::Verdict;
 use schemars::JsonSchema;
@@ -25,9 +25,19 @@ pub(super) struct Place {
     pub name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub live: Option<Version>,
+    /// What others have reported on GitHub as deployed here since `live`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drift: Option<Drift>,
     /// What keeps deployments out.
     pub locks: Vec<Lock>,
     pub running: Vec<Running>,
+}
+
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub(super) struct Drift {
+    pub sha: Sha,
+    pub by: String,
+    pub since: String,
 }
 
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -259,7 +269,9 @@ impl Status {
         places.extend(only.map(place));
         for version in live {
             if let Some(name) = version.environment.clone() {
-                places.entry(name.clone()).or_insert_with(|| place(&name).1).live = Some(version.into());
+                let place = places.entry(name.clone()).or_insert_with(|| place(&name).1);
+                place.drift = version.drift.clone().map(Drift::from);
+                place.live = Some(version.into());
             }
         }
         for hold in holds {
@@ -276,6 +288,12 @@ impl Status {
         places.retain(|name, _| only.is_none_or(|only| only == name));
         let environments = places.into_values().collect();
         Self { repository: repo.to_string(), release: release.map(Version::from), environments, runs }
+    }
+}
+
+impl From<Reported> for Drift {
+    fn from(reported: Reported) -> Self {
+        Self { sha: reported.sha, by: reported.by, since: reported.at.rfc3339() }
     }
 }
 

@@ -225,7 +225,7 @@ pub struct Status {
 
 #[derive(Deserialize)]
 pub struct DeploymentStatusEvent {
-    pub deployment: Id,
+    pub deployment: Deployment,
     pub deployment_status: DeploymentStatus,
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::domain::{Actor, HoldKind, Millis, NewHold, RepoId, RepoName, RunId};
+use crate::domain::{Actor, HoldKind, Millis, NewHold, RepoId, RepoName, Reported, RunId};
 
 fn at(minutes: i64) -> Millis {
     Millis(1_795_000_000_000 + minutes * 60_000)
@@ -20,6 +20,7 @@ fn live(environment: Option<&str>, tag: &str, bad: bool) -> Live {
         since: at(0),
         by: Some("ann".into()),
         bad,
+        drift: bad.then(|| Reported { deployment: 7, sha: sha('c'), by: "eve".into(), at: at(1) }),
     }
 }
 

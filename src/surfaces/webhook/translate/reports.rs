@@ -3,7 +3,7 @@
 use super::{Delivery, Intents, Translation, actor, nothing, one, sha};
 use crate::actions::button::Button;
 use crate::domain::{ActorKind, CheckChange, CheckState};
-use crate::engine::intent::Intent;
+use crate::engine::intent::{Intent, Report};
 use crate::surfaces::webhook::event;
 
 impl Delivery<'_> {
@@ -86,16 +86,18 @@ impl Delivery<'_> {
 
     pub(super) fn deployment_status(&self) -> Intents {
         let event: event::DeploymentStatusEvent = self.payload()?;
-        let status = event.deployment_status;
-        one(Intent::DeploymentReported {
-            repo: self.repo()?,
-            deployment: event.deployment.id,
+        let (deployment, status) = (event.deployment, event.deployment_status);
+        let report = Report {
+            deployment: deployment.id,
+            environment: deployment.environment.unwrap_or_default(),
+            sha: sha(&deployment.sha)?,
             status: status.id,
             state: status.state,
             // Who made the status counts, not who caused the event.
             actor: actor(status.creator.as_ref().or(self.envelope.sender.as_ref())),
             description: status.description.unwrap_or_default(),
-        })
+        };
+        one(Intent::DeploymentReported { repo: self.repo()?, report })
     }
 }
 
