@@ -170,9 +170,13 @@ pub struct Report {
     /// As GitHub writes it.
     pub environment: String,
     pub sha: Sha,
+    /// It says what is deployed: not the job of a workflow that names the environment, nor another task.
+    pub deploys: bool,
     /// GitHub's id.
     pub status: u64,
     pub state: String,
+    /// By GitHub's clock.
+    pub at: Option<Millis>,
     pub actor: Actor,
     pub description: String,
 }

@@ -7,14 +7,15 @@ use super::{Rx, StoreError, Tx};
 use crate::domain::{EnvName, EnvPlace, RepoId, Reported};
 use rusqlite::{Row, params};
 
-/// Notes the newest report.
+/// Notes a report, unless a newer one is there.
 ///
 /// # Errors
 /// Those of the store.
 pub fn note(tx: &Tx<'_>, place: &EnvPlace, reported: &Reported) -> Result<(), StoreError> {
     let sql = "INSERT INTO elsewhere (repo_id, environment, deployment, sha, login, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
                ON CONFLICT (repo_id, environment) DO UPDATE
-               SET deployment = excluded.deployment, sha = excluded.sha, login = excluded.login, at = excluded.at";
+               SET deployment = excluded.deployment, sha = excluded.sha, login = excluded.login, at = excluded.at
+               WHERE excluded.at >= at";
     tx.conn.prepare_cached(sql)?.execute(params![
         place.repo.0.cast_signed(),
         place.environment.as_str(),

@@ -278,12 +278,13 @@ impl Client {
         }
     }
 
-    /// What is live may have become part of it under another name. Whether it has is for the run to say.
+    /// What is live may have become part of it under another name. Whether it has is for the run to say, and what cannot be
+    /// read now, too.
     async fn is_merged(&self, repo: &RepoRef, head: &Sha) -> bool {
         let (id, sha) = (repo.id, head.clone());
         let recorded = self.read(move |rx| heads::pull_of(rx, id, &sha)).await.ok().flatten();
         let merges = self.github.installation(repo.installation).merges_of_head(repo, head, recorded).await;
-        merges.is_ok_and(|merges| !merges.is_empty())
+        merges.map_or(true, |merges| !merges.is_empty())
     }
 
     /// The same question to the world as it is now.

@@ -227,12 +227,15 @@ pub struct Status {
 pub struct DeploymentStatusEvent {
     pub deployment: Deployment,
     pub deployment_status: DeploymentStatus,
+    /// Only there for what a job of a workflow makes by naming its environment.
+    pub workflow_run: Option<serde::de::IgnoredAny>,
 }
 
 #[derive(Deserialize)]
 pub struct DeploymentStatus {
     pub id: u64,
     pub state: String,
+    pub created_at: Option<String>,
     pub description: Option<String>,
     pub creator: Option<Account>,
 }

@@ -255,8 +255,7 @@ impl Deployment<'_> {
             Standing::Behind => Bad::Elsewhere,
             // A squash of exactly that brings it too; a head that came after it may have mended it.
             Standing::Diverged | Standing::Unrelated => {
-                let mut merges = self.merges_of(f, &format!("{step}.merges"), bad)?;
-                merges.retain(|merge| merge.head == *bad);
+                let merges = self.merges_here(f, &format!("{step}.merges"), bad)?;
                 match () {
                     () if merges.is_empty() => Bad::Elsewhere,
                     // Merged once more after its revert, it is back.

@@ -42,7 +42,9 @@ impl Deployment<'_> {
     /// Whether this brings what is live by another name. What a person has put over what had its merge already is there on
     /// purpose, and to take it away is for a person too.
     fn is_merge_of_live(&self, f: &mut Flow, record: &EnvironmentRecord, live: &LedgerEntry) -> Result<bool, Stop> {
-        let merges = self.merges_of(f, "lease.merges", &live.sha)?;
+        // Past what was read nobody can see what was live over the merge: that waits for a person.
+        let mut merges = self.merges_of(f, "lease.merges", &live.sha)?;
+        merges.retain(|merge| merge.commit == self.input.subject.sha || self.contains(&merge.commit));
         // Whoever went back on purpose has left a hold behind.
         let older = record.history.iter().skip_while(|entry| entry.until.is_some()).skip(1).filter(|_| !live.rollback);
         let Some(before) = older.into_iter().find(|entry| self.contains(&entry.sha)) else { return Ok(!merges.is_empty()) };
@@ -59,17 +61,21 @@ impl Deployment<'_> {
         f.step(step, &Call::Compare { repo: self.input.repo.clone(), base: base.clone(), head: head.clone() })
     }
 
-    /// The merges in this of pull requests of which that commit is or was the head.
-    pub(super) fn merges_of(&self, f: &mut Flow, step: &str, head: &Sha) -> Result<Vec<HeadMerge>, Stop> {
+    /// The merges of pull requests of which that commit is or was the head.
+    fn merges_of(&self, f: &mut Flow, step: &str, head: &Sha) -> Result<Vec<HeadMerge>, Stop> {
         // Runs of earlier versions have decided without.
         if f.flow_version() < 4 {
             return Ok(Vec::new());
         }
         let call = Call::ReadMergesOf { repo: self.input.repo.clone(), head: head.clone() };
-        let merges: Vec<HeadMerge> = f.step(step, &call)?;
+        f.step(step, &call)
+    }
+
+    /// Those of these merges that bring exactly that head here, however long ago.
+    pub(super) fn merges_here(&self, f: &mut Flow, step: &str, head: &Sha) -> Result<Vec<HeadMerge>, Stop> {
         let mut brought = Vec::new();
-        for (nth, merge) in merges.into_iter().enumerate() {
-            if self.brings(f, &format!("{step}.{nth}"), &merge.commit)? {
+        for (nth, merge) in self.merges_of(f, step, head)?.into_iter().enumerate() {
+            if merge.head == *head && self.brings(f, &format!("{step}.{nth}"), &merge.commit)? {
                 brought.push(merge);
             }
         }

@@ -9,7 +9,7 @@ use serde_json::Value;
 /// The payload's key that holds the id of a run of ours.
 const MARKER: &str = "lockkeeper_run";
 /// GitHub's word for a deployment that means nothing else.
-const TASK: &str = "deploy";
+pub(super) const TASK: &str = "deploy";
 
 impl Delivery<'_> {
     pub(super) fn deployment(&self) -> Intents {

@@ -1,8 +1,9 @@
 //! What others report about a commit or a deployment: checks, statuses, workflow runs, deployment statuses.
 
+use super::deployments::TASK;
 use super::{Delivery, Intents, Translation, actor, nothing, one, sha};
 use crate::actions::button::Button;
-use crate::domain::{ActorKind, CheckChange, CheckState};
+use crate::domain::{ActorKind, CheckChange, CheckState, Millis};
 use crate::engine::intent::{Intent, Report};
 use crate::surfaces::webhook::event;
 
@@ -87,12 +88,15 @@ impl Delivery<'_> {
     pub(super) fn deployment_status(&self) -> Intents {
         let event: event::DeploymentStatusEvent = self.payload()?;
         let (deployment, status) = (event.deployment, event.deployment_status);
+        let of_task = deployment.task.as_deref().is_none_or(|task| task == TASK);
         let report = Report {
             deployment: deployment.id,
             environment: deployment.environment.unwrap_or_default(),
             sha: sha(&deployment.sha)?,
+            deploys: of_task && event.workflow_run.is_none(),
             status: status.id,
             state: status.state,
+            at: status.created_at.as_deref().and_then(Millis::parse_rfc3339),
             // Who made the status counts, not who caused the event.
             actor: actor(status.creator.as_ref().or(self.envelope.sender.as_ref())),
             description: status.description.unwrap_or_default(),
