@@ -8,8 +8,8 @@ use std::os::unix::process::ExitStatusExt;
 
 /// SIGABRT.
 const ABORTED: i32 = 6;
-/// 600 kB: less than SQLite's log takes before it is folded into the database.
-const BLOCKS: u32 = 1_200;
+/// 1 MB: more than the tables take when they are made, less than SQLite's log takes before it is folded into the database.
+const BLOCKS: u32 = 2_000;
 const AT_ONCE: usize = 4;
 
 /// Sends a delivery; nothing when the connection ended without an answer.
