@@ -94,7 +94,8 @@ fn timer(state: &mut State, name: &str, commands: &mut Vec<Command>) -> bool {
         Some(Entry::Wait { signal, deadline, over: None }) => {
             Entry::Wait { signal: signal.clone(), deadline: *deadline, over: Some(TimedOut) }
         }
-        Some(Entry::Lock { key, token, until, over: None }) => {
+        // A lock without an end is lost by no timer.
+        Some(Entry::Lock { key, token, until: until @ Some(_), over: None }) => {
             commands.push(Command::Unlock { name: name.to_owned(), key: key.clone() });
             Entry::Lock { key: key.clone(), token: *token, until: *until, over: Some(LockEnd::TimedOut) }
         }

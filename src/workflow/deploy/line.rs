@@ -4,7 +4,8 @@
 //! may take long is done there: whoever has to wait at a gate, is refused or ends steps out.
 //!
 //! Invariants: a way back lines up behind nobody; a place is kept for [`IN_LINE`] at most, so that nobody waits for ever for those
-//! before, who may be waiting for an answer that does not come. Runs that wait at gates have their turns in the order in which their gates pass.
+//! before, who may be waiting for an answer that does not come. Runs that wait at gates have their turns in the order in which
+//! their gates pass.
 
 use super::page::Shown;
 use super::{Deployment, Input};
