@@ -80,3 +80,26 @@ async fn who_waits_at_a_gate_or_is_refused_holds_nobody_up() {
     assert_eq!(live(&world, "gated"), [shas[3].clone(), shas[0].clone()]);
     world.finish().await;
 }
+
+/// The second comment waits for the first one, and its author may do less by then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_waited_for_a_turn_may_do_what_they_may_now() {
+    let (world, pulls) = world().await;
+    world.shop.set_role("bob", Role::Write);
+    world.github.clear_log();
+    world.github.fault(Fault::on("POST", "/graphql ReleaseFacts", Trouble::Delay(Duration::from_secs(3))));
+    says(&world, pulls[0].0, "bob", "/deploy staging --wait");
+    let asked = "GET /repos/{owner}/{repo}/collaborators/{user}/permission";
+    world.requests(asked, 1).await;
+    says(&world, pulls[1].0, "ann", "/deploy staging --wait\n/lock staging --reason mine");
+    world.requests(asked, 2).await;
+    world.requests("POST /graphql ReleaseFacts", 1).await;
+    world.jump(Duration::from_secs(120));
+    world.shop.set_role("ann", Role::Read);
+    world.until("the first", |_| Some(()).filter(|()| live(&world, "staging").len() == 1)).await;
+    world.quiet().await;
+    assert_eq!(live(&world, "staging"), [pulls[0].1.clone()]);
+    let (_, said) = world.command(&["status", "--repo", "acme/shop"]).await;
+    assert!(!said.contains("LOCKED"), "{said}");
+    world.finish().await;
+}

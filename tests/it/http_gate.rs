@@ -156,13 +156,12 @@ async fn a_service_that_is_not_ready_is_asked_again_and_github_is_not() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_that_never_agrees_ends_the_deployment_in_time() {
     let service = Service::start(&[Answer::Busy]).await;
-    let world = shop(&service.gate("/{{ sha }}?token=hidden", "interval = \"1s\", within = \"3s\"")).await;
+    let world = shop(&service.gate("/{{ sha }}?token=hidden", "interval = \"1s\", within = \"5s\"")).await;
     world.shop.tag("v1.1.0", &world.head()).unwrap();
     let summary = world.refused(&world.head(), PRODUCTION, "timed_out", "http_deadline").await.summary.unwrap_or_default();
     assert!(summary.contains("The deadline passed.") && summary.contains("answered 503"), "{summary}");
     assert!(!summary.contains("hidden"), "{summary}");
-    // A busy machine is late with the third.
-    assert!((2..=4).contains(&service.asked().len()), "{:?}", service.asked());
+    assert!((3..=6).contains(&service.asked().len()), "{:?}", service.asked());
     world.finish().await;
 }
 

@@ -3,6 +3,7 @@
 use crate::world::World;
 use lockkeeper::sandbox::{CommitSeed, DeploymentReport, RepoHandle};
 use regex::Regex;
+use serde_json::{Value, json};
 
 const CONFIG: &str = "[environments.staging]\non = [\"merge\"]\ntarget = \"cluster\"\n\n[environments.production]\non = \
                       [\"merge\"]\ntarget = \"cluster\"\n\n[targets.cluster]\nkind = \
@@ -67,6 +68,22 @@ async fn everything_that_goes_on_is_told() {
     world.finish().await;
 }
 
+/// A success of a deployment of somebody else's: by a job that names the environment, long ago, or for something else.
+fn report(world: &World, sha: &lockkeeper::domain::Sha, told: &Value) -> Value {
+    let eve = json!({ "id": 77, "login": "eve", "type": "User" });
+    let at = told["at"].as_str().unwrap_or("2099-01-01T00:00:00Z");
+    let task = told["task"].as_str().unwrap_or("deploy");
+    json!({
+        "action": "created",
+        "deployment": { "id": 9_999, "sha": sha, "ref": "main", "task": task, "environment": "staging", "creator": eve },
+        "deployment_status": { "id": 8_888, "state": "success", "created_at": at, "creator": eve },
+        "workflow_run": told["workflow_run"],
+        "repository": { "id": world.shop.id(), "full_name": "acme/shop", "default_branch": "main" },
+        "installation": { "id": world.github.installation("acme").unwrap() },
+        "sender": eve,
+    })
+}
+
 /// Somebody deploys past us, takes it back, does it again, and a deployment of ours makes it true again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_others_report_past_our_record_is_told() {
@@ -89,6 +106,13 @@ async fn what_others_report_past_our_record_is_told() {
     assert!(said.contains(&other), "{said}");
     let said = says("failure").await;
     assert!(!said.contains("reported by"), "{said}");
+    let job = json!({ "workflow_run": { "id": 1 } });
+    let long_ago = json!({ "at": "2020-01-01T00:00:00Z" });
+    for (told, is_drift) in [(job, false), (long_ago, false), (json!({ "task": "backup" }), false), (json!({}), true)] {
+        world.deliver("deployment_status", &report(&world, &one, &told)).await;
+        let (_, said) = world.command(&["status", "--repo", "acme/shop"]).await;
+        assert_eq!(said.contains("reported by"), is_drift, "{told}: {said}");
+    }
     let said = says("success").await;
     assert!(said.contains(&other), "{said}");
     let pull = crate::comments::pull(&world).await;
